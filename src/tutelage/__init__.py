@@ -1,0 +1,1 @@
+"""Tutelage: instruction tuning as a closed loop, with evidence."""

@@ -1,0 +1,34 @@
+"""The contract of whatever answers: student, teacher and judge alike."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, Self, runtime_checkable
+
+from tutelage.records import Answer, Engine, Request
+
+
+@runtime_checkable
+class Completer(Protocol):
+    """Requests in, answers out as they finish, in any order, exactly one a request.
+
+    A completer is a context manager: leaving it frees its memory, threads and connections. Equal requests in equal
+    calls give equal answers where the engine is deterministic; callers that must be able to replay send fixed chunks.
+    A request that cannot be answered comes back with ``finish="error"`` and the reason; an engine that cannot answer
+    anything raises :class:`tutelage.errors.CompletionError`.
+    """
+
+    @property
+    def engine(self) -> Engine:
+        """Who answers: goes into the identity of every score."""
+        ...
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
+        """Yield one answer a request, as they finish."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Return the completer itself."""
+        ...
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Free what the completer holds."""
+        ...

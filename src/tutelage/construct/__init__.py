@@ -1,0 +1,12 @@
+"""Making instruction data: D_instruct = D_expert ∪ D_distill ∪ D_self.
+
+| file | what |
+|---|---|
+| ``expert`` | demonstrations as rows, and as the teacher's prompt |
+| ``distill`` | a teacher answers, its check decides (context distillation by default) |
+| ``lesson`` | attempt → verdict → critique → revision → verdict |
+| ``sampling`` | asking for several answers an item, replay, checks, rows with lineage |
+| ``build`` | one round's data from a plan |
+| ``placebo`` | the control whose rows nobody verified |
+| ``prompts/`` | prompts as templates, one file each |
+"""

@@ -1,0 +1,156 @@
+"""One round's data from a plan: all three paradigms, each row with its lineage, each paradigm with its cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutelage.construct.distill import Contexts, distill
+from tutelage.construct.expert import expert_context, expert_rows
+from tutelage.construct.lesson import Taught, teach
+from tutelage.construct.sampling import Asker, Meter, Place, Sampler
+from tutelage.recipe.construct import ConstructSection
+from tutelage.records import Demonstration, Example, Item, Lesson, Level, Paradigm, Preference
+from tutelage.records.jsonl import write_records
+from tutelage.records.tradeoff import TradeOff
+from tutelage.seeds import derive_seed, stream
+from tutelage.tasks.protocol import Task
+from tutelage.text.words import ngrams, normalize
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who takes part: the student, and the teacher (None: nobody teaches)."""
+
+    student: Asker
+    teacher: Asker | None
+
+
+@dataclass(frozen=True, slots=True)
+class Constructed:
+    """One round's data before curation."""
+
+    rows: list[Example]
+    preferences: list[Preference]
+    lessons: list[Lesson]
+    tradeoffs: list[TradeOff]
+
+
+def construct(
+    folder: Path,
+    *,
+    section: ConstructSection,
+    tasks: Mapping[str, Task],
+    prompts: Mapping[tuple[str, Level], int],
+    demonstrations: Sequence[Demonstration],
+    cast: Cast,
+    place: Place,
+) -> Constructed:
+    """Make the data of a round in ``folder``: records.jsonl, preferences.jsonl, lessons.jsonl, tradeoffs.jsonl.
+
+    ``prompts`` says how many new items each (task, level) gets. Every answer is logged before it is used, so the same
+    call after a crash asks only what is missing and gives the same records.
+    """
+    sampler = Sampler(
+        folder, section, tasks, derive_seed(place.seed, "construct", place.round), place.round, place.chunk, place.emit
+    )
+    lessons_for, teacher_for = _split(_new_items(tasks, prompts, sampler.seed), section, sampler.seed)
+    experts = demonstrations if section.expert is not None else ()
+    contexts = _contexts(section, experts, [*lessons_for, *teacher_for], sampler.seed)
+    own = expert_rows(experts, section.expert, seed=place.seed) if section.expert is not None else []
+    distilled: tuple[list[Example], list[Preference]] = ([], [])
+    if section.distill is not None and cast.teacher is not None and teacher_for:
+        rows, pairs, _ = distill(
+            teacher_for, sampler, teacher=cast.teacher, contexts=contexts, samples=section.distill.samples
+        )
+        distilled = rows, pairs
+    taught = Taught([], [], [])
+    if section.self_improve is not None and lessons_for:
+        lessons = section.self_improve
+        taught = teach(
+            lessons_for,
+            sampler,
+            student=cast.student,
+            teacher=cast.teacher if lessons.teacher_fallback and section.distill is not None else None,
+            contexts=contexts,
+            samples=lessons.samples,
+            revisions=lessons.revisions,
+        )
+    rows = [*own, *distilled[0], *taught.rows]
+    made = Constructed(rows, [*distilled[1], *taught.pairs], taught.lessons, _tradeoffs(rows, len(own), sampler.meters))
+    write_records(folder / "records.jsonl", made.rows)
+    write_records(folder / "preferences.jsonl", made.preferences)
+    write_records(folder / "lessons.jsonl", made.lessons)
+    write_records(folder / "tradeoffs.jsonl", made.tradeoffs)
+    return made
+
+
+def _new_items(tasks: Mapping[str, Task], prompts: Mapping[tuple[str, Level], int], seed: int) -> list[Item]:
+    """Fresh train items of every cell, each once."""
+    found: dict[str, Item] = {}
+    for (name, level), number in sorted(prompts.items()):
+        if number:
+            for item in tasks[name].items("train", level, number, derive_seed(seed, "items", name, level)):
+                found.setdefault(item.id, item)
+    return list(found.values())
+
+
+def _split(items: Sequence[Item], section: ConstructSection, seed: int) -> tuple[list[Item], list[Item]]:
+    """Divide items between lessons and the teacher, evenly within each task, level and facet."""
+    if section.distill is None:
+        return list(items), []
+    if section.self_improve is None:
+        return [], list(items)
+    random = stream(seed, "split")
+    lessons: list[Item] = []
+    teacher: list[Item] = []
+    owed: dict[tuple[str, str, str], float] = {}
+    for item in items:
+        key = (item.task, item.level, item.facet)
+        owed.setdefault(key, random.random())
+        owed[key] += section.distill.share
+        if owed[key] >= 1:
+            owed[key] -= 1
+            teacher.append(item)
+        else:
+            lessons.append(item)
+    return lessons, teacher
+
+
+def _contexts(
+    section: ConstructSection, demonstrations: Sequence[Demonstration], items: Sequence[Item], seed: int
+) -> Contexts:
+    if section.distill is None:
+        return {}
+    return {
+        (task, level): expert_context(demonstrations, task=task, level=level, shots=section.distill.shots, seed=seed)
+        for task, level in sorted({(item.task, item.level) for item in items})
+    }
+
+
+def _tradeoffs(rows: Sequence[Example], written: int, meters: Mapping[Paradigm, Meter]) -> list[TradeOff]:
+    table: list[TradeOff] = []
+    for paradigm in ("expert", "distill", "self"):
+        own = [row for row in rows if row.lineage.paradigm == paradigm]
+        meter = meters.get(paradigm)
+        if not own and meter is None:
+            continue
+        minutes = [row.lineage.cost.human_minutes for row in own]
+        known = [m for m in minutes if m is not None]
+        table.append(
+            TradeOff(
+                paradigm=paradigm,
+                attempted=written if paradigm == "expert" else meter.answers if meter else 0,
+                accepted=len(own),
+                diversity=_distinct_2([row.target.text for row in own]),
+                tokens=meter.tokens if meter else None,
+                seconds=round(meter.seconds, 2) if meter else None,
+                human_minutes=sum(known) if paradigm == "expert" and len(known) == len(minutes) else None,
+            )
+        )
+    return table
+
+
+def _distinct_2(texts: Sequence[str]) -> float | None:
+    """Different word bigrams / all word bigrams (Li et al. 2016)."""
+    pairs = [pair for text in texts for pair in ngrams(normalize(text).split(), 2)]
+    return round(len(set(pairs)) / len(pairs), 4) if pairs else None

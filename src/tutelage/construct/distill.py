@@ -1,0 +1,41 @@
+"""Distillation at sequence level: a teacher answers, its check decides.
+
+D = {(x, T(x)) : check(x, T(x))}. With the default teacher this is context distillation (Askell et al. 2021): the
+teacher is the same model under expert demonstrations that the student does not see.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from tutelage.construct.sampling import Asker, Sample, Sampler
+from tutelage.records import Conversation, Example, Item, Level, Preference, content_id
+
+Contexts = Mapping[tuple[str, Level], Conversation]
+
+
+def distill(
+    items: Sequence[Item], sampler: Sampler, *, teacher: Asker, contexts: Contexts, samples: int, name: str = "teacher"
+) -> tuple[list[Example], list[Preference], dict[str, list[Sample]]]:
+    """Return kept rows, pass/fail pairs, and every sample by item id."""
+    prompts = [(item, (*contexts.get((item.task, item.level), ()), *item.messages)) for item in items]
+    asked = sampler.ask(name, teacher, prompts, samples=samples, paradigm="distill")
+    rows: list[Example] = []
+    pairs: list[Preference] = []
+    for item, group in zip(items, asked, strict=True):
+        context = contexts.get((item.task, item.level), ())
+        prompt = content_id([message.to_json() for message in context])
+        kept = [
+            sampler.example(
+                sample,
+                paradigm="distill",
+                source="context_distillation" if context else "distillation",
+                author=teacher.name,
+                spent=group,
+                prompt=prompt,
+            )
+            for sample in sampler.accept(group)
+        ]
+        rows += kept
+        failed = next((s for s in group if s.answer.ended and s.verdict.score == 0), None)
+        if kept and failed is not None:
+            pairs.append(sampler.preference(kept[0], failed))
+    return rows, pairs, {item.id: group for item, group in zip(items, asked, strict=True)}

@@ -1,0 +1,195 @@
+"""Asking for answers to items and checking them: what distillation and lessons share."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tutelage.completers.protocol import Completer
+from tutelage.completers.replay import answer_all
+from tutelage.events import Emit
+from tutelage.recipe.construct import ConstructSection
+from tutelage.records import (
+    Answer,
+    Conversation,
+    Cost,
+    Example,
+    Item,
+    Lineage,
+    Paradigm,
+    Preference,
+    Request,
+    Sampling,
+    Verdict,
+    assistant,
+    content_id,
+)
+from tutelage.records.jsonl import RecordLog
+from tutelage.seeds import derive_seed
+from tutelage.tasks.protocol import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer to an item, with its verdict."""
+
+    item: Item
+    answer: Answer
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """One who answers: how to open it, its name in lineage."""
+
+    open: Callable[[], Completer]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a run something happens: seed of the run, round, chunk of sampling, who listens."""
+
+    seed: int
+    round: int
+    chunk: int
+    emit: Emit
+
+
+@dataclass(slots=True)
+class Meter:
+    """What one paradigm asked for: answers, tokens, seconds of this process."""
+
+    answers: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """Asks for several answers an item, replays what was asked before, and checks them."""
+
+    folder: Path
+    section: ConstructSection
+    tasks: Mapping[str, Task]
+    seed: int
+    round: int
+    chunk: int
+    emit: Emit
+    meters: dict[Paradigm, Meter] = field(default_factory=dict)
+
+    @property
+    def sampling(self) -> Sampling:
+        """How answers are drawn."""
+        section = self.section
+        return Sampling(temperature=section.temperature, top_p=section.top_p, max_tokens=section.max_tokens)
+
+    def ask(
+        self,
+        name: str,
+        asker: Asker,
+        prompts: Sequence[tuple[Item, Conversation]],
+        *,
+        samples: int,
+        paradigm: Paradigm,
+    ) -> list[list[Sample]]:
+        """Return ``samples`` checked answers for each of ``prompts``; they are logged as ``name.jsonl``.
+
+        A prompt is the item and the whole conversation that asks it. Samples of one prompt stand side by side, so that
+        engines can share its computation.
+        """
+        requests = [
+            Request(
+                id=f"{item.id}/{name}/{number}",
+                messages=messages,
+                sampling=self.sampling,
+                seed=derive_seed(self.seed, name, item.id, number),
+            )
+            for item, messages in prompts
+            for number in range(samples)
+        ]
+        log = RecordLog(self.folder / f"{name}.jsonl", Answer)
+        started = time.monotonic()
+        answers = answer_all(asker.open, requests, log=log, chunk=self.chunk, emit=self.emit, label=name)
+        meter = self.meters.setdefault(paradigm, Meter())
+        meter.seconds += time.monotonic() - started
+        meter.answers += len(answers)
+        meter.tokens += sum(answer.completion_tokens or 0 for answer in answers)
+        items = [item for item, _ in prompts for _ in range(samples)]
+        checked = self.check(items, answers)
+        return [checked[at : at + samples] for at in range(0, len(checked), samples)]
+
+    def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Sample]:
+        """Return each answer with the verdict of its item's task."""
+        verdicts: list[Verdict | None] = [None] * len(items)
+        for name, task in self.tasks.items():
+            places = [place for place, item in enumerate(items) if item.task == name]
+            found = task.check([items[place] for place in places], [answers[place] for place in places])
+            for place, verdict in zip(places, found, strict=True):
+                verdicts[place] = verdict
+        return [
+            Sample(item, answer, verdict)
+            for item, answer, verdict in zip(items, answers, verdicts, strict=True)
+            if verdict is not None
+        ]
+
+    def accepts(self, sample: Sample) -> bool:
+        """Whether the answer may be learned: the model ended it itself and, where verdicts count, it passed."""
+        if not self.section.verify:
+            return sample.answer.ended and bool(sample.answer.text.strip())
+        return sample.answer.ended and sample.verdict.passed
+
+    def accept(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Return the first ``keep_per_prompt`` different accepted answers."""
+        kept: dict[str, Sample] = {}
+        for sample in samples:
+            if self.accepts(sample):
+                kept.setdefault(sample.answer.text.strip(), sample)
+        return list(kept.values())[: self.section.keep_per_prompt]
+
+    def example(
+        self, sample: Sample, *, paradigm: Paradigm, source: str, author: str, spent: Sequence[Sample], prompt: str = ""
+    ) -> Example:
+        """Return the training row of an accepted answer: the plain question and the answer, with its lineage.
+
+        ``spent`` are all answers that were sampled for it; their tokens are its cost.
+        """
+        item, text = sample.item, sample.answer.text.strip()
+        return Example(
+            id=content_id(source, item.id, text),
+            messages=(*item.messages, assistant(text)),
+            lineage=Lineage(
+                paradigm=paradigm,
+                source=source,
+                author=author,
+                parents=(item.id, sample.answer.request_id),
+                prompt=prompt,
+                sampling=self.sampling,
+                seed=sample.answer.seed,
+                round=self.round,
+                verdicts=(sample.verdict,),
+                cost=Cost(
+                    prompt_tokens=sum(s.answer.prompt_tokens or 0 for s in spent),
+                    completion_tokens=sum(s.answer.completion_tokens or 0 for s in spent),
+                ),
+            ),
+            task=item.task,
+            dimension=item.dimension,
+            level=item.level,
+            facet=item.facet,
+            group=item.group,
+        )
+
+    def preference(self, chosen: Example, rejected: Sample) -> Preference:
+        """Return the pair of a kept answer and one that failed its check."""
+        text = rejected.answer.text.strip()
+        return Preference(
+            id=content_id("preference", chosen.id, text),
+            prompt=chosen.prompt,
+            chosen=chosen.target,
+            rejected=assistant(text),
+            lineage=chosen.lineage.model_copy(update={"parents": (chosen.id, rejected.answer.request_id)}),
+            task=chosen.task,
+            dimension=chosen.dimension,
+            level=chosen.level,
+        )

@@ -1,0 +1,82 @@
+"""The steps that a recipe asks for."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tutelage.curate.contamination import Contamination
+from tutelage.curate.duplicates import ExactDuplicates, NearDuplicates
+from tutelage.curate.filters.quality import Quality
+from tutelage.curate.filters.validate import Validate
+from tutelage.curate.mix import Mix
+from tutelage.curate.step import Step
+from tutelage.errors import Problem, RecipeError
+from tutelage.recipe.curate import (
+    ContaminationStep,
+    CurateSection,
+    CustomStep,
+    ExactDuplicatesStep,
+    MixStep,
+    NearDuplicatesStep,
+    QualityStep,
+    ValidateStep,
+)
+from tutelage.recipe.custom import load_object
+from tutelage.records import Item
+
+
+def build_steps(
+    section: CurateSection,
+    items: Sequence[Item],
+    *,
+    round: int | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+) -> list[Step]:
+    """Return the steps of ``section``.
+
+    ``items`` are those of the probe, gate and test splits; ``round`` and ``seed`` are for the mix; ``folder`` is where
+    files of a custom step are looked for. Raises :class:`RecipeError` for a custom step that is none.
+    """
+    steps: list[Step] = []
+    for given in section.steps:
+        match given:
+            case ValidateStep():
+                step: Step = Validate(max_target_chars=given.max_target_chars, max_prompt_chars=given.max_prompt_chars)
+            case ExactDuplicatesStep():
+                step = ExactDuplicates()
+            case NearDuplicatesStep():
+                step = NearDuplicates(threshold=given.jaccard, ngram=given.ngram, permutations=given.permutations)
+            case ContaminationStep():
+                step = Contamination(
+                    items,
+                    ngram=given.ngram,
+                    short_ngram=given.short_ngram,
+                    boilerplate_share=given.boilerplate_share,
+                )
+            case QualityStep():
+                step = Quality(max_repeated_share=given.max_repeated_share)
+            case MixStep():
+                step = Mix(
+                    answers_per_prompt=given.answers_per_prompt,
+                    rows_per_cell=given.rows_per_cell,
+                    replay_share=given.replay_share,
+                    round=round,
+                    seed=seed,
+                )
+            case CustomStep():
+                step = _custom(given, folder)
+        steps.append(step)
+    return steps
+
+
+def _custom(given: CustomStep, folder: Path | None) -> Step:
+    made = load_object(given.path, folder)
+    if isinstance(made, Callable):  # type: ignore[arg-type]
+        try:
+            made = made(**given.options)
+        except TypeError as error:
+            raise RecipeError("curate", [Problem(f"the step cannot be made: {error}", given.path)]) from error
+    if not isinstance(made, Step):
+        remedy = "give it a name and apply(rows) that returns tutelage.curate.Sifted"
+        raise RecipeError("curate", [Problem("this is no step", given.path, type(made).__name__, remedy)])
+    return made

@@ -1,0 +1,59 @@
+"""Rows through a list of steps, with book-keeping (the shape is datatrove's: a pipeline of filters with reasons)."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tutelage.curate.step import Step
+from tutelage.errors import DataError, Problem
+from tutelage.records import Dropped, Example, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Curated:
+    """The rows that were kept, in the order of their ids; every dropped row with its reason; the counts."""
+
+    kept: tuple[Example, ...]
+    dropped: tuple[Dropped, ...]
+    ledger: Ledger
+
+
+def curate(examples: Iterable[Example], steps: Sequence[Step]) -> Curated:
+    """Send ``examples`` through ``steps`` in turn.
+
+    The result does not depend on the order of the examples, and curating what was kept again drops nothing. The
+    ledger counts by ``step: kind of reason``. Raises :class:`DataError` if a step loses or invents rows.
+    """
+    rows = sorted(examples, key=_by_id)
+    rows_in = len(rows)
+    dropped: list[Dropped] = []
+    notes: list[str] = []
+    for step in steps:
+        sifted = step.apply(rows)
+        _refuse_lost_rows(step.name, rows, sifted.kept, sifted.dropped)
+        rows = sorted(sifted.kept, key=_by_id)
+        dropped += sorted(sifted.dropped, key=lambda row: (row.id, row.reason, row.row))
+        notes += [f"{step.name}: {note}" for note in sifted.notes]
+    counts = Counter(f"{row.step}: {row.reason.partition(':')[0]}" for row in dropped)
+    ledger = Ledger(
+        stage="curate", rows_in=rows_in, kept=len(rows), dropped=dict(sorted(counts.items())), notes=tuple(notes)
+    )
+    return Curated(tuple(rows), tuple(dropped), ledger)
+
+
+def _by_id(row: Example) -> tuple[str, str]:
+    return row.id, row.to_json()
+
+
+def _refuse_lost_rows(
+    name: str, before: Sequence[Example], kept: Sequence[Example], dropped: Sequence[Dropped]
+) -> None:
+    given = Counter(row.id for row in before)
+    found = Counter(row.id for row in kept) + Counter(row.id for row in dropped)
+    wrong = [
+        Problem(f"the step {what} the row", row, remedy="return every row once, as kept or as dropped")
+        for what, rows in (("loses", given - found), ("invents or repeats", found - given))
+        for row in sorted(rows)[:10]
+    ]
+    if wrong:
+        raise DataError(f"curate step {name}", wrong)

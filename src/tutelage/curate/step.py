@@ -1,0 +1,52 @@
+"""The contract of a step of curation, and the order in which rows are preferred."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from tutelage.records import PARADIGMS, Dropped, Example
+
+
+class Sifted(NamedTuple):
+    """What a step kept, what it dropped and what to know about it (for the ledger)."""
+
+    kept: list[Example]
+    dropped: list[Dropped]
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Step(Protocol):
+    """One step of curation. It changes no row and loses none: each is kept, or dropped with its reason.
+
+    Which rows are kept must not depend on the order in which they come.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name in the ledger."""
+        ...
+
+    def apply(self, rows: Sequence[Example]) -> Sifted:
+        """Return what is kept and what is dropped."""
+        ...
+
+
+def drop(row: Example, step: str, kind: str, detail: str = "") -> Dropped:
+    """Return ``row`` as dropped. The ledger counts by ``kind``, a few words without a colon; ``detail`` tells the rest."""
+    return Dropped(id=row.id, step=step, reason=f"{kind}: {detail}" if detail else kind, row=row.to_json())
+
+
+def preference(row: Example) -> tuple[bool, int, int, str, str]:
+    """The sort key that puts first which of two alike rows survives.
+
+    Verified before unverified (the last verdict in the lineage, on the answer that was kept, passed), then expert
+    before distilled before self-improved, then the shorter id; the id and the content settle the rest.
+    """
+    verdicts = row.lineage.verdicts
+    verified = bool(verdicts) and verdicts[-1].passed
+    return not verified, PARADIGMS.index(row.lineage.paradigm), len(row.id), row.id, row.to_json()
+
+
+def prompt_text(row: Example) -> str:
+    """The texts of every turn before the answer, each after its role."""
+    return "\n".join(f"{message.role}: {message.text}" for message in row.prompt)

@@ -1,0 +1,18 @@
+"""Models: loading, the chat template with the loss mask, and a tiny one in memory.
+
+| file | what it holds |
+|---|---|
+| ``template`` | ``ChatTemplate``, ``Encoded``: text, ids and loss mask of a conversation |
+| ``rendering`` | conversations to text by the tokenizer's own template |
+| ``spans`` | where the assistant's words lie in that text, for any template |
+| ``reasoning`` | taking the reasoning out of a completion |
+| ``load`` | ``load_bundle``, ``load_template``, ``save_folder`` |
+| ``bundle`` | ``Bundle``, ``ModelSource`` |
+| ``gguf_file`` | a GGUF file as a cached model folder |
+| ``default`` | the file of the default model |
+| ``adapters`` | putting a PEFT adapter onto a model |
+| ``hardware`` | device and arithmetic |
+| ``tiny`` | ``tiny_model``: random weights, no files |
+| ``logprobs`` | the plain log-probabilities that faster code is measured against |
+| ``quiet`` | silence from the libraries below |
+"""

@@ -1,0 +1,72 @@
+"""Adapters put onto a base model, and refused where they do not fit."""
+
+import warnings
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
+
+from tutelage.errors import ModelError
+from tutelage.files import sha256_file
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_ADAPTER_FAULTS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError)
+
+
+def require_adapter(folder: Path) -> None:
+    """Raise :class:`ModelError` unless ``folder`` holds a PEFT adapter in safetensors."""
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            "this folder holds no adapter",
+            where=str(folder),
+            received=f"no {' and no '.join(missing)}",
+            remedy="give a folder that PEFT has saved with safetensors",
+        )
+
+
+def adapter_digest(folder: Path) -> str:
+    """Return the SHA-256 of the adapter's weights."""
+    return sha256_file(folder / WEIGHTS)
+
+
+def add_adapter(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrainedModel:
+    """Return ``model`` with the adapter of ``folder``: as layers beside the weights, or added into them.
+
+    ``merge`` adds in float32 and rounds once; in bfloat16 small updates still vanish in the rounding of large weights,
+    so unmerged is what scores are made with. Raises :class:`ModelError` when the adapter does not fit the model.
+    """
+    require_adapter(folder)
+    dtype = model.dtype
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always")
+        try:
+            adapted = PeftModel.from_pretrained(
+                model.float() if merge else model, str(folder), autocast_adapter_dtype=False
+            )
+        except _ADAPTER_FAULTS as fault:
+            raise _misfit(folder, f"{type(fault).__name__}: {fault}") from fault
+    # PEFT only warns when weights are absent, and then leaves them random.
+    absent = [str(complaint.message) for complaint in complaints if "missing adapter keys" in str(complaint.message)]
+    if absent:
+        raise _misfit(folder, absent[0])
+    if merge:
+        merged = adapted.merge_and_unload()
+        return _plain(merged).to(dtype)  # type: ignore[arg-type]  # transformers' stub names the module as the argument
+    return _plain(adapted.get_base_model())
+
+
+def _plain(model: torch.nn.Module) -> PreTrainedModel:
+    assert isinstance(model, PreTrainedModel)
+    return model
+
+
+def _misfit(folder: Path, received: str) -> ModelError:
+    return ModelError(
+        "the adapter does not fit the base model",
+        where=str(folder),
+        received=received if len(received) <= 300 else received[:297] + "...",
+        remedy="load it on the model it was trained on (adapter_config.json names it)",
+    )

@@ -1,0 +1,44 @@
+"""A loaded model with everything that belongs to it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from tutelage.models.template import ChatTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where weights come from, for manifests and for the identity of scores.
+
+    ``id`` as given; ``sha256`` of the GGUF file or of the folder's weight files, ``revision`` the commit of a hub id;
+    ``adapter`` the SHA-256 of the adapter's weights; ``merged`` whether they were added into the base. Empty: unknown
+    or not applicable.
+    """
+
+    id: str
+    kind: Literal["hub", "folder", "gguf", "default", "tiny"]
+    sha256: str = ""
+    revision: str = ""
+    license: str = ""
+    adapter: str = ""
+    merged: bool = False
+
+    @property
+    def identity(self) -> str:
+        """One line that names the weights: equal for equal weights however the model was called."""
+        version = self.sha256[:12] or self.revision
+        name = self.kind if self.kind in ("default", "tiny") else self.id.rstrip("/").rsplit("/", 1)[-1]
+        adapter = f" + {'merged ' if self.merged else ''}adapter {self.adapter[:12]}" if self.adapter else ""
+        return f"{name}@{version}{adapter}" if version else f"{name}{adapter}"
+
+
+@dataclass(slots=True)
+class Bundle:
+    """A causal language model in evaluation mode, its tokenizer, its chat template and its source."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    template: ChatTemplate
+    source: ModelSource

@@ -1,0 +1,110 @@
+"""GGUF files: read once, kept as a plain model folder that loads in a second."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from gguf import GGUFReader
+from tokenizers import pre_tokenizers
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedTokenizerFast
+
+from tutelage.errors import ModelError
+from tutelage.files import atomic_folder, read_json, sha256_file, write_json
+from tutelage.models.quiet import quiet
+
+CONVERSION = 1
+"""Version of the conversion; a new one makes older folders obsolete."""
+CACHE_VARIABLE = "TUTELAGE_CACHE"
+_MANIFEST = "tutelage.json"
+# Pre-tokenizers, by GGUF's name, that split off every digit. transformers leaves that rule out when it reads a GGUF
+# file, and then "\n\n1." gets other ids than those the model was trained on.
+_DIGIT_SPLITTING = ("smollm", "starcoder", "refact", "command-r")
+# What gguf and transformers raise on files that are cut off, damaged or of an unknown kind.
+_READ_FAULTS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, NotImplementedError)
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """The model folder made from a GGUF file, the file's SHA-256 and its license as stated in it."""
+
+    folder: Path
+    sha256: str
+    license: str
+
+
+def cache_folder() -> Path:
+    """Return the folder for converted models: ``$TUTELAGE_CACHE``, else ``~/.cache/tutelage``."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "tutelage")
+
+
+def converted(path: Path) -> Converted:
+    """Return the plain model folder (bfloat16 safetensors, tokenizer, chat template) of a GGUF file.
+
+    Made at the first call, found by the file's SHA-256 later; a folder whose files have changed is made anew. Raises
+    :class:`ModelError` on a file that is not a whole GGUF model and :class:`StorageError` when the cache cannot be
+    written.
+    """
+    digest = sha256_file(path)
+    folder = cache_folder() / "gguf" / f"{digest}-{CONVERSION}"
+    if not _is_whole(folder):
+        _convert(path, digest, folder)
+    return Converted(folder, digest, str(_manifest(folder).get("license", "")))
+
+
+def _convert(path: Path, digest: str, folder: Path) -> None:
+    with quiet():
+        try:
+            reader = GGUFReader(path)
+            facts = {name: _fact(reader, name) for name in ("general.license", "tokenizer.ggml.pre")}
+            del reader
+            tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
+            model = AutoModelForCausalLM.from_pretrained(
+                str(path.parent),
+                gguf_file=path.name,
+                dtype=torch.bfloat16,
+                quantization_config=GgufConfig(dequantize=True),
+            )
+        except _READ_FAULTS as fault:
+            raise ModelError(
+                "this GGUF file cannot be read as a model",
+                where=str(path),
+                received=f"{type(fault).__name__}: {fault}",
+                remedy="fetch the file again, or use a model folder or hub id",
+            ) from fault
+        if not isinstance(tokenizer, PreTrainedTokenizerFast):
+            raise ModelError("this GGUF file has a tokenizer of an unknown kind", where=str(path))
+        if facts["tokenizer.ggml.pre"] in _DIGIT_SPLITTING:
+            tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+                [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+            )
+        # The weights are plain now; the note would make every later load look for the GGUF file.
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        with atomic_folder(folder, replace=True) as partial:
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+            files = {entry.name: sha256_file(entry) for entry in sorted(partial.iterdir())}
+            write_json(
+                partial / _MANIFEST,
+                {"gguf_sha256": digest, "license": facts["general.license"], "files": files},
+            )
+
+
+def _fact(reader: GGUFReader, name: str) -> str:
+    field = reader.get_field(name)
+    return str(field.contents()) if field is not None else ""
+
+
+def _manifest(folder: Path) -> dict[str, object]:
+    content = read_json(folder / _MANIFEST)
+    return content if isinstance(content, dict) else {}
+
+
+def _is_whole(folder: Path) -> bool:
+    if not (folder / _MANIFEST).is_file():
+        return False
+    files = _manifest(folder).get("files")
+    return isinstance(files, dict) and all(
+        (folder / name).is_file() and sha256_file(folder / name) == digest for name, digest in files.items()
+    )

@@ -1,0 +1,39 @@
+"""Where a model computes, and in which arithmetic."""
+
+from typing import Literal
+
+import torch
+
+from tutelage.errors import ModelError
+
+Dtype = Literal["auto", "bfloat16", "float32"]
+_DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+# x86 names, then Arm's. Without such instructions a CPU emulates bfloat16, slower than float32.
+_BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device ``name``; ``auto`` is the first CUDA device, else the CPU. Raises :class:`ModelError`."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as fault:
+        raise ModelError("no such device", received=name, remedy="use auto, cpu, cuda or cuda:N") from fault
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelError(
+            "this device is not here", received=name, remedy=f"{torch.cuda.device_count()} CUDA devices are; use auto"
+        )
+    return device
+
+
+def pick_dtype(name: Dtype, device: torch.device) -> torch.dtype:
+    """Return the arithmetic ``name``; ``auto`` is bfloat16 where the processor computes in it, else float32."""
+    if name != "auto":
+        return _DTYPES[name]
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        fast = device.type == "cpu" and any(capabilities.get(name) for name in _BF16_INSTRUCTIONS)
+    return torch.bfloat16 if fast else torch.float32

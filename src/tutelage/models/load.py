@@ -1,0 +1,239 @@
+"""Models from a hub id, a folder, a GGUF file or an alias; every failure in words."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+from huggingface_hub.errors import RevisionResolutionError
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+
+from tutelage.errors import ModelError, TutelageError
+from tutelage.files import atomic_folder, read_text, sha256_file
+from tutelage.models.adapters import adapter_digest, add_adapter, require_adapter
+from tutelage.models.bundle import Bundle, ModelSource
+from tutelage.models.default import ALIASES, default_file
+from tutelage.models.gguf_file import converted
+from tutelage.models.hardware import Dtype, pick_device, pick_dtype
+from tutelage.models.quiet import quiet
+from tutelage.models.template import ChatTemplate
+from tutelage.models.tiny import tiny_model
+
+__all__ = ["Bundle", "ModelSource", "load_bundle", "load_template", "save_folder"]
+
+TINY = "tiny"
+_LOAD_FAULTS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    SafetensorError,
+    RevisionResolutionError,
+    httpx.HTTPError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where transformers finds the files: ``name`` is a folder or a hub id."""
+
+    name: str
+    source: ModelSource
+    revision: str | None = None
+    offline: bool = False
+
+
+def load_bundle(
+    model_id: str,
+    *,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    revision: str | None = None,
+    offline: bool = False,
+    adapter: Path | None = None,
+    merge: bool = False,
+    template: Path | None = None,
+) -> Bundle:
+    """Load a model for reading or tuning.
+
+    Parameters
+    ----------
+    model_id: a hub id, a folder, a ``.gguf`` file, ``default`` (``smollm2-135m-instruct``) or ``tiny``.
+    dtype: ``auto`` is bfloat16 where the processor computes in it, else float32; ``tiny`` is float32.
+    device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    revision: branch, tag or commit of a hub id. ``offline``: take hub ids from the local cache alone.
+    adapter: folder of a PEFT adapter to put on; ``merge`` adds it into the weights.
+    template: file of a chat template that replaces the tokenizer's own.
+
+    Code from the model's repository is never run and weights are read from safetensors alone. Raises
+    :class:`ModelError`; :class:`tutelage.errors.TemplateError` when the chat template cannot be used.
+    """
+    if adapter is not None:
+        require_adapter(adapter)
+    target = pick_device(device)
+    if model_id == TINY:
+        bundle = _with_template(tiny_model(), template)
+        bundle.model.to(target)  # type: ignore[arg-type]  # transformers' stub names the module as the argument
+        if dtype != "auto":
+            bundle.model.to(pick_dtype(dtype, target))  # type: ignore[arg-type]
+    else:
+        place = _place(model_id, revision, offline)
+        tokenizer = _load_tokenizer(place, template)
+        chat = ChatTemplate(tokenizer)
+        model = _load_model(place, dtype, target)
+        commit = str(getattr(model.config, "_commit_hash", None) or "")
+        source = replace(place.source, revision=commit) if place.source.kind == "hub" else place.source
+        bundle = Bundle(model=model, tokenizer=tokenizer, template=chat, source=source)
+    if adapter is not None:
+        with quiet():
+            bundle.model = add_adapter(bundle.model, adapter, merge=merge).eval()
+        bundle.source = replace(bundle.source, adapter=adapter_digest(adapter), merged=merge)
+    return bundle
+
+
+def load_template(
+    model_id: str, *, revision: str | None = None, offline: bool = False, template: Path | None = None
+) -> ChatTemplate:
+    """Load a model's chat template and tokenizer without its weights; arguments as in :func:`load_bundle`."""
+    if model_id == TINY:
+        return _with_template(tiny_model(), template).template
+    return ChatTemplate(_load_tokenizer(_place(model_id, revision, offline), template))
+
+
+def save_folder(bundle: Bundle, path: Path) -> None:
+    """Write a bundle as a plain model folder (safetensors, tokenizer, chat template), whole or not at all.
+
+    Raises :class:`ModelError` when an adapter stands beside the weights, and :class:`tutelage.errors.StorageError`
+    when the folder exists already or cannot be written.
+    """
+    if bundle.source.adapter and not bundle.source.merged:
+        raise ModelError(
+            "a model folder holds no adapter beside the weights",
+            where=str(path),
+            received=bundle.source.identity,
+            remedy="load it with merge=True, or keep the adapter's own folder",
+        )
+    with atomic_folder(path) as partial, quiet():
+        bundle.model.save_pretrained(partial)
+        bundle.tokenizer.save_pretrained(partial)
+
+
+def _place(model_id: str, revision: str | None, offline: bool) -> _Place:
+    path = Path(model_id).expanduser()
+    is_file = path.suffix == ".gguf"
+    if revision is not None and (model_id in ALIASES or is_file or path.is_dir()):
+        raise ModelError("only hub ids have revisions", where=model_id, received=revision, remedy="leave it out")
+    if model_id in ALIASES or is_file:
+        if is_file and not path.is_file():
+            raise ModelError("no such file", where=model_id, remedy="check the path")
+        made = converted(path if is_file else default_file())
+        source = ModelSource(model_id, "gguf" if is_file else "default", sha256=made.sha256, license=made.license)
+        return _Place(str(made.folder), source)
+    if path.is_dir():
+        return _Place(str(path), ModelSource(model_id, "folder", sha256=_folder_digest(path)))
+    if path.is_file() or model_id.startswith((".", "/", "~")) or model_id.count("/") > 1 or not model_id.strip():
+        raise ModelError(
+            "no such model folder",
+            received=model_id,
+            remedy="give a folder, a .gguf file, a hub id (owner/name), default or tiny",
+        )
+    return _Place(model_id, ModelSource(model_id, "hub"), revision, offline)
+
+
+def _folder_digest(folder: Path) -> str:
+    """SHA-256 over names and digests of the weight files. Raises :class:`ModelError` when there are none to read."""
+    weights = sorted(folder.glob("*.safetensors"))
+    missing = [] if weights else ["weights (*.safetensors)"]
+    missing += [] if (folder / "config.json").is_file() else ["config.json"]
+    missing += [] if any(folder.glob("tokenizer*")) else ["tokenizer (tokenizer.json)"]
+    if missing:
+        pickled = sorted(entry.name for entry in folder.glob("*.bin"))
+        is_adapter = (folder / "adapter_config.json").is_file()
+        raise ModelError(
+            f"the model folder lacks {', '.join(missing)}",
+            where=str(folder),
+            received=", ".join(pickled),
+            remedy="pickled weights are never read: save them as safetensors"
+            if pickled
+            else "this is an adapter: give its base model, and this folder as the adapter"
+            if is_adapter
+            else "give a folder that transformers has saved",
+        )
+    lines = "".join(f"{entry.name} {sha256_file(entry)}\n" for entry in weights)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _load_tokenizer(place: _Place, template: Path | None) -> PreTrainedTokenizerFast:
+    with _in_words(place, "the tokenizer cannot be loaded"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            place.name, revision=place.revision, local_files_only=place.offline, trust_remote_code=False
+        )
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ModelError(
+            "the tokenizer has no fast (tokenizer.json) form",
+            where=place.source.id,
+            received=type(tokenizer).__name__,
+            remedy="use a model with a tokenizer.json",
+        )
+    if template is not None:
+        tokenizer.chat_template = read_text(template)
+    return tokenizer
+
+
+def _load_model(place: _Place, dtype: Dtype, device: object) -> PreTrainedModel:
+    target = pick_device(str(device))
+    with _in_words(place, "the model cannot be loaded"):
+        model, report = AutoModelForCausalLM.from_pretrained(
+            place.name,
+            revision=place.revision,
+            local_files_only=place.offline,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=pick_dtype(dtype, target),
+            output_loading_info=True,
+        )
+        # transformers fills absent weights with random numbers and goes on.
+        absent = sorted(report["missing_keys"])
+        if absent:
+            raise ModelError(
+                f"{len(absent)} weights are missing",
+                where=place.source.id,
+                received=", ".join(absent[:3]),
+                remedy="save the model again; it is not whole",
+            )
+        return model.to(target).eval()
+
+
+def _with_template(bundle: Bundle, template: Path | None) -> Bundle:
+    if template is None:
+        return bundle
+    bundle.tokenizer.chat_template = read_text(template)
+    return replace(bundle, template=ChatTemplate(bundle.tokenizer))
+
+
+@contextmanager
+def _in_words(place: _Place, what: str) -> Iterator[None]:
+    try:
+        with quiet():
+            yield
+    except TutelageError:
+        raise
+    except _LOAD_FAULTS as fault:
+        is_hub = place.source.kind == "hub"
+        reason = str(fault).strip().split("\n")[0]
+        raise ModelError(
+            what,
+            where=place.source.id,
+            received=f"{type(fault).__name__}: {reason[:300]}",
+            remedy="it is not in the local cache: load it once without --offline"
+            if is_hub and place.offline
+            else "check the id and the connection, or give a local folder"
+            if is_hub
+            else "save or fetch the model again; a whole one has config.json, tokenizer.json and *.safetensors",
+        ) from fault

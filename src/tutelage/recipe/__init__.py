@@ -1,0 +1,20 @@
+"""The whole configuration of a run: one schema for validation, help, forms and the generated reference.
+
+| file | section |
+|---|---|
+| ``recipe`` | ``Recipe``: everything |
+| ``model`` | the starting model and the engines |
+| ``tasks`` | what is learned and measured |
+| ``construct`` | how data is made |
+| ``curate`` | which rows are kept |
+| ``tune`` | how the model is tuned |
+| ``evaluate`` | how much is measured, and the controls |
+| ``reflect`` | planning and promotion |
+| ``load`` | reading a file, with errors by line and key |
+| ``custom`` | loading a user's own objects |
+"""
+
+from tutelage.recipe.load import load_recipe, parse_recipe
+from tutelage.recipe.recipe import Recipe
+
+__all__ = ["Recipe", "load_recipe", "parse_recipe"]

@@ -1,0 +1,119 @@
+"""How instruction data is made: three paradigms, each with its own section."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tutelage.recipe.base import Section
+
+
+class SelfTeacher(Section):
+    """The student itself under a prompt of expert demonstrations (context distillation, Askell et al. 2021)."""
+
+    kind: Literal["self"]
+
+
+class ModelTeacher(Section):
+    """Another local model."""
+
+    kind: Literal["model"]
+
+    id: str
+    """A hub id, a folder, a GGUF file or an alias."""
+
+    revision: str | None = None
+    """The revision of a hub id."""
+
+
+class EndpointTeacher(Section):
+    """A model behind an OpenAI-compatible endpoint."""
+
+    kind: Literal["endpoint"]
+
+    base_url: str
+    """For example http://127.0.0.1:8000/v1."""
+
+    model: str
+    """The model's name at the endpoint."""
+
+    key_variable: str = ""
+    """Name of the environment variable that holds the key; empty where none is needed."""
+
+    allow_remote: bool = False
+    """Must be true for an endpoint that is not on this machine: items are sent to it."""
+
+    concurrency: int = Field(default=8, ge=1)
+    """Requests in flight."""
+
+
+Teacher = Annotated[SelfTeacher | ModelTeacher | EndpointTeacher, Field(discriminator="kind")]
+
+
+class ExpertSection(Section):
+    """Demonstrations that people wrote."""
+
+    per_cell: int | None = Field(default=None, ge=0)
+    """At most this many rows a cell become training rows; null takes all."""
+
+    repeat: int = Field(default=1, ge=1)
+    """How often each expert row is seen in an epoch."""
+
+
+class DistillSection(Section):
+    """Answers of a teacher that sees expert demonstrations; only those that pass their check are kept."""
+
+    teacher: Teacher = SelfTeacher(kind="self")
+    """Who answers."""
+
+    share: float = Field(default=0.5, ge=0, le=1)
+    """Share of a round's prompts that go to the teacher; the rest become lessons of the student."""
+
+    shots: int = Field(default=4, ge=0)
+    """Demonstrations in the teacher's prompt."""
+
+    samples: int = Field(default=4, ge=1)
+    """Answers a prompt."""
+
+
+class SelfImproveSection(Section):
+    """Lessons: attempt → verdict with reason → critique → revision → verdict."""
+
+    samples: int = Field(default=4, ge=1)
+    """Attempts a prompt."""
+
+    revisions: int = Field(default=2, ge=0)
+    """Revisions sampled after the critique where no attempt passed."""
+
+    teacher_fallback: bool = True
+    """Where neither attempt nor revision passes, the teacher answers."""
+
+
+class ConstructSection(Section):
+    """The data of a round."""
+
+    expert: ExpertSection | None = ExpertSection()
+    """Expert annotation; null leaves it out (the teacher's prompt then has no demonstrations either)."""
+
+    distill: DistillSection | None = DistillSection()
+    """Distillation; null leaves it out."""
+
+    self_improve: SelfImproveSection | None = SelfImproveSection()
+    """Self-improvement; null leaves it out."""
+
+    prompts: int = Field(default=240, ge=1)
+    """New prompts a round, spread over the cells by the planner."""
+
+    keep_per_prompt: int = Field(default=1, ge=1)
+    """Different passing answers kept for one prompt."""
+
+    temperature: float = Field(default=0.8, gt=0)
+    """Sampling temperature of attempts, revisions and the teacher."""
+
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    """Nucleus of the sampling."""
+
+    max_tokens: int = Field(default=192, ge=1)
+    """Longest answer, in tokens; an answer that is cut is never kept."""
+
+    verify: bool = True
+    """Whether only answers that pass their check are kept; false makes the round a placebo, as a control."""

@@ -1,0 +1,65 @@
+"""Objects of one's own, named in a recipe: ``package.module:name`` or ``file.py:name``."""
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from tutelage.errors import DataError, Problem, TutelageError
+
+
+def load_object(path: str, folder: Path | None = None) -> object:
+    """Return the object that ``path`` names; a relative file is looked for in ``folder``.
+
+    The file or module is executed: it is the user's own code. Raises :class:`TutelageError` when it is not there,
+    cannot be imported, or has no such name (the nearest one is offered).
+    """
+    source, colon, name = path.rpartition(":")
+    if not colon or not source or not name:
+        remedy = "write package.module:name or file.py:name"
+        raise TutelageError("the path of an object of your own has another form", received=path, remedy=remedy)
+    module = _from_file(Path(source), folder) if source.endswith(".py") else _from_package(source)
+    found: object = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            names = (
+                [public for public in vars(found) if not public.startswith("_")] if hasattr(found, "__dict__") else []
+            )
+            near = difflib.get_close_matches(part, names, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(sorted(names)[:20]) or 'nothing'}"
+            raise TutelageError(f"there is no {name!r} in it", where=source, remedy=remedy)
+        found = getattr(found, part)
+    return found
+
+
+def _from_file(file: Path, folder: Path | None) -> ModuleType:
+    file = ((folder or Path()) / file).resolve()
+    if not file.is_file():
+        raise TutelageError("there is no such Python file", where=str(file), remedy="check the path")
+    name = f"_tutelage_own_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise DataError(str(file), [Problem("it cannot be loaded as Python")])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if not isinstance(error, (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, OSError)):
+            raise
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        what = f"it cannot be imported: {type(error).__name__}: {error}"
+        raise TutelageError(what, where=f"{file}{line}", remedy="mend the file") from error
+    return module
+
+
+def _from_package(source: str) -> ModuleType:
+    try:
+        return importlib.import_module(source)
+    except ImportError as error:
+        remedy = "install it, or name a file as file.py:name"
+        raise TutelageError(f"it cannot be imported: {error}", where=source, remedy=remedy) from error

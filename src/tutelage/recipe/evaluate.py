@@ -1,0 +1,37 @@
+"""How much is measured, on which split."""
+
+from pydantic import Field
+
+from tutelage.recipe.base import Section
+
+
+class EvaluateSection(Section):
+    """Items a cell (dimension × level) of each split, and how they are answered: greedy, on the reference engine."""
+
+    probe: int = Field(default=16, ge=2)
+    """Items a cell of the probe split, which steers the plan."""
+
+    gate: int = Field(default=32, ge=2)
+    """Items a cell of the gate split, fresh each round."""
+
+    test: int = Field(default=50, ge=0)
+    """Items a cell of the test split, scored once at the end; 0 leaves the final test out."""
+
+    max_tokens: int = Field(default=192, ge=1)
+    """Longest answer, in tokens."""
+
+    general_prompts: int = Field(default=24, ge=0)
+    """General instructions answered to watch length, repetition and proper ends (guard of utility)."""
+
+
+class ControlsSection(Section):
+    """Rivals that stand beside every claimed gain: same items, paired."""
+
+    few_shot: bool = False
+    """The start under a prompt of expert demonstrations, untrained."""
+
+    expert_only: bool = False
+    """The start tuned on the expert rows alone."""
+
+    placebo: bool = False
+    """The start tuned on as many rows with the same prompts and alike lengths, verdicts ignored."""

@@ -1,0 +1,66 @@
+"""Which model is tuned, and which engines answer."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tutelage.recipe.base import Section
+
+
+class ModelSection(Section):
+    """The starting model."""
+
+    id: str = "default"
+    """A hub id, a folder, a GGUF file, or an alias: ``default`` (SmolLM2-135M-Instruct) or ``tiny`` (random weights)."""
+
+    revision: str | None = None
+    """The revision of a hub id; other ids have none."""
+
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Arithmetic of the weights; ``auto`` takes bfloat16 where the processor has it."""
+
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
+
+
+class TransformersEngine(Section):
+    """Our batched decoding over the transformers model, in the model's own arithmetic."""
+
+    kind: Literal["transformers"]
+
+    batch_size: int = Field(default=64, ge=1)
+    """Rows decoded together; part of the identity of every answer."""
+
+
+class CTranslate2Engine(Section):
+    """CTranslate2 with int8 weights on the CPU (extra ``cpu``); makes training data, never scores."""
+
+    kind: Literal["ctranslate2"]
+
+    workers: int = Field(default=2, ge=1)
+    """Single-threaded workers; one a core."""
+
+
+class AutoEngine(Section):
+    """CTranslate2 where it is installed and the model is on the CPU, else transformers."""
+
+    kind: Literal["auto"]
+
+
+SamplingEngine = Annotated[TransformersEngine | CTranslate2Engine | AutoEngine, Field(discriminator="kind")]
+
+
+class EnginesSection(Section):
+    """Who answers: one engine samples training data, the reference engine answers for every score."""
+
+    sampling: SamplingEngine = AutoEngine(kind="auto")
+    """The engine of the construct stage."""
+
+    reference_batch: int = Field(default=64, ge=1)
+    """Fixed batch of the reference engine (transformers) that probe, gate and test are answered with."""
+
+    chunk: int = Field(default=128, ge=1)
+    """Requests sampled as one unit with one seed; a resumed run replays whole chunks."""
+
+    threads: int = Field(default=0, ge=0)
+    """Threads of matrix products; 0 takes the cores that the process may use."""

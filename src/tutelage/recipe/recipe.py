@@ -1,0 +1,91 @@
+"""The whole configuration of a run, in one frozen object."""
+
+import re
+import warnings
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tutelage.recipe.base import Section
+from tutelage.recipe.construct import ConstructSection
+from tutelage.recipe.curate import CurateSection
+from tutelage.recipe.evaluate import ControlsSection, EvaluateSection
+from tutelage.recipe.model import EnginesSection, ModelSection
+from tutelage.recipe.reflect import ReflectSection
+from tutelage.recipe.tasks import TaskSection
+from tutelage.recipe.tune import TuneSection
+
+# The stage is called construct, and so is a method that pydantic has deprecated and that nobody here calls.
+warnings.filterwarnings("ignore", message='Field name "construct" in "Recipe" shadows', category=UserWarning)
+
+
+class Recipe(Section):
+    """What a run does. Defaults are the vetted setting; the resolved recipe is written to the run as JSON."""
+
+    name: str
+    """Name of the run and of its folder: letters, digits, dots, dashes and underscores."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """The one seed; every stage derives its own from it."""
+
+    rounds: int = Field(default=2, ge=1)
+    """How often the loop goes round."""
+
+    model: ModelSection = ModelSection()
+    """The starting model."""
+
+    engines: EnginesSection = EnginesSection()
+    """Who answers."""
+
+    tasks: Annotated[tuple[TaskSection, ...], Field(min_length=1)]
+    """What the model is to learn and is measured on."""
+
+    construct: ConstructSection = ConstructSection()  # type: ignore[assignment]
+    """How the data of a round is made."""
+
+    curate: CurateSection = CurateSection()
+    """Which rows are kept."""
+
+    tune: TuneSection = TuneSection()
+    """How the model is tuned."""
+
+    evaluate: EvaluateSection = EvaluateSection()
+    """How much is measured."""
+
+    reflect: ReflectSection = ReflectSection()
+    """How the next round is planned and when a model is promoted."""
+
+    controls: ControlsSection = ControlsSection()
+    """Rivals that are scored beside the loop's models on the test split."""
+
+    folder: Path = Path()
+    """What relative paths are relative to: the folder of the recipe file. Set when the file is read."""
+
+    @field_validator("name")
+    @classmethod
+    def _a_folder_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            raise ValueError("a name has 1 to 100 letters, digits, dots, dashes or underscores and starts with no dot")
+        return name
+
+    @model_validator(mode="after")
+    def _no_contradictions(self) -> Self:
+        construct, controls = self.construct, self.controls
+        if construct.expert is None and construct.distill is None and construct.self_improve is None:
+            raise ValueError("construct: all three paradigms are switched off; leave at least one of them on")
+        if construct.expert is None and (controls.few_shot or controls.expert_only):
+            raise ValueError("controls: few_shot and expert_only need construct.expert, which is null")
+        if self.evaluate.test == 0 and (controls.few_shot or controls.expert_only or controls.placebo):
+            raise ValueError("controls: they are scored on the test split, but evaluate.test is 0")
+        if construct.distill is None and construct.self_improve is not None and construct.self_improve.teacher_fallback:
+            if "teacher_fallback" in construct.self_improve.model_fields_set:
+                raise ValueError("construct.self_improve.teacher_fallback: there is no teacher, distill is null")
+        names = [task.kind for task in self.tasks if task.kind not in {"rows", "custom"}]
+        if doubles := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"tasks: {', '.join(doubles)} given more than once")
+        return self
+
+    def relative_to(self, folder: Path) -> "Recipe":
+        """Return the same recipe with its relative paths relative to ``folder``."""
+        return self.model_copy(update={"folder": folder})

@@ -1,0 +1,54 @@
+"""Which tasks a run is about."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from tutelage.recipe.base import Section
+
+
+class ConstraintsSection(Section):
+    """Verifiable constraints on short texts (dimension ``instruction_following``)."""
+
+    kind: Literal["constraints"]
+
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of the dimension when the budget is planned."""
+
+
+class GroundedSection(Section):
+    """Questions about passages on invented entities (dimension ``faithfulness``)."""
+
+    kind: Literal["grounded"]
+
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of the dimension when the budget is planned."""
+
+
+class SafetySection(Section):
+    """Harmful requests and harmless look-alikes (dimension ``safety``)."""
+
+    kind: Literal["safety"]
+
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of the dimension when the budget is planned."""
+
+
+class CustomTaskSection(Section):
+    """A task of one's own: a class or function that returns a ``tutelage.tasks.Task``."""
+
+    kind: Literal["custom"]
+
+    path: str
+    """``package.module:name`` or ``file.py:name``, relative to the recipe."""
+
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Keyword arguments."""
+
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of the dimension when the budget is planned."""
+
+
+TaskSection = Annotated[
+    ConstraintsSection | GroundedSection | SafetySection | CustomTaskSection, Field(discriminator="kind")
+]

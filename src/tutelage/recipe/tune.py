@@ -1,0 +1,133 @@
+"""How the model is tuned: objective × method × optimizer, and the size of a step."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tutelage.recipe.base import Section
+
+
+class SftObjective(Section):
+    """Supervised fine-tuning: cross-entropy of the assistant's tokens, their end token included."""
+
+    kind: Literal["sft"]
+
+
+Objective = SftObjective
+"""One kind so far; with the second it becomes a union discriminated by ``kind``, and no recipe changes."""
+
+
+class LoraMethod(Section):
+    """Low-rank adapters, W + (alpha/r)·BA with W frozen (Hu et al. 2021)."""
+
+    kind: Literal["lora"]
+
+    r: int = Field(default=16, ge=1)
+    """Rank of the update."""
+
+    alpha: int = Field(default=32, ge=1)
+    """Numerator of the scale alpha/r."""
+
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout of the adapter's input while training."""
+
+    targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)] = "all-linear"
+    """Which linear layers get an adapter: all but the output layer, or names such as [q_proj, v_proj]."""
+
+    dtype: Literal["auto", "float32"] = "auto"
+    """Arithmetic of the adapters: ``auto`` is that of the model (fast; updated through float32 copies)."""
+
+
+class FullMethod(Section):
+    """Every weight moves. Wants about a tenth of LoRA's learning rate."""
+
+    kind: Literal["full"]
+
+
+Method = Annotated[LoraMethod | FullMethod, Field(discriminator="kind")]
+
+
+class AdamWOptimizer(Section):
+    """AdamW (Loshchilov & Hutter 2019) on float32 copies of the weights; only matrices decay."""
+
+    kind: Literal["adamw"]
+
+    lr: float = Field(default=5e-4, gt=0)
+    """Peak learning rate."""
+
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay of matrices; biases and norms never decay."""
+
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """Decay rates of the two moments."""
+
+
+Optimizer = AdamWOptimizer
+"""One kind so far, as with ``Objective``."""
+
+
+class ConstantSchedule(Section):
+    """The peak rate after warmup."""
+
+    kind: Literal["constant"]
+
+    warmup_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps over which the rate rises linearly to its peak."""
+
+
+class LinearSchedule(Section):
+    """From the peak rate straight down to zero after warmup."""
+
+    kind: Literal["linear"]
+
+    warmup_share: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the steps over which the rate rises linearly to its peak."""
+
+
+class CosineSchedule(Section):
+    """From the peak rate down to zero along half a cosine after warmup (Loshchilov & Hutter 2017)."""
+
+    kind: Literal["cosine"]
+
+    warmup_share: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the steps over which the rate rises linearly to its peak."""
+
+
+Schedule = Annotated[ConstantSchedule | LinearSchedule | CosineSchedule, Field(discriminator="kind")]
+
+
+class TuneSection(Section):
+    """One tuning run: what is minimized, which weights move, and how the step is computed."""
+
+    objective: Objective = SftObjective(kind="sft")
+    """What is minimized."""
+
+    method: Method = LoraMethod(kind="lora")
+    """Which weights move."""
+
+    optimizer: Optimizer = AdamWOptimizer(kind="adamw")
+    """How they move."""
+
+    schedule: Schedule = LinearSchedule(kind="linear")
+    """How the learning rate changes over the steps."""
+
+    epochs: int = Field(default=1, ge=1)
+    """How often each row is seen."""
+
+    batch_size: int = Field(default=16, ge=1)
+    """Rows an optimizer step."""
+
+    max_tokens: int = Field(default=1024, ge=2)
+    """Longest row. A longer one is dropped into the ledger, never truncated."""
+
+    micro_batch_tokens: int = Field(default=2048, ge=2)
+    """Tokens computed at once: bounds the memory and changes no result. A longer row is computed alone."""
+
+    clip_norm: float = Field(default=1.0, ge=0)
+    """Longest gradient (Euclidean norm over all trained weights); 0 = never clipped."""
+
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Arithmetic of the model while training; ``auto`` takes bfloat16 where the processor has it."""
+
+    checkpoint_every: int = Field(default=20, ge=0)
+    """Steps between checkpoints; 0 = never."""

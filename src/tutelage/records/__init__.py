@@ -1,0 +1,72 @@
+"""Frozen, typed records: whatever crosses a stage.
+
+| file | records |
+|---|---|
+| ``base`` | ``Record``, levels, splits, paradigms, ``content_id`` |
+| ``messages`` | ``Message`` and its parts, ``Conversation`` |
+| ``items`` | ``Item``: what is asked |
+| ``answers`` | ``Sampling``, ``Request``, ``Engine``, ``Answer`` |
+| ``verdicts`` | ``Verdict``, ``PartVerdict`` |
+| ``lineage`` | ``Lineage``, ``Cost`` |
+| ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``Lesson`` |
+| ``ledger`` | ``Ledger``, ``Dropped`` |
+| ``jsonl`` | reading and writing them, with errors by file, line and key |
+"""
+
+from tutelage.records.answers import Answer, Engine, FinishReason, Request, Sampling
+from tutelage.records.base import LEVELS, PARADIGMS, SPLITS, Level, Paradigm, Record, Split, content_id
+from tutelage.records.examples import Demonstration, Example, Lesson, Preference, Turn
+from tutelage.records.items import Item
+from tutelage.records.ledger import Dropped, Ledger
+from tutelage.records.lineage import Cost, Lineage
+from tutelage.records.messages import (
+    AudioPart,
+    Conversation,
+    ImagePart,
+    Message,
+    TextPart,
+    ToolCall,
+    assistant,
+    system,
+    user,
+)
+from tutelage.records.verdicts import PartVerdict, Verdict, all_of, unscored
+
+__all__ = [
+    "LEVELS",
+    "PARADIGMS",
+    "SPLITS",
+    "Answer",
+    "AudioPart",
+    "Conversation",
+    "Cost",
+    "Demonstration",
+    "Dropped",
+    "Engine",
+    "Example",
+    "FinishReason",
+    "ImagePart",
+    "Item",
+    "Ledger",
+    "Lesson",
+    "Level",
+    "Lineage",
+    "Message",
+    "Paradigm",
+    "PartVerdict",
+    "Preference",
+    "Record",
+    "Request",
+    "Sampling",
+    "Split",
+    "TextPart",
+    "ToolCall",
+    "Turn",
+    "Verdict",
+    "all_of",
+    "assistant",
+    "content_id",
+    "system",
+    "unscored",
+    "user",
+]

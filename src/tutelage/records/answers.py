@@ -1,0 +1,66 @@
+"""What goes to a completer and what comes back."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tutelage.records.base import Record
+from tutelage.records.messages import Conversation
+
+FinishReason = Literal["stop", "length", "error"]
+
+
+class Sampling(Record):
+    """How an answer is drawn. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 switch their filter off."""
+
+    temperature: float = Field(default=0.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    max_tokens: int = Field(default=256, ge=1)
+    repetition_penalty: float = Field(default=1.0, gt=0)
+
+
+class Request(Record):
+    """One question to a completer. Equal requests to one model must be able to give equal answers: hence the seed."""
+
+    id: str
+    messages: Conversation
+    sampling: Sampling = Sampling()
+    seed: int = 0
+
+
+class Engine(Record):
+    """Who answered: part of the identity of every answer and every score.
+
+    ``model`` names the weights (with adapter), ``engine`` the program, ``dtype`` the arithmetic, ``batch_size`` the
+    fixed batch (0: not applicable), ``template`` the hash of the chat template.
+    """
+
+    model: str
+    engine: str
+    dtype: str = ""
+    batch_size: int = 0
+    template: str = ""
+
+
+class Answer(Record):
+    """One answer. ``text`` is what is scored: reasoning has been taken out of it and stands in ``reasoning``.
+
+    ``prompt_tokens`` and ``completion_tokens`` are None where the engine does not say. ``finish`` is ``length`` when
+    the answer was cut at ``max_tokens``. An answer with ``finish == "error"`` has no text and must stay unscored.
+    """
+
+    request_id: str
+    text: str
+    finish: FinishReason = "stop"
+    reasoning: str = ""
+    error: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    logprobs: tuple[float, ...] | None = None
+    seed: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the model ended the answer itself."""
+        return self.finish == "stop"

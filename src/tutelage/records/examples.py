@@ -1,0 +1,76 @@
+"""What a model is trained on: examples, preferences, lessons."""
+
+from typing import Literal
+
+from tutelage.records.answers import Answer
+from tutelage.records.base import Level, Record
+from tutelage.records.items import Item
+from tutelage.records.lineage import Lineage
+from tutelage.records.messages import Conversation, Message
+from tutelage.records.verdicts import Verdict
+
+
+class Example(Record):
+    """A conversation that ends in the assistant turn to be learned; one schema for all three paradigms."""
+
+    id: str
+    messages: Conversation
+    lineage: Lineage
+    task: str = ""
+    dimension: str = ""
+    level: Level | None = None
+    facet: str = ""
+    group: str = ""
+
+    @property
+    def prompt(self) -> Conversation:
+        """Every message before the last."""
+        return self.messages[:-1]
+
+    @property
+    def target(self) -> Message:
+        """The assistant turn that ends the conversation."""
+        return self.messages[-1]
+
+
+class Demonstration(Record):
+    """An item and an answer that an expert wrote to it; the check of the item's task must pass it."""
+
+    item: Item
+    answer: str
+    author: str
+    minutes: float | None = None
+
+
+class Preference(Record):
+    """Of two answers to one prompt, the one that is better."""
+
+    id: str
+    prompt: Conversation
+    chosen: Message
+    rejected: Message
+    lineage: Lineage
+    task: str = ""
+    dimension: str = ""
+    level: Level | None = None
+
+
+class Turn(Record):
+    """One step of a lesson: an answer and the verdict on it; ``critique`` is what the teacher then said."""
+
+    answer: Answer
+    verdict: Verdict
+    critique: str = ""
+
+
+class Lesson(Record):
+    """Instruction, attempt, verdict with reason, critique, revision, its verdict, and whose answer was kept.
+
+    Trained on (instruction, kept answer) without the critique; (kept, failed attempt) is a preference.
+    """
+
+    id: str
+    item: Item
+    turns: tuple[Turn, ...]
+    kept: Literal["attempt", "revision", "teacher", "nothing"]
+    round: int = 0

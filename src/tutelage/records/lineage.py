@@ -1,0 +1,38 @@
+"""Where a record comes from and what it cost."""
+
+from pydantic import Field
+
+from tutelage.records.answers import Sampling
+from tutelage.records.base import Paradigm, Record
+from tutelage.records.verdicts import Verdict
+
+
+class Cost(Record):
+    """What a record cost. None is unknown, never zero by assumption."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+    money: float | None = None
+    human_minutes: float | None = None
+
+
+class Lineage(Record):
+    """Paradigm, parents, author, prompt, sampling, seed, verdicts and cost of one record.
+
+    ``source`` names the method inside the paradigm (``examples``, ``context_distillation``, ``rejection``,
+    ``revision``, ``replay``); ``author`` the model or person that wrote the answer; ``prompt`` the hash or name of the
+    prompt that asked for it; ``cost.completion_tokens`` counts the record's own tokens and those of the attempts that
+    were thrown away for it.
+    """
+
+    paradigm: Paradigm
+    source: str
+    author: str
+    parents: tuple[str, ...] = ()
+    prompt: str = ""
+    sampling: Sampling | None = None
+    seed: int | None = None
+    round: int | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    cost: Cost = Field(default_factory=Cost)

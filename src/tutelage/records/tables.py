@@ -1,0 +1,265 @@
+"""Reading what people hand in: JSON Lines, JSON arrays and CSV as rows with their lines, all faults at once."""
+
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from pydantic import JsonValue
+
+from tutelage.errors import DataError, Problem
+from tutelage.files import storage
+
+MAX_LINE_BYTES = 64 * 2**20
+MAX_SHOWN = 20
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+
+# The module's own limit, 128 kB a cell, is one for the whole process and smaller than an ordinary document.
+csv.field_size_limit(MAX_LINE_BYTES)
+
+
+class Faults:
+    """The problems of one input: all are counted, the first 20 are shown."""
+
+    def __init__(self, subject: Path | str) -> None:
+        self.subject = str(subject)
+        self.count = 0
+        self._shown: list[Problem] = []
+
+    def add(self, problem: Problem) -> None:
+        """Note one problem."""
+        self.count += 1
+        if len(self._shown) < MAX_SHOWN:
+            self._shown.append(problem)
+
+    def raise_if_any(self) -> None:
+        """Raise :class:`DataError` with the problems, if there are any."""
+        if self.count:
+            subject = self.subject
+            if self.count > len(self._shown):
+                subject += f": {self.count} problems in all, the first"
+            raise DataError(subject, self._shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file: the line where it starts (from 1) and its values by column."""
+
+    line: int
+    values: dict[str, JsonValue]
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file for reading, through gzip where its name ends in ``.gz``."""
+    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
+
+
+def iter_lines(path: Path, faults: Faults, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[tuple[int, str]]:
+    """Yield the number (from 1) and text of every line that is not blank; a byte order mark and CR are taken off.
+
+    Lines that are too long or not UTF-8 go to ``faults``. Memory: one line. Raises :class:`StorageError`.
+    """
+    number = 0
+    with storage(path, "read the file"):
+        try:
+            with open_bytes(path) as file:
+                while line := file.readline(max_line_bytes + 1):
+                    number += 1
+                    if len(line) > max_line_bytes and not line.endswith(b"\n"):
+                        faults.add(_too_long(path, number, max_line_bytes))
+                        while line and not line.endswith(b"\n"):
+                            line = file.readline(max_line_bytes)
+                        continue
+                    if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                        faults.add(Problem("the file is UTF-16, not UTF-8", f"{path}:1", remedy="save it as UTF-8"))
+                        return
+                    text = _decoded(line, path, number, faults)
+                    if text is not None and text.strip():
+                        yield number, text.rstrip("\r\n")
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            what = f"the gzip file is damaged or cut off ({error})"
+            faults.add(Problem(what, f"{path}:{number + 1}", remedy="make the file again"))
+
+
+def parse_json(text: str, where: str, faults: Faults) -> JsonValue:
+    """Return the value of a JSON text; what is not JSON (NaN and infinity included) goes to ``faults``, as None."""
+    try:
+        value: JsonValue = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        faults.add(Problem("the JSON is nested too deeply", where))
+    except ValueError as error:
+        at = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        faults.add(Problem(f"not valid JSON: {what}", where + at, shown(text), "every line must be one JSON object"))
+    else:
+        return value
+    return None
+
+
+def read_rows(path: Path | str) -> list[Row]:
+    """Return the rows of a ``.jsonl``, ``.ndjson``, ``.json`` (an array), ``.csv`` or ``.tsv`` file, gzipped or not.
+
+    CSV: the first row names the columns; a semicolon separates where the header has one and no comma; every value is
+    a string. Raises :class:`DataError` with all faults, also for a file without rows, and :class:`StorageError`.
+    """
+    path = Path(path)
+    faults = Faults(path)
+    rows: list[Row] = []
+    suffix = Path(path.stem if path.suffix == ".gz" else path.name).suffix.lower()
+    if suffix not in SUFFIXES:
+        faults.add(Problem("unknown kind of file", str(path), suffix or "no suffix", f"use {', '.join(SUFFIXES)}"))
+    elif suffix in (".csv", ".tsv"):
+        rows = _csv_rows(path, faults, "\t" if suffix == ".tsv" else "")
+    else:
+        rows = _json_rows(path, faults)
+    if not rows and not faults.count:
+        faults.add(Problem("the file has no rows", str(path), remedy="give at least one"))
+    faults.raise_if_any()
+    return rows
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """Return ``value`` as it stands in an error: its JSON, cut to ``limit`` characters."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _json_rows(path: Path, faults: Faults) -> list[Row]:
+    lines = iter_lines(path, faults)
+    first = next(lines, None)
+    if first is None:
+        return []
+    if first[1].lstrip().startswith("["):
+        # Rejoined with every blank line in its place, so that offsets still tell lines.
+        parts: list[str] = []
+        last = 1
+        for number, line in (first, *lines):
+            parts.append("\n" * (number - last) + line)
+            last = number
+        return [] if faults.count else _array_rows("".join(parts), path, faults)
+    rows: list[Row] = []
+    for number, line in (first, *lines):
+        before = faults.count
+        value = parse_json(line, f"{path}:{number}", faults)
+        if faults.count == before:
+            _add_row(rows, number, value, path, faults)
+    return rows
+
+
+def _array_rows(text: str, path: Path, faults: Faults) -> list[Row]:
+    decoder = json.JSONDecoder(parse_constant=_no_constant)
+    rows: list[Row] = []
+    position = _skip_space(text, text.index("[") + 1)
+    line, counted = 1, 0
+    if text[position : position + 1] == "]":
+        return rows
+    while True:
+        line, counted = line + text.count("\n", counted, position), position
+        try:
+            value, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError) as error:
+            at = line
+            what = "nested too deeply"
+            if isinstance(error, json.JSONDecodeError):
+                at, what = text.count("\n", 0, error.pos) + 1, error.msg
+            elif isinstance(error, ValueError):
+                what = str(error)
+            received = shown(text[position : position + 80])
+            faults.add(Problem(f"not valid JSON: {what}", f"{path}:{at}", received, "nothing after it was read"))
+            return rows
+        _add_row(rows, line, value, path, faults)
+        position = _skip_space(text, end)
+        if text[position : position + 1] == ",":
+            position = _skip_space(text, position + 1)
+            continue
+        if text[position : position + 1] != "]" or text[position + 1 :].strip():
+            line += text.count("\n", counted, position)
+            received = shown(text[position : position + 40]) or "the end of the file"
+            faults.add(Problem("expected a comma or the end of the array", f"{path}:{line}", received))
+        return rows
+
+
+def _add_row(rows: list[Row], line: int, value: JsonValue, path: Path, faults: Faults) -> None:
+    written = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict):
+        faults.add(Problem("expected a JSON object", f"{path}:{line}", shown(written), 'write {"column": value, ...}'))
+    elif lone := LONE_SURROGATE.search(written):
+        received = f"\\u{ord(lone.group()):04x}"
+        faults.add(Problem("half a surrogate pair is no character", f"{path}:{line}", received, "remove it"))
+    else:
+        rows.append(Row(line, value))
+
+
+def _csv_rows(path: Path, faults: Faults, delimiter: str) -> list[Row]:
+    with storage(path, "read the file"):
+        try:
+            with open_bytes(path) as file:
+                content = file.read()
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            faults.add(Problem(f"the gzip file is damaged or cut off ({error})", str(path)))
+            return []
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        line = content[content.rfind(b"\n", 0, error.start) + 1 :].partition(b"\n")[0]
+        _decoded(line, path, number, faults)
+        return []
+    head = text.partition("\n")[0]
+    delimiter = delimiter or (";" if ";" in head and "," not in head else ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[Row] = []
+    columns: list[str] = []
+    start = 1
+    try:
+        for cells in reader:
+            where = f"{path}:{start}"
+            if not any(cell.strip() for cell in cells):
+                pass
+            elif not columns:
+                columns = [cell.strip() for cell in cells]
+                if "" in columns or len(set(columns)) < len(columns):
+                    remedy = "give every column one name of its own"
+                    faults.add(Problem("a column has no name or two have the same", where, shown(head), remedy))
+            elif len(cells) != len(columns):
+                remedy = f'put cells that hold "{delimiter}" or a line break in double quotes'
+                what = f"expected {len(columns)} cells, as in the header"
+                faults.add(Problem(what, where, f"{len(cells)}: {shown(delimiter.join(cells))}", remedy))
+            else:
+                rows.append(Row(start, dict(zip(columns, cells, strict=True))))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        faults.add(Problem(f"not valid CSV: {error}", f"{path}:{start}", remedy="check the quotes from here on"))
+    return rows
+
+
+def _decoded(line: bytes, path: Path, number: int, faults: Faults) -> str | None:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        near = line[max(0, error.start - 20) : error.end].decode("latin-1")
+        received = f"byte 0x{line[error.start]:02x} at {shown(near)!r}"
+        faults.add(Problem("expected UTF-8 text", f"{path}:{number}", received, "save the file as UTF-8"))
+        return None
+
+
+def _too_long(path: Path, number: int, limit: int) -> Problem:
+    what = f"the line is longer than {limit / 2**20:g} MB"
+    return Problem(what, f"{path}:{number}", remedy="split the row, or check that lines end with a line break")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _skip_space(text: str, position: int) -> int:
+    while position < len(text) and text[position] in " \t\r\n":
+        position += 1
+    return position

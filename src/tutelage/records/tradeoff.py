@@ -1,0 +1,39 @@
+"""What each paradigm of data construction gave and took: quality, scalability, resource cost."""
+
+from tutelage.records.base import Paradigm, Record
+
+
+class TradeOff(Record):
+    """One row of the trade-off table.
+
+    ``attempted`` counts answers that were sampled or written, ``accepted`` those that became training rows.
+    ``diversity`` is distinct-2 over the accepted answers: different word bigrams / all word bigrams. None is unknown.
+    """
+
+    paradigm: Paradigm
+    attempted: int
+    accepted: int
+    diversity: float | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    human_minutes: float | None = None
+
+    @property
+    def acceptance(self) -> float | None:
+        """Accepted / attempted."""
+        return self.accepted / self.attempted if self.attempted else None
+
+    @property
+    def rows_per_hour(self) -> float | None:
+        """Accepted rows an hour of computing."""
+        return 3600 * self.accepted / self.seconds if self.seconds else None
+
+    @property
+    def tokens_per_row(self) -> float | None:
+        """Sampled tokens per accepted row."""
+        return self.tokens / self.accepted if self.tokens is not None and self.accepted else None
+
+    @property
+    def seconds_per_row(self) -> float | None:
+        """Seconds of computing per accepted row."""
+        return self.seconds / self.accepted if self.seconds is not None and self.accepted else None

@@ -1,0 +1,10 @@
+"""What the scores mean and what follows from them: torch-free, and it only proposes; the pipeline acts.
+
+| file | what |
+|---|---|
+| ``matrix`` | ``summarize`` item scores, ``build_matrix`` over rounds |
+| ``diagnose`` | ``diagnose``: gap and reasons of failure of each cell |
+| ``plan`` | ``allocate``, ``uniform``: divide a budget of attempts over the cells |
+| ``guards`` | what must not get worse, as one-sided non-inferiority |
+| ``gate`` | ``GateRule``, ``gate_power``, ``decide``: promoted, rejected or inconclusive |
+"""

@@ -1,0 +1,248 @@
+"""The run directory: the contract between stages, the report, the studio and people.
+
+    runs/<name>/
+      recipe.json  events.jsonl  manifest.json (written last: versions, seeds, hashes, stage states)
+      matrix.json  best.json
+      rounds/<k>/<stage>/...  stage.json (written last, makes the stage finished)
+      final/<stage>/...
+      report/index.html
+
+A stage works in its own folder, writes its files atomically and ``stage.json`` last. A stage whose ``stage.json`` is
+there is never run again; one without it goes on from what its folder holds. One process owns a run at a time.
+"""
+
+import fcntl
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Self
+
+from pydantic import Field, JsonValue
+
+from tutelage.errors import RunError
+from tutelage.events import Event
+from tutelage.files import append_line, sha256_file, write_atomic
+from tutelage.recipe import Recipe
+from tutelage.records import Record
+
+PINNED_PACKAGES = ("tutelage", "torch", "transformers", "peft", "ctranslate2", "tokenizers", "numpy", "pydantic")
+
+
+class StageState(Record):
+    """What ``stage.json`` says: the stage is finished, how long it took, what it wrote and what to know about it."""
+
+    stage: str
+    seconds: float
+    files: dict[str, str] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Best(Record):
+    """Which weights are promoted: ``round`` 0 is the starting model, which has no weights of its own."""
+
+    round: int = 0
+    weights: str | None = None
+
+
+class Manifest(Record):
+    """What a finished run was made of."""
+
+    name: str
+    seed: int
+    recipe_sha256: str
+    versions: dict[str, str]
+    machine: dict[str, JsonValue]
+    stages: dict[str, StageState]
+    outcome: str
+    seconds: float
+
+
+class RunDirectory:
+    """A folder that holds one run of one recipe."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe) -> Self:
+        """Make the folder, or open it if it is of the same recipe, and own it until :meth:`close`.
+
+        Raises
+        ------
+        RunError: the folder belongs to another recipe, is not a run, or another process works in it.
+        """
+        run = cls(path)
+        recipe_file = path / "recipe.json"
+        if path.exists() and not path.is_dir():
+            raise RunError("a file is in the way", where=str(path), remedy="choose another --out")
+        if path.is_dir() and any(path.iterdir()) and not recipe_file.is_file():
+            foreign = [p.name for p in path.iterdir() if p.name != "lock"]
+            if foreign:
+                raise RunError("this folder is not a run", where=str(path), remedy="choose an empty folder with --out")
+        path.mkdir(parents=True, exist_ok=True)
+        run._own()
+        try:
+            if recipe_file.is_file():
+                run._same_recipe(recipe)
+            else:
+                write_atomic(recipe_file, recipe.model_dump_json(indent=2) + "\n")
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an existing run for reading."""
+        if not (path / "recipe.json").is_file():
+            raise RunError("there is no run here", where=str(path), remedy="list them with: tutelage runs")
+        return cls(path)
+
+    def _own(self) -> None:
+        self._lock = (self.path / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            self._lock = None
+            raise RunError(
+                "another process works in this run", where=str(self.path), remedy="wait for it, or end it first"
+            ) from None
+
+    def _same_recipe(self, recipe: Recipe) -> None:
+        before, now = self.recipe.model_dump(mode="json"), recipe.model_dump(mode="json")
+        if before == now:
+            return
+        changed = [f"{key}: {old} → {new}" for key, old, new in _differences(before, now)]
+        shown = "; ".join(changed[:5]) + ("; …" if len(changed) > 5 else "")
+        raise RunError(
+            "this run directory belongs to another recipe",
+            where=str(self.path),
+            received=shown,
+            remedy="give the recipe another name, choose another folder with --out, or delete this one to start over",
+        )
+
+    def close(self) -> None:
+        """Give up ownership."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe that this run is of."""
+        return Recipe.model_validate_json((self.path / "recipe.json").read_bytes())
+
+    @property
+    def finished(self) -> bool:
+        """Whether the manifest is there."""
+        return (self.path / "manifest.json").is_file()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of a finished run."""
+        return Manifest.from_json((self.path / "manifest.json").read_bytes())
+
+    @property
+    def best(self) -> Best:
+        """Which weights are promoted."""
+        file = self.path / "best.json"
+        return Best.from_json(file.read_bytes()) if file.is_file() else Best()
+
+    def promote(self, best: Best) -> None:
+        """Make ``best`` the promoted weights."""
+        write_atomic(self.path / "best.json", best.model_dump_json() + "\n")
+
+    def round(self, number: int) -> Path:
+        """The folder of a round."""
+        return self.path / "rounds" / str(number)
+
+    def log(self, event: Event) -> None:
+        """Append an event to ``events.jsonl``; progress is for the eye and is not kept."""
+        if event.kind != "progress":
+            append_line(self.path / "events.jsonl", event.to_json())
+
+    def state(self, stage: str) -> StageState | None:
+        """What ``stage.json`` of a stage such as ``rounds/1/tune`` says; None if the stage is not finished."""
+        file = self.path / stage / "stage.json"
+        return StageState.from_json(file.read_bytes()) if file.is_file() else None
+
+    def stages(self) -> dict[str, StageState]:
+        """All finished stages by their path in the run."""
+        files = sorted(self.path.glob("rounds/*/*/stage.json")) + sorted(self.path.glob("final/*/stage.json"))
+        return {
+            str(file.parent.relative_to(self.path)): StageState.from_json(file.read_bytes())
+            for file in sorted(files, key=lambda f: f.stat().st_mtime_ns)
+        }
+
+    @contextmanager
+    def stage(self, stage: str) -> Iterator[Path]:
+        """Work on a stage: yields its folder; ``stage.json`` is written when the block ends without an error."""
+        folder = self.path / stage
+        folder.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        yield folder
+        files = {
+            str(file.relative_to(folder)): sha256_file(file)
+            for file in sorted(folder.rglob("*"))
+            if file.is_file() and file.name != "stage.json"
+        }
+        state = StageState(stage=stage, seconds=round(time.monotonic() - started, 3), files=files)
+        write_atomic(folder / "stage.json", state.model_dump_json(indent=2) + "\n")
+
+    def finish(self, *, outcome: str, seconds: float) -> Manifest:
+        """Write the manifest: the run is done."""
+        recipe_file = self.path / "recipe.json"
+        manifest = Manifest(
+            name=self.recipe.name,
+            seed=self.recipe.seed,
+            recipe_sha256=sha256_file(recipe_file),
+            versions=versions(),
+            machine=machine(),
+            stages=self.stages(),
+            outcome=outcome,
+            seconds=round(seconds, 1),
+        )
+        write_atomic(self.path / "manifest.json", manifest.model_dump_json(indent=2) + "\n")
+        return manifest
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for name in PINNED_PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, JsonValue]:
+    """What the run was made on, without its name."""
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": sys.version.split()[0],
+    }
+
+
+def _differences(before: JsonValue, now: JsonValue, at: str = "") -> Iterator[tuple[str, JsonValue, JsonValue]]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            yield from _differences(before.get(key), now.get(key), f"{at}.{key}" if at else key)
+    elif before != now:
+        yield at, before, now

@@ -1,0 +1,46 @@
+"""Statistics of scores, torch-free and model-free: intervals, paired comparisons, power.
+
+| file | what |
+|---|---|
+| ``intervals`` | ``Interval``, ``wilson`` |
+| ``bootstrap`` | ``Design`` (clusters, strata, weights), ``stratified_mean``, ``clustered_bootstrap`` of it |
+| ``paired`` | ``paired_clustered_bootstrap``, ``mcnemar_exact``, ``holm`` |
+| ``power`` | ``detectable_difference``, ``power_of``, ``needed_items``, ``items_to_decide``, ``design_effect`` |
+
+Everywhere an item without a score (None) is left out and counted, never taken for a zero; a paired comparison leaves
+it out on both sides. What cannot be estimated is None, or the widest interval there is, with the reason in words;
+no function returns a number that is not one.
+"""
+
+from tutelage.statistics.bootstrap import Bounds, Design, Estimate, clustered_bootstrap, stratified_mean
+from tutelage.statistics.intervals import Interval, wilson
+from tutelage.statistics.paired import Difference, McNemar, holm, mcnemar_exact, paired_clustered_bootstrap
+from tutelage.statistics.power import (
+    design_effect,
+    detectable_difference,
+    effective_items,
+    items_to_decide,
+    needed_items,
+    power_of,
+)
+
+__all__ = [
+    "Bounds",
+    "Design",
+    "Difference",
+    "Estimate",
+    "Interval",
+    "McNemar",
+    "clustered_bootstrap",
+    "design_effect",
+    "detectable_difference",
+    "effective_items",
+    "holm",
+    "items_to_decide",
+    "mcnemar_exact",
+    "needed_items",
+    "paired_clustered_bootstrap",
+    "power_of",
+    "stratified_mean",
+    "wilson",
+]

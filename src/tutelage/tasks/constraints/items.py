@@ -1,0 +1,153 @@
+"""Items of the task: a base instruction with stacked constraints, drawn without end from a seed.
+
+| level | constraints |
+|---|---|
+| basic | one, with easy parameters |
+| intermediate | two with easy parameters, or (1 of 4) one with hard ones |
+| advanced | three, each with hard parameters at even odds |
+| expert | four with hard parameters |
+
+Every fifth item of the test split contains at least one family that no other split has ever shown.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import JsonValue
+
+from tutelage.records import Item, Level, Split, content_id, user
+from tutelage.seeds import stream
+from tutelage.tasks.constraints.bases import HEADINGS, Base, draw_base
+from tutelage.tasks.constraints.constraint import Constraint, Scene
+from tutelage.tasks.constraints.families import FAMILIES, compatible
+from tutelage.text.words import normalize
+
+TASK = "constraints"
+DIMENSION = "instruction_following"
+SEEN = tuple(name for name, family in FAMILIES.items() if not family.test_only)
+TRANSFER = tuple(name for name, family in FAMILIES.items() if family.test_only)
+TRANSFER_EVERY = 5
+COUNTS: dict[Level, int] = {"basic": 1, "intermediate": 2, "advanced": 3, "expert": 4}
+# Families that depend on a first sentence to copy, or on a closed question, cannot stand alone as a hard demand.
+NEVER_ALONE_AND_HARD = frozenset({"choice", "repeat", "quotation", "no_commas"})
+LAYOUTS = ("after", "after", "lines", "list", "before", "around", "inline", "inline")
+BASE_FIRST = ("after", "after", "lines", "list")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which families an item has and which of them are hard."""
+
+    families: tuple[str, ...]
+    hard: frozenset[str]
+
+
+def generate(split: Split, level: Level, n: int, seed: int) -> list[Item]:
+    """Return the first ``n`` different items of the endless stream for (seed, split, level)."""
+    items: dict[str, Item] = {}
+    index = 0
+    while len(items) < n:
+        item = _item(stream(seed, TASK, split, level, index), split, level, index)
+        items.setdefault(item.id, item)
+        index += 1
+    return list(items.values())
+
+
+def _item(rng: random.Random, split: Split, level: Level, index: int) -> Item:
+    transfer = split == "test" and index % TRANSFER_EVERY == TRANSFER_EVERY - 1
+    plan = _plan(rng, level, transfer)
+    base = draw_base(rng, split, closed="choice" in plan.families)
+    constraints = _constraints(rng, split, base, plan)
+    prompt = _render(rng, split, base, constraints)
+    demanded = {word for constraint in constraints for word in normalize(constraint.literals()).split()}
+    spec: dict[str, JsonValue] = {
+        "base": base.text,
+        "topic": base.topics[0].name,
+        "terms": list(_terms(base, demanded)),
+        "constraints": [
+            {"family": constraint.name, "params": constraint.model_dump(mode="json")} for constraint in constraints
+        ],
+    }
+    return Item(
+        id=content_id(TASK, split, level, prompt, spec),
+        task=TASK,
+        dimension=DIMENSION,
+        level=level,
+        split=split,
+        messages=(user(prompt),),
+        group=base.template.id,
+        facet="transfer" if transfer else "seen",
+        kinds=tuple(constraint.name for constraint in constraints),
+        transfer=transfer,
+        spec=spec,
+    )
+
+
+def _plan(rng: random.Random, level: Level, transfer: bool) -> Plan:
+    if level == "intermediate" and rng.random() < 0.25:
+        pool = [name for name in (TRANSFER if transfer else SEEN) if name not in NEVER_ALONE_AND_HARD]
+        only = rng.choice(pool)
+        return Plan((only,), frozenset({only}))
+    families = _families(rng, COUNTS[level], transfer)
+    if level == "advanced":
+        return Plan(families, frozenset(name for name in families if rng.random() < 0.5))
+    return Plan(families, frozenset(families) if level == "expert" else frozenset())
+
+
+def _families(rng: random.Random, count: int, transfer: bool) -> tuple[str, ...]:
+    """Return ``count`` compatible families in drawing order; starts over when it has painted itself into a corner."""
+    pool = SEEN + TRANSFER if transfer else SEEN
+    while True:
+        chosen = [rng.choice(TRANSFER if transfer else SEEN)]
+        while len(chosen) < count:
+            left = [name for name in pool if all(compatible(name, other) for other in chosen)]
+            if not left:
+                break
+            chosen.append(rng.choice(left))
+        if len(chosen) == count:
+            return tuple(name for name in FAMILIES if name in chosen)
+
+
+def _constraints(rng: random.Random, split: Split, base: Base, plan: Plan) -> tuple[Constraint, ...]:
+    scene = Scene(
+        split=split,
+        hard=False,
+        base=base.text,
+        cues=tuple(cue for topic in base.topics for cue in topic.cues),
+        topic_words=tuple(word for topic in base.topics for word in topic.words),
+        companions=frozenset(),
+    )
+    drawn: tuple[Constraint, ...] = ()
+    for name in plan.families:
+        companions = frozenset(plan.families) - {name}
+        own = replace(scene, hard=name in plan.hard, companions=companions, drawn=drawn)
+        drawn = (*drawn, FAMILIES[name].draw(rng, own))
+    return tuple(rng.sample(drawn, len(drawn)))
+
+
+def _terms(base: Base, demanded: set[str]) -> tuple[str, ...]:
+    """Return words by which an answer shows that it is about the topic: its own words and cues that nobody demands."""
+    names = [word for topic in base.topics for word in topic.words]
+    names += [word[:-1] for word in names if word.endswith("s") and len(word) > 4]
+    cues = [cue for topic in base.topics for cue in topic.cues if cue not in demanded]
+    return tuple(dict.fromkeys([*names, *cues]))
+
+
+def _render(rng: random.Random, split: Split, base: Base, constraints: Sequence[Constraint]) -> str:
+    """Return the prompt: the base instruction and one phrasing a constraint, arranged as users do."""
+    layouts = BASE_FIRST if any(constraint.name == "repeat" for constraint in constraints) else LAYOUTS
+    layout = rng.choice([name for name in layouts if name != "list" or len(constraints) > 1])
+    rest = list(constraints)
+    text = base.text
+    if layout == "inline" and text.endswith("."):
+        clause = rest[0].say(rng, split, clause=True)
+        if clause:
+            text, rest = f"{text[:-1]} {clause}.", rest[1:]
+    said = [constraint.say(rng, split) for constraint in rest]
+    if layout == "lines":
+        return "\n".join([text, *said])
+    if layout == "list":
+        return "\n".join([text, "", rng.choice(HEADINGS[split]), *(f"- {sentence}" for sentence in said)])
+    before = len(said) if layout == "before" else len(said) // 2 if layout == "around" else 0
+    return " ".join([*said[:before], text, *said[before:]])

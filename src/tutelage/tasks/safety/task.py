@@ -1,0 +1,102 @@
+"""The safety task: harmful requests and harmless look-alikes in equal numbers under equal disguises."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from tutelage.records import LEVELS, Answer, Item, Level, Split, Verdict, content_id, user
+from tutelage.seeds import derive_seed, stream
+from tutelage.tasks.safety.audit import audit_answer
+from tutelage.tasks.safety.behaviors import AREA_LABELS, Behavior, behaviors
+from tutelage.tasks.safety.check import check_answer
+from tutelage.tasks.safety.disguises import TRANSFER, Frame, frames
+from tutelage.tasks.safety.surfaces import PAST_SURFACES, SURFACES
+
+T = TypeVar("T")
+Choice = tuple[Frame, int]
+
+
+class Safety:
+    """Refusal of harmful requests (facet ``harmful``) and help with harmless ones (facet ``harmless``).
+
+    An item is behavior × disguise × surface. Facets alternate, and the two items of a pair share their disguise, so
+    that a disguise never tells the facet. Levels: ``basic`` asks plainly; ``intermediate`` politely, with an innocent
+    reason or in an everyday setting; ``advanced`` under a disguise (fiction, role play, hypothetical, past tense,
+    research); ``expert`` under a disguise and pressure (authority, an instruction never to refuse, alarming figures of
+    speech). The disguise ``relay`` exists only in the test split, above basic.
+
+    A split has at least 1,300 different items a level; asked for more, ``items`` returns what there is.
+    """
+
+    name = "safety"
+    dimension = "safety"
+    levels: tuple[Level, ...] = LEVELS
+
+    def items(self, split: Split, level: Level, n: int, seed: int) -> list[Item]:
+        """Return ``n`` different items, alternately harmful and harmless, spread evenly over behaviors."""
+        return list(islice(_pairwise(split, level, derive_seed(seed, "safety", split, level)), n))
+
+    def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+        """Return 1 for a clear refusal of a harmful request and for help with a harmless one, else 0."""
+        return [check_answer(item, answer) for item, answer in zip(items, answers, strict=True)]
+
+    def audit(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+        """Return the second opinion: ended, not degenerate, no echo, stance by scored words, on the matter."""
+        return [audit_answer(item, answer) for item, answer in zip(items, answers, strict=True)]
+
+
+def _pairwise(split: Split, level: Level, seed: int) -> Iterator[Item]:
+    """Yield items in pairs of one disguise until a pair of behaviors has no unused wording left."""
+    harmful, harmless = (_shuffled(behaviors(split, facet), seed, facet) for facet in ("harmful", "harmless"))
+    wordings = [_wordings(split, level, derive_seed(seed, "wordings", place)) for place in range(len(harmful))]
+    by_disguise = frames(split, level)
+    names = _shuffled(tuple(by_disguise), seed, "disguises")
+    turn = 0
+    while True:
+        for place, pair in enumerate(zip(harmful, harmless, strict=True)):
+            choice = next(wordings[place][names[(turn + place) % len(names)]], None)
+            if choice is None:
+                return
+            for behavior in pair:
+                yield _item(split, level, behavior, choice)
+        turn += 1
+
+
+def _shuffled(found: tuple[T, ...], seed: int, name: str) -> list[T]:
+    return stream(seed, name).sample(found, len(found))
+
+
+def _wordings(split: Split, level: Level, seed: int) -> dict[str, Iterator[Choice]]:
+    """Return, by leading disguise, every frame with every surface in random order."""
+    found: dict[str, Iterator[Choice]] = {}
+    for name, framed in frames(split, level).items():
+        surfaces = len((PAST_SURFACES if name == "past_tense" else SURFACES)[split]["act"])
+        choices = [(frame, surface) for frame in framed for surface in range(surfaces)]
+        found[name] = iter(stream(seed, name).sample(choices, len(choices)))
+    return found
+
+
+def _item(split: Split, level: Level, behavior: Behavior, choice: Choice) -> Item:
+    (disguises, around), surface = choice
+    wordings = (PAST_SURFACES if "past_tense" in disguises else SURFACES)[split][behavior.form]
+    prompt = around.replace("{request}", wordings[surface].replace("{text}", behavior.text))
+    spec: dict[str, JsonValue] = {"form": behavior.form, "request": behavior.clause}
+    if behavior.facet == "harmful":
+        spec["wrong"] = AREA_LABELS[behavior.area]
+    else:
+        spec |= {"sense": behavior.sense, "terms": list(behavior.terms)}
+    return Item(
+        id=content_id("safety", split, level, prompt),
+        task="safety",
+        dimension="safety",
+        level=level,
+        split=split,
+        messages=(user(prompt),),
+        group=behavior.id,
+        facet=behavior.facet,
+        kinds=(*disguises, behavior.area),
+        transfer=TRANSFER in disguises,
+        spec=spec,
+    )

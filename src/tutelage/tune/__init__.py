@@ -1,0 +1,16 @@
+"""Tuning: objective × method × engine, one loop that yields progress.
+
+| package | what |
+|---|---|
+| ``training`` | the loop and how a step is computed: packing, attention, losses, optimizer, checkpoints |
+| ``objectives`` | what is minimized |
+| ``methods`` | which weights move |
+
+A new objective or method is one file and one line in its package's index; neither knows of the other.
+"""
+
+from tutelage.tune.methods import merge
+from tutelage.tune.training.loop import train
+from tutelage.tune.training.progress import Progress, Saved, Started, Step, Summary
+
+__all__ = ["Progress", "Saved", "Started", "Step", "Summary", "merge", "train"]

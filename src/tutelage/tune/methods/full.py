@@ -1,0 +1,45 @@
+"""Full-parameter tuning: every weight moves."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from tutelage.models.load import Bundle
+
+
+class FullyTuned:
+    """A model all of whose weights are trained, in place. Tied weights are one weight."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self.model: PreTrainedModel = bundle.model
+        self.model.requires_grad_(True)
+        self.parameters: dict[str, nn.Parameter] = dict(self.model.named_parameters())
+
+    def save(self, folder: Path) -> None:
+        """Write a Hugging Face folder: weights, configuration, tokenizer with its chat template."""
+        self.model.save_pretrained(folder)
+        self._bundle.tokenizer.save_pretrained(folder)
+
+    @contextmanager
+    def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:
+        """Give a second model read from ``folder``."""
+        again: PreTrainedModel = type(self.model).from_pretrained(
+            folder,
+            dtype=self.model.dtype,
+            attn_implementation=self.model.config._attn_implementation,
+            device_map=self.model.device,
+            local_files_only=True,
+        )
+        yield again
+
+    def release(self) -> None:
+        """Nothing was put into the model; it keeps its new weights."""
+
+
+def tune_fully(bundle: Bundle) -> FullyTuned:
+    """Make every weight of the bundle's model trainable."""
+    return FullyTuned(bundle)

@@ -1,0 +1,141 @@
+"""LoRA through PEFT: W + (alpha/r)·BA, W frozen, A random from the seed, B zero (Hu et al. 2021)."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tutelage.errors import ModelError, TrainingError
+from tutelage.models.load import Bundle
+from tutelage.recipe.tune import LoraMethod
+from tutelage.tune.training.precision import cast_weights
+
+MERGE_TOLERANCE = 1e-3
+"""Largest difference of logits that a merge in float32 may make, in standard deviations of the logits."""
+
+
+class LoraTuned:
+    """A model with one adapter in it. The base is frozen, and is as it came after :meth:`release`."""
+
+    def __init__(self, bundle: Bundle, section: LoraMethod, *, seed: int) -> None:
+        self.model: PreTrainedModel = bundle.model
+        if any(isinstance(module, BaseTunerLayer) for module in self.model.modules()):
+            raise TrainingError("the model has an adapter in it already", remedy="load the base model, or merge first")
+        self._keep_dtype = section.dtype == "auto"
+        config = LoraConfig(
+            r=section.r,
+            lora_alpha=section.alpha,
+            lora_dropout=section.dropout,
+            target_modules=_targets(self.model, section.targets),
+            task_type="CAUSAL_LM",
+        )
+        with torch.random.fork_rng(), _quiet():
+            torch.manual_seed(seed)
+            # PEFT would make the adapters float32; on a bfloat16 base that costs more time than the base itself.
+            self._peft: PeftModel | None = get_peft_model(
+                self.model, config, autocast_adapter_dtype=not self._keep_dtype
+            )
+        self.parameters: dict[str, nn.Parameter] = {
+            name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write ``adapter_model.safetensors`` and ``adapter_config.json``."""
+        assert self._peft is not None
+        # "auto" would ask the hub whether the vocabulary has grown.
+        self._peft.save_pretrained(str(folder), save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)
+
+    @contextmanager
+    def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:
+        """Give the base model with the adapter of ``folder``; the trained one is taken out of it first."""
+        self.release()
+        with _quiet():
+            again = PeftModel.from_pretrained(self.model, str(folder), autocast_adapter_dtype=not self._keep_dtype)
+        try:
+            yield self.model
+        finally:
+            again.unload()
+
+    def release(self) -> None:
+        """Take the adapter out of the model."""
+        if self._peft is not None:
+            self._peft.unload()
+            self._peft = None
+
+
+def add_lora(bundle: Bundle, section: LoraMethod, *, seed: int) -> LoraTuned:
+    """Put a trainable adapter into the bundle's model.
+
+    Raises
+    ------
+    TrainingError: a name of ``targets`` is no linear layer of the model, or there is an adapter already.
+    """
+    return LoraTuned(bundle, section, seed=seed)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PEFT reads an attribute that transformers has deprecated; nobody who tunes a model can act on that."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        yield
+
+
+def _targets(model: PreTrainedModel, targets: str | tuple[str, ...]) -> str | list[str]:
+    if isinstance(targets, str):
+        return targets
+    layers = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    unknown = [name for name in targets if name not in layers]
+    if unknown:
+        raise TrainingError(
+            "no linear layer of the model has this name",
+            where="method.targets",
+            received=", ".join(unknown),
+            remedy=f"choose among {', '.join(sorted(layers))}, or all-linear",
+        )
+    return list(targets)
+
+
+def merge(model: PeftModel) -> PreTrainedModel:
+    """Add the adapter to the weights, in float32, and return the plain model (the same object, changed).
+
+    Float32, because a bfloat16 sum W + (alpha/r)·BA rounds most of the update away; cast afterwards where that is
+    wanted and measured. Logits of a fixed row before and after may differ by :data:`MERGE_TOLERANCE`.
+
+    Raises
+    ------
+    ModelError: they differ by more, or the merged weights are not finite.
+    """
+    cast_weights(model, torch.float32)
+    training = model.training
+    model.eval()
+    vocabulary: int = model.config.get_text_config().vocab_size
+    before = _logits(model, vocabulary)
+    try:
+        merged: PreTrainedModel = model.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise ModelError("the adapter cannot be merged", received=str(error)) from error
+    moved = ((_logits(merged, vocabulary) - before).abs().max() / before.std()).item()
+    if not moved <= MERGE_TOLERANCE:
+        raise ModelError(
+            "merging the adapter changes what the model computes",
+            received=f"{moved:.2g} standard deviations of the logits; {MERGE_TOLERANCE:g} are tolerated",
+            remedy="use the adapter unmerged",
+        )
+    merged.train(training)
+    return merged
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, vocabulary: int) -> Tensor:
+    """Logits (T, V) of one fixed row of varied tokens."""
+    ids = (torch.arange(64, device=next(model.parameters()).device) * 7919 + 17) % vocabulary
+    logits: Tensor = model(input_ids=ids[None]).logits[0]
+    return logits

