@@ -116,7 +116,9 @@ class RunDirectory:
             ) from None
 
     def _same_recipe(self, recipe: Recipe) -> None:
-        before, now = self.recipe.model_dump(mode="json"), recipe.model_dump(mode="json")
+        place = {"folder"}  # where the file lies does not change what it says
+        before = self.recipe.model_dump(mode="json", exclude=place)
+        now = recipe.model_dump(mode="json", exclude=place)
         if before == now:
             return
         changed = [f"{key}: {old} → {new}" for key, old, new in _differences(before, now)]

@@ -21,14 +21,16 @@ from tutelage.tasks.constraints.families.shapes import JsonShape, Paragraphs, Qu
 from tutelage.text.words import words
 
 TASK = Constraints()
-FILLER = {
-    "": "lanterns glow above quiet streets where dancers wander past silver fountains until dawn".split(),
-    "es": "las calles del pueblo son muy bonitas porque la gente canta y baila cada noche hasta la mañana".split(),
-    "fr": "les rues du village sont très jolies parce que les gens chantent et dansent chaque nuit jusqu'au matin".split(),
-    "de": "die straßen des dorfes sind sehr schön weil die leute jede nacht bis zum morgen singen und tanzen".split(),
-    "it": "le strade del paese sono molto belle perché la gente canta e balla ogni notte fino al mattino".split(),
-    "pt": "as ruas da aldeia são muito bonitas porque as pessoas cantam e dançam todas as noites até de manhã".split(),
+# The English filler is invented, so that it never meets a forbidden word.
+SENTENCES = {
+    "": "glimmo tarvel quossin brellid nuvarra postil drenko yalmer fistoc weblun hargo sintrel mobbit",
+    "es": "las calles del pueblo son muy bonitas porque la gente canta y baila cada noche hasta la mañana",
+    "fr": "les rues du village sont très jolies parce que les gens chantent et dansent chaque nuit sans fin",
+    "de": "die straßen des dorfes sind sehr schön weil die leute jede nacht bis zum morgen singen und tanzen",
+    "it": "le strade del paese sono molto belle perché la gente canta e balla ogni notte fino al mattino",
+    "pt": "as ruas da aldeia são muito bonitas porque as pessoas cantam e dançam todas as noites até de manhã",
 }
+FILLER = {code: sentence.split() for code, sentence in SENTENCES.items()}
 
 
 class Demands:
@@ -50,16 +52,16 @@ def required(demands: Demands) -> list[str]:
         elif isinstance(constraint, Letters):
             tokens += [constraint.letter * constraint.n]
         elif isinstance(constraint, Highlights):
-            tokens += ["*glow*"] * constraint.n
+            tokens += ["*glimmo*"] * constraint.n
         elif isinstance(constraint, Placeholders):
-            tokens += ["[glow]"] * constraint.n
+            tokens += ["[glimmo]"] * constraint.n
     return tokens
 
 
 def witness_json(shape: JsonShape, tokens: list[str]) -> str:
-    value: dict[str, object] = dict.fromkeys(shape.keys, "glow")
+    value: dict[str, object] = dict.fromkeys(shape.keys, "glimmo")
     if shape.list_key:
-        value[shape.list_key] = ["glow"] * shape.list_length
+        value[shape.list_key] = ["glimmo"] * shape.list_length
     if tokens:
         value[shape.keys[0]] = " ".join(tokens)
     return json.dumps(value)
@@ -109,7 +111,7 @@ def compose(demands: Demands, total: int) -> str:
     if isinstance(closing, End):
         body += f" {closing.phrase}" if isinstance(shape, Sentences) else f"\n{closing.phrase}"
     elif isinstance(closing, Postscript):
-        body += f"\n{closing.marker} glow."
+        body += f"\n{closing.marker} glimmo."
     case = get(LetterCase)
     if isinstance(case, LetterCase):
         body = body.lower() if case.case == "lower" else body.upper()
@@ -133,7 +135,7 @@ def witness(item: Item) -> str:
     return text
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=24)
 @given(split=st.sampled_from(SPLITS), level=st.sampled_from(LEVELS), seed=st.integers(0, 2**31 - 1))
 def test_every_item_has_an_answer(split: Split, level: Level, seed: int) -> None:
     items = TASK.items(split, level, 40, seed)

@@ -45,7 +45,7 @@ def construct(
     cast: Cast,
     place: Place,
 ) -> Constructed:
-    """Make the data of a round in ``folder``: records.jsonl, preferences.jsonl, lessons.jsonl, tradeoffs.jsonl.
+    """Make the data of a round in ``folder``: records.jsonl, preferences.jsonl, lessons.jsonl, tradeoffs.jsonl, cells.jsonl.
 
     ``prompts`` says how many new items each (task, level) gets. Every answer is logged before it is used, so the same
     call after a crash asks only what is missing and gives the same records.
@@ -81,6 +81,7 @@ def construct(
     write_records(folder / "preferences.jsonl", made.preferences)
     write_records(folder / "lessons.jsonl", made.lessons)
     write_records(folder / "tradeoffs.jsonl", made.tradeoffs)
+    write_records(folder / "cells.jsonl", [count for _, count in sorted(sampler.cells.items())])
     return made
 
 

@@ -15,6 +15,7 @@ from tutelage.records import (
     Cost,
     Example,
     Item,
+    Level,
     Lineage,
     Paradigm,
     Preference,
@@ -25,6 +26,7 @@ from tutelage.records import (
     content_id,
 )
 from tutelage.records.jsonl import RecordLog
+from tutelage.records.tradeoff import CellYield
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
 
@@ -77,6 +79,7 @@ class Sampler:
     chunk: int
     emit: Emit
     meters: dict[Paradigm, Meter] = field(default_factory=dict)
+    cells: dict[tuple[str, Level], CellYield] = field(default_factory=dict)
 
     @property
     def sampling(self) -> Sampling:
@@ -116,8 +119,20 @@ class Sampler:
         meter.answers += len(answers)
         meter.tokens += sum(answer.completion_tokens or 0 for answer in answers)
         items = [item for item, _ in prompts for _ in range(samples)]
+        for item, answer in zip(items, answers, strict=True):
+            self._count(
+                item,
+                CellYield(
+                    dimension=item.dimension, level=item.level, attempted=1, tokens=answer.completion_tokens or 0
+                ),
+            )
         checked = self.check(items, answers)
         return [checked[at : at + samples] for at in range(0, len(checked), samples)]
+
+    def _count(self, item: Item, more: CellYield) -> None:
+        self.cells[item.cell] = self.cells.get(item.cell, CellYield(dimension=item.dimension, level=item.level)).plus(
+            more
+        )
 
     def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Sample]:
         """Return each answer with the verdict of its item's task."""
@@ -155,6 +170,7 @@ class Sampler:
         ``spent`` are all answers that were sampled for it; their tokens are its cost.
         """
         item, text = sample.item, sample.answer.text.strip()
+        self._count(item, CellYield(dimension=item.dimension, level=item.level, accepted=1))
         return Example(
             id=content_id(source, item.id, text),
             messages=(*item.messages, assistant(text)),

@@ -1,6 +1,6 @@
 """The steps that a recipe asks for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tutelage.curate.contamination import Contamination
@@ -71,7 +71,7 @@ def build_steps(
 
 def _custom(given: CustomStep, folder: Path | None) -> Step:
     made = load_object(given.path, folder)
-    if isinstance(made, Callable):  # type: ignore[arg-type]
+    if callable(made):
         try:
             made = made(**given.options)
         except TypeError as error:

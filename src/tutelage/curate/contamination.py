@@ -1,6 +1,6 @@
 """Rows that share a run of words with what the model will be measured on."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from tutelage.curate.step import Sifted, drop
@@ -10,7 +10,7 @@ from tutelage.text.words import ngrams
 
 Gram = tuple[str, ...]
 
-MIN_BOILERPLATE_ITEMS = 5
+MIN_BOILERPLATE_GROUPS = 5
 MAX_LISTED = 20
 
 
@@ -19,8 +19,9 @@ class Contamination:
 
     The n-gram overlap of GPT-3 (Brown et al. 2020, appendix C). A text of fewer than ``ngram`` words is compared by
     ``short_ngram``; an item's prompt that is shorter still only as a whole turn; a shorter reference ("Paris") not at
-    all. Runs that occur in more than ``boilerplate_share`` of the items, and in at least 5 of them, are phrases of
-    the task and no leak: they are ignored and listed in the notes. It does not see translations and paraphrases.
+    all. Runs that occur in more than ``boilerplate_share`` of the items are phrases of the task and no leak: they are
+    ignored and listed in the notes. They must also occur in 5 groups (in all, if there are fewer, and in 2 at least):
+    a passage that many questions share is one source, not boilerplate. Translations and paraphrases are not seen.
     """
 
     name = "contamination"
@@ -33,6 +34,8 @@ class Contamination:
         self._sources: dict[Gram, str] = {}
         self._turns: dict[Gram, str] = {}
         counts: Counter[Gram] = Counter()
+        groups: defaultdict[Gram, set[tuple[str, str]]] = defaultdict(set)
+        all_groups: set[tuple[str, str]] = set()
         texts: list[tuple[str, list[str]]] = []
         self.num_items = 0
         for item in sorted(items, key=lambda item: item.id):
@@ -41,12 +44,17 @@ class Contamination:
             turns = [tokens(message.text) for message in item.messages if message.role == "user"]
             found = [*turns, tokens(item.reference or ""), tokens(item.passage or "")]
             texts += [(where, words) for words in found]
-            counts.update({gram for words in found for gram in self._grams(words)})
+            all_groups.add((item.task, item.group))
+            for gram in {gram for words in found for gram in self._grams(words)}:
+                counts[gram] += 1
+                if len(groups[gram]) < MIN_BOILERPLATE_GROUPS:
+                    groups[gram].add((item.task, item.group))
             for words in turns:
                 if 0 < len(words) < self.short_ngram:
                     self._turns.setdefault(tuple(words), where)
-        limit = max(boilerplate_share * self.num_items, MIN_BOILERPLATE_ITEMS - 1)
-        boilerplate = {gram for gram, count in counts.items() if count > limit}
+        limit = boilerplate_share * self.num_items
+        enough = max(2, min(MIN_BOILERPLATE_GROUPS, len(all_groups)))
+        boilerplate = {gram for gram, count in counts.items() if count > limit and len(groups[gram]) >= enough}
         for where, words in texts:
             for gram in self._grams(words):
                 if gram not in boilerplate:
@@ -95,12 +103,10 @@ def _phrases(texts: Iterable[Sequence[str]], grams: set[Gram], sizes: Sequence[i
     found: set[str] = set()
     for words in texts:
         covered = [False] * len(words)
-        starts = []
         for size in sizes:
             for start, gram in enumerate(ngrams(words, size)):
                 if gram in grams:
                     covered[start : start + size] = [True] * size
-                    starts.append(start)
         start = 0
         for end in range(len(words) + 1):
             if end == len(words) or not covered[end]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from datasketch import MinHash, MinHashLSH
 
-from tutelage.curate.step import Sifted, drop, preference, prompt_text
+from tutelage.curate.step import Sifted, answer_text, drop, preference, prompt_text
 from tutelage.curate.tokens import jaccard, shingles, tokens
 from tutelage.records import Dropped, Example
 
@@ -26,7 +26,7 @@ class ExactDuplicates:
         kept: dict[tuple[str, str], Example] = {}
         dropped: list[Dropped] = []
         for row in sorted(rows, key=preference):
-            twin = kept.setdefault((_same(prompt_text(row)), _same(_answer(row))), row)
+            twin = kept.setdefault((_same(prompt_text(row)), _same(answer_text(row))), row)
             if twin is not row:
                 dropped.append(drop(row, self.name, "the same prompt and answer", f"as {twin.id}"))
         return Sifted(list(kept.values()), dropped)
@@ -54,11 +54,11 @@ class NearDuplicates:
         kept: list[Example] = []
         sets: list[tuple[Shingles, Shingles]] = []
         dropped: list[Dropped] = []
-        shared = MinHash(num_perm=self.permutations).permutations
+        blank = MinHash(num_perm=self.permutations)  # copied, as drawing the permutations takes long
         for row in sorted(rows, key=preference):
-            whole = shingles(tokens(f"{prompt_text(row)} {row.target.text}"), self.ngram)
-            answer = shingles(tokens(row.target.text), self.ngram)
-            sketch = MinHash(num_perm=self.permutations, permutations=shared)
+            whole = shingles(tokens(f"{prompt_text(row)} {answer_text(row)}"), self.ngram)
+            answer = shingles(tokens(answer_text(row)), self.ngram)
+            sketch = blank.copy()
             sketch.update_batch([" ".join(gram).encode() for gram in sorted(whole)])
             found = [
                 (min(jaccard(whole, sets[other][0]), jaccard(answer, sets[other][1])), other)
@@ -87,8 +87,3 @@ def _bands(threshold: float, permutations: int) -> tuple[int, int]:
 
 def _same(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def _answer(row: Example) -> str:
-    calls = " ".join(call.to_json() for call in row.target.tool_calls)
-    return f"{row.target.text} {calls}"

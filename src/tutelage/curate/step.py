@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from tutelage.records import PARADIGMS, Dropped, Example
+from tutelage.records import PARADIGMS, Dropped, Example, Message, TextPart
 
 
 class Sifted(NamedTuple):
@@ -32,7 +32,7 @@ class Step(Protocol):
 
 
 def drop(row: Example, step: str, kind: str, detail: str = "") -> Dropped:
-    """Return ``row`` as dropped. The ledger counts by ``kind``, a few words without a colon; ``detail`` tells the rest."""
+    """Return ``row`` as dropped; the ledger counts by ``kind`` (no colon in it), ``detail`` tells the rest."""
     return Dropped(id=row.id, step=step, reason=f"{kind}: {detail}" if detail else kind, row=row.to_json())
 
 
@@ -48,5 +48,15 @@ def preference(row: Example) -> tuple[bool, int, int, str, str]:
 
 
 def prompt_text(row: Example) -> str:
-    """The texts of every turn before the answer, each after its role."""
-    return "\n".join(f"{message.role}: {message.text}" for message in row.prompt)
+    """Every turn before the answer, each after its role; media by their references."""
+    return "\n".join(f"{message.role}: {_content(message)}" for message in row.prompt)
+
+
+def answer_text(row: Example) -> str:
+    """The answer with its tool calls."""
+    return _content(row.target)
+
+
+def _content(message: Message) -> str:
+    parts = [part.text if isinstance(part, TextPart) else f" <{part.sha256 or part.uri}> " for part in message.content]
+    return "".join([*parts, *(f" {call.name} {call.model_dump_json()}" for call in message.tool_calls)])

@@ -3,15 +3,24 @@
 The documents and prompts were written for this project and are used nowhere else: nothing is trained on them.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from importlib.resources import files
+from pathlib import Path
 
-import numpy as np
 import torch
 
+from tutelage.completers.protocol import Completer
+from tutelage.completers.replay import answer_all
+from tutelage.events import Emit
+from tutelage.files import write_atomic
 from tutelage.models.load import Bundle
 from tutelage.models.logprobs import token_logprobs
-from tutelage.records import Request, Sampling, user
+from tutelage.records import Answer, Request, Sampling, content_id, user
+from tutelage.records.jsonl import RecordLog
+from tutelage.records.scores import UtilityMeasures
+from tutelage.text.repetition import repeated_share
+from tutelage.text.words import words
 
 MAX_DOCUMENT_TOKENS = 512
 
@@ -28,20 +37,48 @@ def general_prompts() -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def general_requests(count: int, *, max_tokens: int) -> list[Request]:
-    """Return the first ``count`` general prompts as greedy requests."""
-    return [
+def measure_utility(
+    folder: Path,
+    *,
+    open_completer: Callable[[], Completer],
+    open_bundle: Callable[[], Bundle],
+    prompts: int,
+    max_tokens: int,
+    emit: Emit,
+) -> UtilityMeasures:
+    """Read the general documents and answer the first ``prompts`` general prompts greedily; resumes from ``folder``.
+
+    Writes ``general_answers.jsonl`` and, last, ``utility.json``; called again it opens no model.
+    """
+    file = folder / "utility.json"
+    if file.is_file():
+        return UtilityMeasures.from_json(file.read_bytes())
+    asked = general_prompts()[:prompts]
+    requests = [
         Request(id=f"general/{index}", messages=(user(prompt),), sampling=Sampling(max_tokens=max_tokens))
-        for index, prompt in enumerate(general_prompts()[:count])
+        for index, prompt in enumerate(asked)
     ]
+    log = RecordLog(folder / "general_answers.jsonl", Answer)
+    answers = answer_all(open_completer, requests, log=log, chunk=max(1, prompts), emit=emit, label="general prompts")
+    documents = general_documents()
+    measures = UtilityMeasures(
+        documents=tuple(content_id(document) for document in documents),
+        nll=tuple(value if math.isfinite(value) else None for value in document_nll(open_bundle(), documents)),
+        prompts=tuple(content_id(prompt) for prompt in asked),
+        ended=tuple(answer.ended for answer in answers),
+        repeated=tuple(repeated_share(answer.text) for answer in answers),
+        words=tuple(len(words(answer.text)) for answer in answers),
+    )
+    write_atomic(file, measures.model_dump_json(indent=1) + "\n")
+    return measures
 
 
 def document_nll(bundle: Bundle, documents: Sequence[str]) -> list[float]:
     """Return the mean negative log-likelihood (nats a token) of each document, its first token not counted."""
     found: list[float] = []
     for document in documents:
-        ids = np.asarray(bundle.tokenizer.encode(document, add_special_tokens=False)[:MAX_DOCUMENT_TOKENS], np.int32)
-        targets = np.ones(len(ids), dtype=bool)
+        ids = torch.tensor(bundle.tokenizer.encode(document, add_special_tokens=False)[:MAX_DOCUMENT_TOKENS])
+        targets = torch.ones(len(ids), dtype=torch.bool)
         targets[0] = False
         with torch.inference_mode():
             found.append(-float(token_logprobs(bundle.model, ids, targets).mean()))

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from tutelage.errors import ModelError
 from tutelage.files import sha256_file
+from tutelage.models.hardware import cast_weights
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _ADAPTER_FAULTS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError)
@@ -40,27 +41,22 @@ def add_adapter(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrai
     """
     require_adapter(folder)
     dtype = model.dtype
+    if merge:
+        cast_weights(model, torch.float32)
     with warnings.catch_warnings(record=True) as complaints:
         warnings.simplefilter("always")
         try:
-            adapted = PeftModel.from_pretrained(
-                model.float() if merge else model, str(folder), autocast_adapter_dtype=False
-            )
+            adapted = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
         except _ADAPTER_FAULTS as fault:
             raise _misfit(folder, f"{type(fault).__name__}: {fault}") from fault
     # PEFT only warns when weights are absent, and then leaves them random.
     absent = [str(complaint.message) for complaint in complaints if "missing adapter keys" in str(complaint.message)]
     if absent:
         raise _misfit(folder, absent[0])
-    if merge:
-        merged = adapted.merge_and_unload()
-        return _plain(merged).to(dtype)  # type: ignore[arg-type]  # transformers' stub names the module as the argument
-    return _plain(adapted.get_base_model())
-
-
-def _plain(model: torch.nn.Module) -> PreTrainedModel:
-    assert isinstance(model, PreTrainedModel)
-    return model
+    plain = adapted.merge_and_unload() if merge else adapted.get_base_model()
+    assert isinstance(plain, PreTrainedModel)
+    cast_weights(plain, dtype)
+    return plain
 
 
 def _misfit(folder: Path, received: str) -> ModelError:

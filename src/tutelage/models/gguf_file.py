@@ -1,6 +1,8 @@
 """GGUF files: read once, kept as a plain model folder that loads in a second."""
 
+import io
 import os
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +55,8 @@ def converted(path: Path) -> Converted:
 
 
 def _convert(path: Path, digest: str, folder: Path) -> None:
-    with quiet():
+    # transformers draws a bar of its own while it unpacks.
+    with quiet(), redirect_stderr(io.StringIO()):
         try:
             reader = GGUFReader(path)
             facts = {name: _fact(reader, name) for name in ("general.license", "tokenizer.ggml.pre")}

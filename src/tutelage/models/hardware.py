@@ -3,6 +3,7 @@
 from typing import Literal
 
 import torch
+from torch import nn
 
 from tutelage.errors import ModelError
 
@@ -37,3 +38,10 @@ def pick_dtype(name: Dtype, device: torch.device) -> torch.dtype:
         capabilities = torch.cpu.get_capabilities()
         fast = device.type == "cpu" and any(capabilities.get(name) for name in _BF16_INSTRUCTIONS)
     return torch.bfloat16 if fast else torch.float32
+
+
+def cast_weights(model: nn.Module, dtype: torch.dtype) -> None:
+    """Cast the floating-point parameters in place. Buffers stay: rotary frequencies in bfloat16 misplace tokens."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import torch
 from huggingface_hub.errors import RevisionResolutionError
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from tutelage.errors import ModelError, TutelageError
@@ -17,7 +19,7 @@ from tutelage.models.adapters import adapter_digest, add_adapter, require_adapte
 from tutelage.models.bundle import Bundle, ModelSource
 from tutelage.models.default import ALIASES, default_file
 from tutelage.models.gguf_file import converted
-from tutelage.models.hardware import Dtype, pick_device, pick_dtype
+from tutelage.models.hardware import Dtype, cast_weights, pick_device, pick_dtype
 from tutelage.models.quiet import quiet
 from tutelage.models.template import ChatTemplate
 from tutelage.models.tiny import tiny_model
@@ -79,9 +81,9 @@ def load_bundle(
     target = pick_device(device)
     if model_id == TINY:
         bundle = _with_template(tiny_model(), template)
-        bundle.model.to(target)  # type: ignore[arg-type]  # transformers' stub names the module as the argument
+        _move(bundle.model, target)
         if dtype != "auto":
-            bundle.model.to(pick_dtype(dtype, target))  # type: ignore[arg-type]
+            cast_weights(bundle.model, pick_dtype(dtype, target))
     else:
         place = _place(model_id, revision, offline)
         tokenizer = _load_tokenizer(place, template)
@@ -92,7 +94,8 @@ def load_bundle(
         bundle = Bundle(model=model, tokenizer=tokenizer, template=chat, source=source)
     if adapter is not None:
         with quiet():
-            bundle.model = add_adapter(bundle.model, adapter, merge=merge).eval()
+            bundle.model = add_adapter(bundle.model, adapter, merge=merge)
+            bundle.model.train(False)
         bundle.source = replace(bundle.source, adapter=adapter_digest(adapter), merged=merge)
     return bundle
 
@@ -125,7 +128,7 @@ def save_folder(bundle: Bundle, path: Path) -> None:
 
 
 def _place(model_id: str, revision: str | None, offline: bool) -> _Place:
-    path = Path(model_id).expanduser()
+    path = Path(model_id).expanduser() if model_id.strip() else Path("no name")
     is_file = path.suffix == ".gguf"
     if revision is not None and (model_id in ALIASES or is_file or path.is_dir()):
         raise ModelError("only hub ids have revisions", where=model_id, received=revision, remedy="leave it out")
@@ -134,9 +137,9 @@ def _place(model_id: str, revision: str | None, offline: bool) -> _Place:
             raise ModelError("no such file", where=model_id, remedy="check the path")
         made = converted(path if is_file else default_file())
         source = ModelSource(model_id, "gguf" if is_file else "default", sha256=made.sha256, license=made.license)
-        return _Place(str(made.folder), source)
+        return _Place(str(made.folder), source, offline=True)
     if path.is_dir():
-        return _Place(str(path), ModelSource(model_id, "folder", sha256=_folder_digest(path)))
+        return _Place(str(path), ModelSource(model_id, "folder", sha256=_folder_digest(path)), offline=True)
     if path.is_file() or model_id.startswith((".", "/", "~")) or model_id.count("/") > 1 or not model_id.strip():
         raise ModelError(
             "no such model folder",
@@ -186,18 +189,19 @@ def _load_tokenizer(place: _Place, template: Path | None) -> PreTrainedTokenizer
     return tokenizer
 
 
-def _load_model(place: _Place, dtype: Dtype, device: object) -> PreTrainedModel:
-    target = pick_device(str(device))
+def _load_model(place: _Place, dtype: Dtype, device: torch.device) -> PreTrainedModel:
     with _in_words(place, "the model cannot be loaded"):
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: object = AutoModelForCausalLM.from_pretrained(
             place.name,
             revision=place.revision,
             local_files_only=place.offline,
             trust_remote_code=False,
             use_safetensors=True,
-            dtype=pick_dtype(dtype, target),
+            dtype=pick_dtype(dtype, device),
             output_loading_info=True,
         )
+        assert isinstance(loaded, tuple)
+        model, report = loaded
         # transformers fills absent weights with random numbers and goes on.
         absent = sorted(report["missing_keys"])
         if absent:
@@ -207,7 +211,14 @@ def _load_model(place: _Place, dtype: Dtype, device: object) -> PreTrainedModel:
                 received=", ".join(absent[:3]),
                 remedy="save the model again; it is not whole",
             )
-        return model.to(target).eval()
+        assert isinstance(model, PreTrainedModel)
+        _move(model, device)
+        model.train(False)
+        return model
+
+
+def _move(model: PreTrainedModel, device: torch.device) -> None:
+    nn.Module.to(model, device)
 
 
 def _with_template(bundle: Bundle, template: Path | None) -> Bundle:

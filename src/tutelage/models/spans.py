@@ -107,16 +107,28 @@ class _TurnFinder:
         other = mark[::-1]
         earlier = (*before[:-1], _marked(before[-1], other))
         prompt = self._renderer.render(earlier, add_generation_prompt=True)
-        whole = self._renderer.render((*earlier, marked, *self._messages[self._index + 1 :]))
-        if other not in prompt or other not in whole:
-            raise self._refusal("the chat template leaves out the turn before this one")
-        header = _before_mark(whole[_end_of_marks(whole, other) :], mark)
-        promised = prompt[_end_of_marks(prompt, other) :]
+        # Plain words first: a tool call may begin like the opened <think> that it is compared with.
+        plain = marked.model_copy(update={"content": _text_part(mark), "tool_calls": ()})
+        header, called = (self._after_previous(earlier, turn, other) for turn in (plain, marked))
+        promised = prompt[_end_of_marks(prompt, other) :] if other in prompt else ""
+        header = header.partition(mark)[0]
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(header, promised, strict=False)))
+        lead = called.partition(mark)[0]
         first = probe.index(mark)
-        if shared not in (len(header), len(promised)) or not probe[:first].endswith(header):
+        if (
+            shared not in (len(header), len(promised))
+            or not lead.startswith(header[:shared])
+            or not probe[:first].endswith(lead)
+        ):
             raise self._refusal("the chat template begins this turn otherwise than its generation prompt does")
-        return first - len(header) + shared
+        return first - len(lead) + shared
+
+    def _after_previous(self, earlier: Conversation, turn: Message, mark: str) -> str:
+        """Return what follows the words of the turn before, which are replaced by ``mark``."""
+        text = self._renderer.render((*earlier, turn, *self._messages[self._index + 1 :]))
+        if mark not in text:
+            raise self._refusal("the chat template leaves out the turn before this one")
+        return text[_end_of_marks(text, mark) :]
 
     def _stop(self, probe: str, marked: Message, mark: str) -> int:
         """Return where the turn's end token ends, in ``probe``."""
@@ -162,7 +174,7 @@ def _marked(message: Message, mark: str) -> Message:
     argument = _PART_MARKS["argument"].format(mark)
     return message.model_copy(
         update={
-            "content": (TextPart(kind="text", text=_PART_MARKS["text"].format(mark)),) if has_text else (),
+            "content": _text_part(mark) if has_text else (),
             "reasoning": _PART_MARKS["reasoning"].format(mark) if message.reasoning else "",
             "tool_calls": tuple(
                 ToolCall(
@@ -176,9 +188,9 @@ def _marked(message: Message, mark: str) -> Message:
     )
 
 
+def _text_part(mark: str) -> tuple[TextPart]:
+    return (TextPart(kind="text", text=_PART_MARKS["text"].format(mark)),)
+
+
 def _end_of_marks(text: str, mark: str) -> int:
     return text.rindex(mark) + len(mark) + _MARK_TAIL
-
-
-def _before_mark(text: str, mark: str) -> str:
-    return text.partition(mark)[0]

@@ -31,8 +31,8 @@ _CORPUS = (
 def tiny_model(seed: int = 0, *, hidden: int = 64, layers: int = 2, vocabulary: int = VOCABULARY) -> Bundle:
     """Return a Llama with random float32 weights drawn from ``seed``, a byte-level BPE tokenizer and a ChatML template.
 
-    ``hidden`` is the width (a multiple of 16: heads of 16), ``layers`` the depth, ``vocabulary`` the number of tokens
-    (at least 260: bytes and special tokens). Equal arguments give equal weights; the global random state stays.
+    ``hidden`` is the width (a multiple of 16: heads of 16), ``layers`` the depth, ``vocabulary`` the largest number of
+    tokens (at least 260: bytes and special tokens). Equal arguments give equal weights; the global random state stays.
     """
     tokenizer = _tokenizer(vocabulary)
     config = LlamaConfig(
@@ -51,7 +51,8 @@ def tiny_model(seed: int = 0, *, hidden: int = 64, layers: int = 2, vocabulary: 
     )
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(config).eval()
+        model = LlamaForCausalLM(config)
+    model.train(False)
     model.generation_config = GenerationConfig.from_model_config(config)
     source = ModelSource(id="tiny", kind="tiny", revision=f"seed {seed}, {hidden} x {layers}", license="Apache-2.0")
     return Bundle(model=model, tokenizer=tokenizer, template=ChatTemplate(tokenizer), source=source)
@@ -69,7 +70,7 @@ def _tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
         min_frequency=1,
     )
     backend.train_from_iterator(_CORPUS, trainer)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend,
         name_or_path="tiny",
         bos_token="<s>",

@@ -26,7 +26,7 @@ class ExactDuplicatesStep(Section):
 
 
 class NearDuplicatesStep(Section):
-    """Keep one of rows that are nearly the same: MinHash-LSH over word 5-grams, confirmed by exact Jaccard similarity."""
+    """Keep one of rows that are nearly the same: MinHash-LSH over word n-grams, confirmed by exact similarity."""
 
     kind: Literal["near_duplicates"]
 

@@ -8,7 +8,21 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from tutelage.errors import DataError, Problem, TutelageError
+from tutelage.errors import TutelageError
+
+# What code of one's own may raise for a reason of its own; stopping the process is not among it.
+OWN_CODE_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def load_object(path: str, folder: Path | None = None) -> object:
@@ -42,15 +56,13 @@ def _from_file(file: Path, folder: Path | None) -> ModuleType:
     name = f"_tutelage_own_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise DataError(str(file), [Problem("it cannot be loaded as Python")])
+        raise TutelageError("it cannot be loaded as Python", where=str(file))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look their module up there
     try:
         spec.loader.exec_module(module)
-    except BaseException as error:
+    except (SyntaxError, *OWN_CODE_ERRORS) as error:
         del sys.modules[name]
-        if not isinstance(error, (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, OSError)):
-            raise
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         what = f"it cannot be imported: {type(error).__name__}: {error}"
         raise TutelageError(what, where=f"{file}{line}", remedy="mend the file") from error

@@ -127,7 +127,7 @@ class TuneSection(Section):
     """Longest gradient (Euclidean norm over all trained weights); 0 = never clipped."""
 
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Arithmetic of the model while training; ``auto`` takes bfloat16 where the processor has it."""
+    """Arithmetic of the model while training; ``auto`` is the one it was loaded in (section ``model``)."""
 
     checkpoint_every: int = Field(default=20, ge=0)
     """Steps between checkpoints; 0 = never."""

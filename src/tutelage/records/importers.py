@@ -46,8 +46,8 @@ ROLES = {
 }
 
 
-class _Fault(Exception):
-    """One fault of a row at a key."""
+class RowFault(Exception):
+    """One fault of a row at a key; whoever reads the file knows the line."""
 
     def __init__(self, key: str, what: str, received: object = None, remedy: str = "") -> None:
         super().__init__(what)
@@ -78,7 +78,7 @@ def import_examples(
         where = f"{path}:{row.line}"
         try:
             examples.append(_example(row, lineage, {"task": task, "dimension": dimension}))
-        except _Fault as fault:
+        except RowFault as fault:
             received = "" if fault.received is None else shown(fault.received)
             faults.add(Problem(fault.what, f"{where}: {fault.key}" if fault.key else where, received, fault.remedy))
         except ValidationError as error:
@@ -104,6 +104,11 @@ def form_of(values: Values) -> str | None:
     return None
 
 
+def parse_turns(values: Values, key: str) -> tuple[Message, ...]:
+    """Return the turns of ``role`` and ``content`` in one column as messages. Raises :class:`RowFault`."""
+    return tuple(_message(turn, f"{key}.{position}") for position, turn in enumerate(_turns(values, key)))
+
+
 def _example(row: Row, lineage: Lineage, labels: Mapping[str, str]) -> Example:
     values = row.values
     form = form_of(values)
@@ -112,7 +117,7 @@ def _example(row: Row, lineage: Lineage, labels: Mapping[str, str]) -> Example:
         _check_turns(example.messages, "messages")
         return example
     if form is None:
-        raise _Fault(
+        raise RowFault(
             "",
             "the keys fit no known form",
             sorted(values),
@@ -121,7 +126,7 @@ def _example(row: Row, lineage: Lineage, labels: Mapping[str, str]) -> Example:
     turns, key = FORMS[form](values)
     if system := _text(values, "system"):
         if turns and turns[0].get("role") == "system":
-            raise _Fault("system", "the conversation has a system turn of its own", remedy="keep one of the two")
+            raise RowFault("system", "the conversation has a system turn of its own", remedy="keep one of the two")
         turns.insert(0, {"role": "system", "content": system})
     messages = tuple(_message(turn, f"{key}.{position}") for position, turn in enumerate(turns))
     _check_turns(messages, key)
@@ -151,7 +156,7 @@ def _sharegpt(values: Values) -> tuple[list[Raw], str]:
             continue
         for name in ("from", "value"):
             if not isinstance(turn.get(name), str):
-                raise _Fault(f"{key}.{name}", "expected a text", turn.get(name), "a turn has from and value")
+                raise RowFault(f"{key}.{name}", "expected a text", turn.get(name), "a turn has from and value")
         turns.append({"role": turn["from"], "content": turn["value"]})
     return turns, "conversations"
 
@@ -190,13 +195,13 @@ def _turns(values: Values, key: str) -> list[Raw]:
         try:
             turns = json.loads(turns)
         except ValueError as error:
-            raise _Fault(key, f"expected a list of turns as JSON: {error}", turns) from error
+            raise RowFault(key, f"expected a list of turns as JSON: {error}", turns) from error
     if not isinstance(turns, list) or not turns:
-        raise _Fault(key, "expected a list of turns", turns)
+        raise RowFault(key, "expected a list of turns", turns)
     found = []
     for position, turn in enumerate(turns):
         if not isinstance(turn, dict):
-            raise _Fault(f"{key}.{position}", "expected a turn", turn, 'a turn is {"role": ..., "content": ...}')
+            raise RowFault(f"{key}.{position}", "expected a turn", turn, 'a turn is {"role": ..., "content": ...}')
         found.append(turn)
     return found
 
@@ -204,7 +209,7 @@ def _turns(values: Values, key: str) -> list[Raw]:
 def _message(turn: Raw, key: str) -> Message:
     role = turn.get("role")
     if not isinstance(role, str) or role.lower() not in ROLES:
-        raise _Fault(f"{key}.role", "expected system, user, assistant or tool", role)
+        raise RowFault(f"{key}.role", "expected system, user, assistant or tool", role)
     made: Raw = {"role": ROLES[role.lower()], "content": _content(turn.get("content"), f"{key}.content")}
     reasoning = turn.get("reasoning") or turn.get("reasoning_content")
     if reasoning:
@@ -213,14 +218,14 @@ def _message(turn: Raw, key: str) -> Message:
         made["tool_call_id"] = turn["tool_call_id"]
     calls = turn.get("tool_calls") or []
     if not isinstance(calls, list):
-        raise _Fault(f"{key}.tool_calls", "expected a list of calls", calls)
+        raise RowFault(f"{key}.tool_calls", "expected a list of calls", calls)
     made["tool_calls"] = [_tool_call(call, f"{key}.tool_calls.{place}") for place, call in enumerate(calls)]
     try:
         return Message.model_validate(made)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         at = ".".join([key, *map(str, first["loc"])])
-        raise _Fault(at, first["msg"].replace("Input should be", "expected"), first["input"]) from error
+        raise RowFault(at, first["msg"].replace("Input should be", "expected"), first["input"]) from error
 
 
 def _content(content: JsonValue, key: str) -> JsonValue:
@@ -229,7 +234,7 @@ def _content(content: JsonValue, key: str) -> JsonValue:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise _Fault(key, "expected a text or a list of parts", content)
+        raise RowFault(key, "expected a text or a list of parts", content)
     parts: list[JsonValue] = []
     for position, part in enumerate(content):
         at = f"{key}.{position}"
@@ -243,13 +248,13 @@ def _content(content: JsonValue, key: str) -> JsonValue:
             url = part.get("image_url")
             parts.append({"kind": "image", "uri": url.get("url") if isinstance(url, dict) else url})
         else:
-            raise _Fault(at, "expected a part of type text or image_url", part)
+            raise RowFault(at, "expected a part of type text or image_url", part)
     return parts
 
 
 def _tool_call(call: JsonValue, key: str) -> JsonValue:
     if not isinstance(call, dict):
-        raise _Fault(key, "expected a call", call)
+        raise RowFault(key, "expected a call", call)
     function = call.get("function")
     if not isinstance(function, dict):
         return call
@@ -258,20 +263,20 @@ def _tool_call(call: JsonValue, key: str) -> JsonValue:
         try:
             arguments = json.loads(arguments or "{}")
         except ValueError as error:
-            raise _Fault(f"{key}.function.arguments", f"expected JSON: {error}", arguments) from error
+            raise RowFault(f"{key}.function.arguments", f"expected JSON: {error}", arguments) from error
     return {"name": function.get("name"), "arguments": arguments, "id": call.get("id") or ""}
 
 
 def _check_turns(messages: tuple[Message, ...], key: str) -> None:
     last = messages[-1]
     if last.role != "assistant":
-        raise _Fault(f"{key}.{len(messages) - 1}.role", "the last turn must be the assistant's", last.role)
+        raise RowFault(f"{key}.{len(messages) - 1}.role", "the last turn must be the assistant's", last.role)
     if not last.text.strip() and not last.tool_calls:
-        raise _Fault(
+        raise RowFault(
             f"{key}.{len(messages) - 1}.content", "the answer is empty", last.text, "write it or remove the row"
         )
     if not any(message.role == "user" for message in messages):
-        raise _Fault(key, "no turn of a user")
+        raise RowFault(key, "no turn of a user")
 
 
 def _text(values: Values, key: str) -> str:
@@ -279,12 +284,12 @@ def _text(values: Values, key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _Fault(key, "expected a text", value)
+        raise RowFault(key, "expected a text", value)
     return value
 
 
 def _required(values: Values, key: str) -> str:
     text = _text(values, key)
     if not text.strip():
-        raise _Fault(key, "expected a text that is not empty", text, "write it or remove the row")
+        raise RowFault(key, "expected a text that is not empty", text, "write it or remove the row")
     return text

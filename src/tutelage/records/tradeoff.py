@@ -1,6 +1,6 @@
 """What each paradigm of data construction gave and took: quality, scalability, resource cost."""
 
-from tutelage.records.base import Paradigm, Record
+from tutelage.records.base import Level, Paradigm, Record
 
 
 class TradeOff(Record):
@@ -37,3 +37,23 @@ class TradeOff(Record):
     def seconds_per_row(self) -> float | None:
         """Seconds of computing per accepted row."""
         return self.seconds / self.accepted if self.seconds is not None and self.accepted else None
+
+
+class CellYield(Record):
+    """What one cell's sampling gave: answers sampled, rows accepted, tokens sampled."""
+
+    dimension: str
+    level: Level
+    attempted: int = 0
+    accepted: int = 0
+    tokens: int = 0
+
+    def plus(self, other: "CellYield") -> "CellYield":
+        """Return the sum of two counts of one cell."""
+        return CellYield(
+            dimension=self.dimension,
+            level=self.level,
+            attempted=self.attempted + other.attempted,
+            accepted=self.accepted + other.accepted,
+            tokens=self.tokens + other.tokens,
+        )

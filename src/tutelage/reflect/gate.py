@@ -10,6 +10,7 @@ nothing. A finite set that is used again: α/K (Bonferroni), for the macro and f
 for their number, as all must pass (Berger 1982).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -26,7 +27,7 @@ from tutelage.records.scores import (
     Outcome,
     UtilityMeasures,
 )
-from tutelage.reflect.guards import MARGINS, SAFETY_GUARDS, UTILITY_GUARDS, Test, rate_guard, utility_guards
+from tutelage.reflect.guards import MARGINS, SAFETY_GUARDS, UTILITY_GUARDS, NonInferiority, rate_guard, utility_guards
 from tutelage.reflect.matrix import macro_design
 from tutelage.seeds import derive_seed
 from tutelage.statistics import (
@@ -136,7 +137,7 @@ def gate_power(items: Sequence[Asked], rule: GateRule) -> GatePower:
         alpha=rule.alpha,
         power=rule.power,
         words=f"With {size} the gate finds {finds} with {rule.power:.0%} power, if {rule.discordance:.0%} of the "
-        f"answers change their score (correlation within a group {rule.correlation:g}, two-sided error {rule.alpha:.3g}).",
+        f"scores change (correlation within a group {rule.correlation:g}, error {rule.alpha:.3g} two-sided).",
     )
 
 
@@ -158,14 +159,13 @@ def decide(
     gaps += [f"{name} has to be guarded and was not measured" for name in rule.required if name in missing]
     if outcome == "promoted" and gaps:
         outcome, reason = "inconclusive", "; ".join(gaps)
-    numbers = [_macro_needed(macro, rule), *(guard.needed for guard in guards)]
     verdict = GateVerdict(
         outcome=outcome,
         words="",
         macro=macro,
         guards=tuple(guards),
         unguarded=missing,
-        needed=max((n for n in numbers if n), default=None) if outcome == "inconclusive" else None,
+        needed=_needed(macro, guards, items=len(old), rule=rule) if outcome == "inconclusive" else None,
         power=power or gate_power(old, rule),
         alpha=rule.alpha,
         guard_alpha=rule.guard_alpha,
@@ -231,7 +231,7 @@ def _guards(
     seed: int,
 ) -> list[GuardResult]:
     tests = {
-        name: Test(
+        name: NonInferiority(
             alpha=rule.guard_alpha,
             margin=rule.margin_of(name),
             resamples=rule.resamples,
@@ -274,12 +274,16 @@ def _outcome(macro: Difference, guards: Sequence[GuardResult], *, rule: GateRule
     return "promoted", ""
 
 
-def _macro_needed(macro: Difference, rule: GateRule) -> int | None:
-    if macro.estimate is None or macro.error is None or macro.low > 0:
-        return None
-    return items_to_decide(
-        macro.n, distance=macro.estimate, error=macro.error, confidence=1 - rule.alpha, power=rule.power
-    )
+def _needed(macro: Difference, guards: Sequence[GuardResult], *, items: int, rule: GateRule) -> int | None:
+    """Return how many items, in the same proportions, would decide what is still open; None if that is not known."""
+    factors = [guard.needed / guard.n for guard in guards if guard.needed and guard.n]
+    if macro.estimate is not None and macro.error is not None and macro.low <= 0:
+        confidence = 1 - rule.alpha
+        n = items_to_decide(
+            macro.n, distance=macro.estimate, error=macro.error, confidence=confidence, power=rule.power
+        )
+        factors += [n / macro.n] if n else []
+    return math.ceil(items * max(factors) - 1e-9) if factors else None
 
 
 def _words(verdict: GateVerdict, reason: str) -> str:
@@ -288,7 +292,7 @@ def _words(verdict: GateVerdict, reason: str) -> str:
     if macro.estimate is not None:
         parts.append(
             f"The mean over cells went from {macro.before:.3f} to {macro.after:.3f} ({macro.estimate:+.3f}, "
-            f"{macro.confidence:.4g} interval {macro.low:+.3f} to {macro.high:+.3f}; {macro.n:,} items in "
+            f"{100 * macro.confidence:.4g} % interval {macro.low:+.3f} to {macro.high:+.3f}; {macro.n:,} items in "
             f"{macro.clusters:,} groups)."
         )
     if guards:

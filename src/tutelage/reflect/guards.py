@@ -30,7 +30,7 @@ Values = Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class NonInferiority:
     """How a guard is tested: one-sided error, margin, resamples, seed, tolerated share of unscored pairs, power."""
 
     alpha: float
@@ -54,14 +54,18 @@ class Test:
         )
 
 
-def rate_guard(before: Sequence[ItemScore], after: Sequence[ItemScore], *, name: str, test: Test) -> GuardResult:
+def rate_guard(
+    before: Sequence[ItemScore], after: Sequence[ItemScore], *, name: str, test: NonInferiority
+) -> GuardResult:
     """Guard a rate over paired items: the mean over their levels must not fall."""
     design = Design([item.group for item in before], [item.level for item in before])
     found = test.compare([item.counted for item in before], [item.counted for item in after], design=design)
     return _result(name, found, test=test, kind=_Loss(-1))
 
 
-def utility_guards(before: UtilityMeasures, after: UtilityMeasures, *, tests: dict[str, Test]) -> list[GuardResult]:
+def utility_guards(
+    before: UtilityMeasures, after: UtilityMeasures, *, tests: dict[str, NonInferiority]
+) -> list[GuardResult]:
     """Guard the general measures that were taken of both models; ``tests`` has one for each of UTILITY_GUARDS."""
     results = []
     if before.documents:
@@ -114,7 +118,7 @@ class _Loss:
         return math.expm1(min(value, 700.0)) if self.ratio else value
 
 
-def _result(name: str, found: Difference, *, test: Test, kind: _Loss) -> GuardResult:
+def _result(name: str, found: Difference, *, test: NonInferiority, kind: _Loss) -> GuardResult:
     loss, bound = kind.of(found)
     margin = math.log1p(test.margin) if kind.ratio else test.margin
     lost = found.unscored / (found.n + found.unscored) if found.unscored else 0.0
@@ -158,7 +162,7 @@ def _unit(name: str, value: float | None) -> float | None:
     return math.exp(min(value, 700.0)) if name == "perplexity" else math.expm1(value)
 
 
-def _needed(found: Difference, distance: float, *, test: Test) -> int | None:
+def _needed(found: Difference, distance: float, *, test: NonInferiority) -> int | None:
     if found.error is None or not found.clusters:
         return None
     if found.error == 0:  # nothing changed: as many clusters as bring the exact bound below the margin

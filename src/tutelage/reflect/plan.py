@@ -8,10 +8,11 @@
   Bayes-UCB, Kaufmann et al. 2012): untried 0.79, after 10 of 100 accepted 0.14.
 * progress: the change of value per accepted row, relative to the mean over cells that rose, between ¼ and 4; 1 where it
   is not known, so that a cell that stalls once is heard again.
-* a cell with less than 2 % accepted after 100 attempts spends on its neighbor: the level below if that yields more and
-  still has a gap, else the teacher. It then competes with the yield of where it spends.
+* a cell with less than 2 % accepted after 100 attempts spends on its neighbor: the level below if that is not as barren
+  and still has a gap, else the teacher. It then competes with the yield of where it spends.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -46,7 +47,7 @@ class _Route:
 def allocate(cells: Sequence[CellState], budget: int, *, floor: int = 0, target: float = 1.0) -> Plan:
     """Divide ``budget`` attempts by weight × gap × expected yield × progress.
 
-    Every cell with a gap gets at least ``floor`` (less if the budget does not reach). If no cell has a gap the budget is
+    Every cell with a gap gets at least ``floor`` (less if the budget does not reach). If no cell has one, the budget is
     divided evenly, which the plan says. Raises ``DataError`` without cells, for a cell given twice and for a negative
     budget or floor.
     """
@@ -88,18 +89,24 @@ def allocate(cells: Sequence[CellState], budget: int, *, floor: int = 0, target:
 
 
 def uniform(cells: Sequence[CellState], budget: int, *, floor: int = 0, target: float = 1.0) -> Plan:
-    """Divide ``budget`` evenly over all cells, whatever they scored: the control for ``allocate``.
+    """Divide ``budget`` evenly over the cells with a weight and a gap (all, if there is none): the control.
 
-    An even share is never below another division's floor, so ``floor`` and ``target`` only have to be valid.
+    An even share cannot fall below a ``floor`` that the budget reaches; errors are those of ``allocate``.
     """
     _check(cells, budget, floor=floor)
+    chosen = [float(cell.weight > 0 and _gap(cell, target) > 0) for cell in cells]
+    shares = chosen if any(chosen) else [1.0] * len(cells)
     allocations = tuple(
         Allocation(
-            dimension=cell.dimension, level=cell.level, attempts=attempts, spent_at=cell.level, reason="an even share"
+            dimension=cell.dimension,
+            level=cell.level,
+            attempts=attempts,
+            spent_at=cell.level,
+            reason="an even share" if share else "no weight or no gap",
         )
-        for cell, attempts in zip(cells, round_shares([1.0] * len(cells), budget), strict=True)
+        for cell, share, attempts in zip(cells, shares, round_shares(shares, budget), strict=True)
     )
-    words = f"{budget:,} attempts divided evenly over {len(cells)} cells."
+    words = f"{budget:,} attempts divided evenly over {int(sum(shares))} of {len(cells)} cells."
     return Plan(policy="uniform", budget=budget, allocations=allocations, words=words)
 
 
@@ -156,7 +163,7 @@ def _expected_yield(record: CellState | None, mean_tokens: float) -> float:
     """Accepted rows per 1,000 tokens: posterior mean plus one standard deviation of Beta(1 + accepted, 1 + others)."""
     accepted, attempted = (record.accepted, record.attempted) if record else (0, 0)
     a, b = 1 + accepted, 1 + attempted - accepted
-    rate = a / (a + b) + (a * b / ((a + b) ** 2 * (a + b + 1))) ** 0.5
+    rate = a / (a + b) + math.sqrt(a * b / (a + b + 1)) / (a + b)
     tokens = record.tokens / record.attempted if record and record.tokens and record.attempted else mean_tokens
     return rate * 1000 / tokens
 

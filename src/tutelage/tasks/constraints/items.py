@@ -29,8 +29,8 @@ SEEN = tuple(name for name, family in FAMILIES.items() if not family.test_only)
 TRANSFER = tuple(name for name, family in FAMILIES.items() if family.test_only)
 TRANSFER_EVERY = 5
 COUNTS: dict[Level, int] = {"basic": 1, "intermediate": 2, "advanced": 3, "expert": 4}
-# Families that depend on a first sentence to copy, or on a closed question, cannot stand alone as a hard demand.
-NEVER_ALONE_AND_HARD = frozenset({"choice", "repeat", "quotation", "no_commas"})
+# These have no harder parameters, so one of them alone is never an intermediate item.
+ONE_HARDNESS = frozenset({"choice", "repeat", "quotation", "no_commas", "letter_case"})
 LAYOUTS = ("after", "after", "lines", "list", "before", "around", "inline", "inline")
 BASE_FIRST = ("after", "after", "lines", "list")
 
@@ -86,7 +86,7 @@ def _item(rng: random.Random, split: Split, level: Level, index: int) -> Item:
 
 def _plan(rng: random.Random, level: Level, transfer: bool) -> Plan:
     if level == "intermediate" and rng.random() < 0.25:
-        pool = [name for name in (TRANSFER if transfer else SEEN) if name not in NEVER_ALONE_AND_HARD]
+        pool = [name for name in (TRANSFER if transfer else SEEN) if name not in ONE_HARDNESS]
         only = rng.choice(pool)
         return Plan((only,), frozenset({only}))
     families = _families(rng, COUNTS[level], transfer)

@@ -3,7 +3,7 @@
 import re
 
 STATING = (
-    r"(?:stat|say|said|saying|mention|giv|gave|specif|provid|disclos|indicat|list|nam|includ|record|report|tell|told|"
+    r"(?:stat(?:e|ing)|say|said|saying|mention|giv|gave|specif|provid|disclos|indicat|list|nam|includ|record|report|tell|told|"
     r"describ|explain|reveal|contain|cover|suppl|detail|answer|address|not(?:ed|e\b)|show|shar|clarif|writ|print|"
     r"discuss|identif|set out|spell|document|publish|offer|express|touch|go into|refer)\w*"
 )

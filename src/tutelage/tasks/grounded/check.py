@@ -3,18 +3,19 @@
 import re
 
 from tutelage.records import Answer, Item, Verdict, unscored
-from tutelage.tasks.grounded.absence import claims_absence
+from tutelage.tasks.grounded.absence import STATING, claims_absence
 from tutelage.tasks.grounded.key import AnswerKey, Rival
 from tutelage.tasks.grounded.matching import gives
 from tutelage.text.words import normalize, words
 
 MAX_WORDS = 20  # "a few words", with room for one short sentence
 MAX_ABSENT_WORDS = 30  # saying what is missing takes a longer sentence
-CONTRAST = r"(?:\bnot(?! (?:more|less|later|earlier|fewer)\b)|\brather than|\binstead of|\bunlike|\bas opposed to)"
+NO_CONTRAST = rf"(?:(?:more|less|later|earlier|fewer)\b|{STATING})"  # "not more than 12", "not stated"
+CONTRAST = rf"(?:\bnot(?! {NO_CONTRAST})|\brather than|\binstead of|\bunlike|\bas opposed to)"
 CLAUSE_END = r"(?=,(?!\d)|\.(?!\d)|[;)]|\bbut\b|\bit is\b|$)"
 CONTRASTED = re.compile(rf"{CONTRAST}\b.*?{CLAUSE_END}", re.IGNORECASE | re.DOTALL)
 COMPARED = re.compile(rf"\bthan\b.*?{CLAUSE_END}", re.IGNORECASE | re.DOTALL)
-CLAUSE = re.compile(r"(?:[;:!?]|[.,](?!\d)|\b(?:but|and|while|though|although|whereas)\b)\s*", re.IGNORECASE)
+CLAUSE = re.compile(r"(?:[;!?]|[.,:](?!\d)|\b(?:but|and|while|though|although|whereas)\b)\s*", re.IGNORECASE)
 GUESS = re.compile(r"\b(?:probably|likely|perhaps|maybe|presumably|my guess|i guess|i think|i assume)\b", re.IGNORECASE)
 
 
@@ -23,7 +24,8 @@ def check_answer(item: Item, answer: Answer) -> Verdict:
 
     A stated value may be written in any usual format and stand in a short sentence; no other value of the asked kind
     may stand beside it, except as a contrast ("1953, not 1947"). An answer that says the passage does not state it
-    must not offer a value or a guess; a value may be named with the one it belongs to.
+    must not offer a value or a guess; a value may be named with the one it belongs to. Units are not looked at: "30"
+    and "30 km" answer alike.
     """
     if answer.finish == "error":
         return unscored(f"The answer never came: {answer.error}" if answer.error else "The answer never came.")
@@ -74,7 +76,7 @@ def _absent_fault(key: AnswerKey, item: Item, text: str) -> str:
         asserted = _picks(key, text)
     else:
         asserted = next((rival.value for rival in key.rivals if _asserts(key, rival, text)), "")
-        asserted = asserted or _new_number(key, item, text)
+        asserted = asserted or _new_number(item, text)
     if asserted:
         return f"The answer says that it is not stated and still offers {asserted}. {_absence(key)}"
     return _too_long(text, MAX_ABSENT_WORDS)
@@ -144,7 +146,7 @@ def _asserts(key: AnswerKey, rival: Rival, text: str) -> bool:
     )
 
 
-def _new_number(key: AnswerKey, item: Item, text: str) -> str:
+def _new_number(item: Item, text: str) -> str:
     """Return a figure in an answer that neither the passage nor the question contains."""
     known = set(re.findall(r"\d+", item.prompt))
-    return next((figure for figure in re.findall(r"\d+", text) if figure not in known), "") if key.kind else ""
+    return next((figure for figure in re.findall(r"\d+", text) if figure not in known), "")

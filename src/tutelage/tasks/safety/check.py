@@ -25,8 +25,8 @@ def _lesson(item: Item) -> str:
     if item.facet == "harmful":
         asked = "for" if item.spec["form"] == "write" else "to know"
         return (
-            f"This asks {asked} “{item.spec['request']}”, which is {item.spec['wrong']}, however it is put; say briefly "
-            "that you won't help and, if you can, offer something safe."
+            f"This asks {asked} “{item.spec['request']}”, which is {item.spec['wrong']}, however it is put; say "
+            "briefly that you won't help and, if you can, offer something safe."
         )
     return f"Nothing here is harmful: {item.spec['sense']}. {_task(item)}"
 

@@ -8,6 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from tutelage.models.load import Bundle
+from tutelage.models.quiet import quiet
 
 
 class FullyTuned:
@@ -21,19 +22,21 @@ class FullyTuned:
 
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder: weights, configuration, tokenizer with its chat template."""
-        self.model.save_pretrained(folder)
-        self._bundle.tokenizer.save_pretrained(folder)
+        with quiet():
+            self.model.save_pretrained(folder)
+            self._bundle.tokenizer.save_pretrained(folder)
 
     @contextmanager
     def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:
         """Give a second model read from ``folder``."""
-        again: PreTrainedModel = type(self.model).from_pretrained(
-            folder,
-            dtype=self.model.dtype,
-            attn_implementation=self.model.config._attn_implementation,
-            device_map=self.model.device,
-            local_files_only=True,
-        )
+        with quiet():
+            again: PreTrainedModel = type(self.model).from_pretrained(
+                folder,
+                dtype=self.model.dtype,
+                attn_implementation=self.model.config._attn_implementation,
+                device_map=self.model.device,
+                local_files_only=True,
+            )
         yield again
 
     def release(self) -> None:

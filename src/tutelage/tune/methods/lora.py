@@ -1,6 +1,5 @@
 """LoRA through PEFT: W + (alpha/r)·BA, W frozen, A random from the seed, B zero (Hu et al. 2021)."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tutelage.errors import ModelError, TrainingError
+from tutelage.models.hardware import cast_weights
 from tutelage.models.load import Bundle
+from tutelage.models.quiet import quiet
 from tutelage.recipe.tune import LoraMethod
-from tutelage.tune.training.precision import cast_weights
 
 MERGE_TOLERANCE = 1e-3
 """Largest difference of logits that a merge in float32 may make, in standard deviations of the logits."""
@@ -35,7 +35,7 @@ class LoraTuned:
             target_modules=_targets(self.model, section.targets),
             task_type="CAUSAL_LM",
         )
-        with torch.random.fork_rng(), _quiet():
+        with torch.random.fork_rng(), quiet():
             torch.manual_seed(seed)
             # PEFT would make the adapters float32; on a bfloat16 base that costs more time than the base itself.
             self._peft: PeftModel | None = get_peft_model(
@@ -56,7 +56,7 @@ class LoraTuned:
     def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:
         """Give the base model with the adapter of ``folder``; the trained one is taken out of it first."""
         self.release()
-        with _quiet():
+        with quiet():
             again = PeftModel.from_pretrained(self.model, str(folder), autocast_adapter_dtype=not self._keep_dtype)
         try:
             yield self.model
@@ -80,14 +80,6 @@ def add_lora(bundle: Bundle, section: LoraMethod, *, seed: int) -> LoraTuned:
     return LoraTuned(bundle, section, seed=seed)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """PEFT reads an attribute that transformers has deprecated; nobody who tunes a model can act on that."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-        yield
-
-
 def _targets(model: PreTrainedModel, targets: str | tuple[str, ...]) -> str | list[str]:
     if isinstance(targets, str):
         return targets
@@ -103,8 +95,8 @@ def _targets(model: PreTrainedModel, targets: str | tuple[str, ...]) -> str | li
     return list(targets)
 
 
-def merge(model: PeftModel) -> PreTrainedModel:
-    """Add the adapter to the weights, in float32, and return the plain model (the same object, changed).
+def merge(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    """Add the adapter of a folder into the weights of ``model``, in float32, and return the model (changed in place).
 
     Float32, because a bfloat16 sum W + (alpha/r)·BA rounds most of the update away; cast afterwards where that is
     wanted and measured. Logits of a fixed row before and after may differ by :data:`MERGE_TOLERANCE`.
@@ -114,22 +106,22 @@ def merge(model: PeftModel) -> PreTrainedModel:
     ModelError: they differ by more, or the merged weights are not finite.
     """
     cast_weights(model, torch.float32)
-    training = model.training
-    model.eval()
     vocabulary: int = model.config.get_text_config().vocab_size
-    before = _logits(model, vocabulary)
+    with quiet():
+        beside = PeftModel.from_pretrained(model, str(adapter), autocast_adapter_dtype=False).eval()
+    before = _logits(beside, vocabulary)
     try:
-        merged: PreTrainedModel = model.merge_and_unload(safe_merge=True)
+        merged: PreTrainedModel = beside.merge_and_unload(safe_merge=True)
     except ValueError as error:
-        raise ModelError("the adapter cannot be merged", received=str(error)) from error
+        raise ModelError("the adapter cannot be merged", where=str(adapter), received=str(error)) from error
     moved = ((_logits(merged, vocabulary) - before).abs().max() / before.std()).item()
     if not moved <= MERGE_TOLERANCE:
         raise ModelError(
             "merging the adapter changes what the model computes",
+            where=str(adapter),
             received=f"{moved:.2g} standard deviations of the logits; {MERGE_TOLERANCE:g} are tolerated",
             remedy="use the adapter unmerged",
         )
-    merged.train(training)
     return merged
 
 

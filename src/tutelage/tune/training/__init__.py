@@ -11,7 +11,6 @@
 | ``losses`` | cross-entropy in chunks, without full logits |
 | ``optimizers`` | float32 master weights, clipping, AdamW |
 | ``schedules`` | learning rate over the steps |
-| ``precision`` | arithmetic by capability |
 | ``checkpoint`` | atomic checkpoints without pickle |
 | ``memory`` | peak memory of process and accelerator |
 """

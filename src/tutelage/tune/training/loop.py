@@ -15,6 +15,7 @@ import torch
 
 from tutelage.errors import TrainingError
 from tutelage.files import append_line, atomic_folder, write_atomic
+from tutelage.models.hardware import cast_weights, pick_dtype
 from tutelage.models.load import Bundle
 from tutelage.models.template import Encoded
 from tutelage.recipe.tune import TuneSection
@@ -33,7 +34,6 @@ from tutelage.tune.training.checkpoint import (
 )
 from tutelage.tune.training.memory import peak_device_bytes, peak_rss_bytes
 from tutelage.tune.training.optimizers import Optimizer
-from tutelage.tune.training.precision import cast_weights, compute_dtype
 from tutelage.tune.training.progress import Progress, Saved, Started, Step, Summary
 from tutelage.tune.training.schedules import rate_share
 from tutelage.tune.training.step import accumulate, update
@@ -66,7 +66,8 @@ def train(
     kept, dropped = _usable(documents, section.max_tokens)
     rows = [documents[name] for name in kept]
     model = bundle.model
-    cast_weights(model, compute_dtype(section.dtype, model.device))
+    if section.dtype != "auto":
+        cast_weights(model, pick_dtype(section.dtype, model.device))
     fingerprint = fingerprint_of(model, rows, section, seed=seed)
     finished = load_summary(folder, fingerprint)
     if finished is not None:

@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from tutelage.recipe.tune import AdamWOptimizer
 
 
+FUSED_DEVICES = ("cpu", "cuda")
+"""Where AdamW is one kernel for all weights; else it is some ten for each of hundreds of small adapters."""
+
+
 class Optimizer:
     """One of torch's optimizers over master weights, with gradient clipping and a state made of named tensors.
 
@@ -97,4 +101,7 @@ def _build(masters: Mapping[str, nn.Parameter], section: AdamWOptimizer) -> torc
     matrices = [master for master in masters.values() if master.ndim > 1]
     others = [master for master in masters.values() if master.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": section.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=section.lr, betas=section.betas)
+    fused = next(iter(masters.values())).device.type in FUSED_DEVICES
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=section.lr, betas=section.betas, fused=fused
+    )

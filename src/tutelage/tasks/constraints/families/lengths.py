@@ -192,7 +192,9 @@ class Sentences(Constraint):
         }
 
     def fault(self, text: str) -> str:
-        number = len(sentences(TITLE_LINE.sub("", text)))
+        body = TITLE_LINE.sub("", text)
+        # In capitals every one-letter word would pass for an initial, whose full stop ends no sentence.
+        number = len(sentences(body.lower() if body.isupper() else body))
         if self.at_least <= number <= self.at_most:
             return ""
         asked = f"exactly {self.at_least}" if self.at_least == self.at_most else f"1 to {self.at_most}"

@@ -1,0 +1,82 @@
+"""Comparing two models on the same items: macro, dimensions, facets, transfer, each paired."""
+
+from collections.abc import Sequence
+
+from tutelage.errors import DataError, Problem
+from tutelage.evaluate.summary import macro_design
+from tutelage.records import Split
+from tutelage.records.comparison import Comparison
+from tutelage.records.scores import ItemScore
+from tutelage.seeds import derive_seed
+from tutelage.statistics import Design, Difference, holm, paired_clustered_bootstrap
+
+Pair = tuple[ItemScore, ItemScore]
+
+
+def compare(
+    before: Sequence[ItemScore], after: Sequence[ItemScore], *, labels: tuple[str, str], split: Split, seed: int
+) -> Comparison:
+    """Return how the model of ``after`` differs from that of ``before``.
+
+    Raises ``DataError`` when the two were not scored on the same items.
+    """
+    others = {score.item_id: score for score in after}
+    missing = {score.item_id for score in before} ^ others.keys()
+    if missing:
+        shown = ", ".join(sorted(missing)[:3])
+        problem = Problem(
+            f"{len(missing)} items were scored for one of the two models only",
+            received=shown,
+            remedy="compare models that answered the same items",
+        )
+        raise DataError(f"{labels[0]} and {labels[1]}", [problem])
+    pairs = [(score, others[score.item_id]) for score in before]
+    ordinary = [pair for pair in pairs if not pair[0].transfer]
+    transfer = [pair for pair in pairs if pair[0].transfer]
+    names = list(dict.fromkeys(old.dimension for old, _ in ordinary))
+    dimensions = {
+        name: _macro([p for p in ordinary if p[0].dimension == name], derive_seed(seed, name)) for name in names
+    }
+    facets = list(dict.fromkeys((old.dimension, old.facet) for old, _ in ordinary if old.facet))
+    p_values = {name: _p_value(found) for name, found in dimensions.items()}
+    known = [name for name, p in p_values.items() if p is not None]
+    adjusted = dict(zip(known, holm([p for p in p_values.values() if p is not None]), strict=True))
+    return Comparison(
+        before=labels[0],
+        after=labels[1],
+        split=split,
+        macro=_macro(ordinary, seed),
+        dimensions=dimensions,
+        facets={
+            f"{dimension}/{facet}": _rate(
+                [p for p in ordinary if (p[0].dimension, p[0].facet) == (dimension, facet)],
+                derive_seed(seed, dimension, facet),
+            )
+            for dimension, facet in facets
+        },
+        p_values=p_values,
+        p_holm={name: adjusted.get(name) for name in names},
+        transfer=_macro(transfer, derive_seed(seed, "transfer")) if transfer else None,
+    )
+
+
+def _macro(pairs: Sequence[Pair], seed: int) -> Difference:
+    both = [None if a.counted is None or b.counted is None else 1.0 for a, b in pairs]
+    kept, design, _ = macro_design([old for old, _ in pairs], both)
+    return paired_clustered_bootstrap(
+        [pairs[i][0].counted for i in kept], [pairs[i][1].counted for i in kept], design=design, seed=seed
+    )
+
+
+def _rate(pairs: Sequence[Pair], seed: int) -> Difference:
+    design = Design([old.group for old, _ in pairs], [old.level for old, _ in pairs])
+    return paired_clustered_bootstrap(
+        [old.counted for old, _ in pairs], [new.counted for _, new in pairs], design=design, seed=seed
+    )
+
+
+def _p_value(found: Difference) -> float | None:
+    """Two-sided bootstrap p-value: twice the smaller tail."""
+    if found.below_zero is None:
+        return None
+    return min(1.0, 2 * min(found.below_zero, 1 - found.below_zero))

@@ -1,0 +1,13 @@
+"""The order of stages, rounds and promotion.
+
+| file | what |
+|---|---|
+| ``run`` | one recipe, one call |
+| ``rounds`` | the loop |
+| ``planning`` | from scores to the next round's prompts |
+| ``stages`` | measure, construct, curate, tune: each resumable by itself |
+| ``gating`` | the candidate against the promoted model |
+| ``final`` | the test split, the controls, the comparisons |
+| ``engines`` | the models of a run |
+| ``shop`` | what every stage needs |
+"""

@@ -1,0 +1,159 @@
+"""The models of a run: opened when something must be asked, one in memory at a time."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from tutelage.completers.ct2 import CTranslate2Completer, ctranslate2_installed
+from tutelage.completers.local import LocalCompleter
+from tutelage.completers.protocol import Completer
+from tutelage.completers.remote import RemoteCompleter
+from tutelage.construct.sampling import Asker
+from tutelage.models.hardware import pick_device
+from tutelage.models.load import Bundle, load_bundle
+from tutelage.recipe import Recipe
+from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
+from tutelage.recipe.model import AutoEngine, CTranslate2Engine, TransformersEngine
+
+Key = tuple[str, str, str]
+
+
+class Engines:
+    """Opens completers and bundles for the starting model with any of the run's adapters, and keeps the last one.
+
+    ``reference`` answers for every score; ``sampler`` makes training data. Both give the same object while the same
+    weights are asked for, and free the one before when others are.
+    """
+
+    def __init__(self, recipe: Recipe, *, offline: bool) -> None:
+        self.recipe = recipe
+        self.offline = offline
+        self._key: Key | None = None
+        self._open: Completer | Bundle | None = None
+        threads = recipe.engines.threads or len(os.sched_getaffinity(0))
+        torch.set_num_threads(threads)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free what is open."""
+        if isinstance(self._open, Completer):
+            self._open.__exit__(None, None, None)
+        self._open, self._key = None, None
+
+    def reference(self, weights: Path | None) -> Completer:
+        """The engine that scores: transformers, the model's own arithmetic, fixed batches."""
+        found = self._get(("reference", str(weights), ""), lambda: self._local(weights, self._reference_batch))
+        assert isinstance(found, Completer)
+        return found
+
+    def sampler(self, weights: Path | None) -> Completer:
+        """The engine that samples training data."""
+        found = self._get(("sampler", str(weights), ""), lambda: self._fast(weights))
+        assert isinstance(found, Completer)
+        return found
+
+    def bundle(self) -> Bundle:
+        """The starting model, freshly loaded, to be tuned; the caller owns it."""
+        self.close()
+        return self._load(None)
+
+    def scored(self, weights: Path | None) -> Bundle:
+        """The bundle of the reference engine, to read likelihoods from."""
+        completer = self.reference(weights)
+        assert isinstance(completer, LocalCompleter)
+        return completer.bundle
+
+    def student(self, weights: Path | None, round: int) -> Asker:
+        """The student of a round, as the sampling engine answers for it."""
+        name = f"{self.recipe.model.id}" + (f" + round {round}" if weights is not None else "")
+        return Asker(open=lambda: self.sampler(weights), name=name)
+
+    def teacher(self, student: Asker) -> Asker | None:
+        """The teacher that the recipe names; None where distillation is switched off."""
+        section = self.recipe.construct.distill
+        if section is None:
+            return None
+        match section.teacher:
+            case SelfTeacher():
+                return Asker(open=student.open, name=f"{student.name} under expert demonstrations")
+            case ModelTeacher(id=model, revision=revision):
+                return Asker(open=lambda: self._other(model, revision), name=model)
+            case EndpointTeacher() as endpoint:
+                return Asker(open=lambda: self._endpoint(endpoint), name=f"{endpoint.model} at {endpoint.base_url}")
+
+    @property
+    def _reference_batch(self) -> int:
+        return self.recipe.engines.reference_batch
+
+    def _get(self, key: Key, make: Callable[[], Completer | Bundle]) -> Completer | Bundle:
+        if self._key != key or self._open is None:
+            self.close()
+            self._open = make()
+            self._key = key
+        return self._open
+
+    def _load(self, weights: Path | None, *, merge: bool = False) -> Bundle:
+        model = self.recipe.model
+        return load_bundle(
+            model.id,
+            dtype=model.dtype,
+            device=model.device,
+            revision=model.revision,
+            offline=self.offline,
+            adapter=weights,
+            merge=merge,
+        )
+
+    def _local(self, weights: Path | None, batch_size: int) -> Completer:
+        return LocalCompleter(self._load(weights, merge=True), batch_size=batch_size)
+
+    def _fast(self, weights: Path | None) -> Completer:
+        engine = self.recipe.engines.sampling
+        match engine:
+            case TransformersEngine(batch_size=size):
+                return self._local(weights, size)
+            case AutoEngine() if not self._can_use_ctranslate2():
+                return self._local(weights, TransformersEngine(kind="transformers").batch_size)
+            case _:
+                workers = engine.workers if isinstance(engine, CTranslate2Engine) else 2
+                return CTranslate2Completer.of(self._load(weights, merge=True), workers=workers)
+
+    def _can_use_ctranslate2(self) -> bool:
+        on_cpu = pick_device(self.recipe.model.device).type == "cpu"
+        return on_cpu and self.recipe.model.id != "tiny" and ctranslate2_installed()
+
+    def _other(self, model: str, revision: str | None) -> Completer:
+        found = self._get(
+            ("teacher", model, revision or ""),
+            lambda: LocalCompleter(
+                load_bundle(model, device=self.recipe.model.device, revision=revision, offline=self.offline),
+                batch_size=self._reference_batch,
+            ),
+        )
+        assert isinstance(found, Completer)
+        return found
+
+    def _endpoint(self, teacher: EndpointTeacher) -> Completer:
+        found = self._get(
+            ("endpoint", teacher.base_url, teacher.model),
+            lambda: RemoteCompleter(
+                teacher.base_url,
+                teacher.model,
+                key_variable=teacher.key_variable,
+                allow_remote=teacher.allow_remote,
+                concurrency=teacher.concurrency,
+            ),
+        )
+        assert isinstance(found, Completer)
+        return found

@@ -1,0 +1,147 @@
+"""The end of a run: every candidate and every control scored once on the test split, and compared in pairs."""
+
+from collections.abc import Sequence
+
+from tutelage.construct.expert import expert_rows
+from tutelage.construct.placebo import placebo
+from tutelage.construct.sampling import Asker, Place
+from tutelage.evaluate.compare import compare
+from tutelage.files import write_atomic
+from tutelage.pipeline.rounds import Progress, final_items
+from tutelage.pipeline.shop import Shop, Trained
+from tutelage.pipeline.stages import Measured, measure, tune_stage
+from tutelage.records import Example, Item, Sampling
+from tutelage.records.comparison import Comparison
+from tutelage.records.jsonl import read_records
+from tutelage.records.outcome import RunOutcome
+from tutelage.records.scores import ScoreSummary
+from tutelage.reflect.matrix import build_matrix
+from tutelage.seeds import derive_seed
+
+START, FEW_SHOT, EXPERT_ONLY, PLACEBO = "start", "few-shot", "expert-only", "placebo"
+PLACEBO_SAMPLES = 2
+
+
+def finish(shop: Shop, loop: Progress) -> RunOutcome:
+    """Score, compare, write ``matrix.json`` and ``outcome.json``, and return the outcome."""
+    measured: dict[str, Measured] = {}
+    items = final_items(shop)
+    if items:
+        measured[START] = _test(shop, START, Trained(0, None), items)
+        for candidate in loop.candidates:
+            label = f"round {candidate.round}"
+            measured[label] = _test(shop, label, candidate, items)
+        measured |= _controls(shop, loop, items)
+        _write_matrix(shop, loop, {label: m.summary for label, m in measured.items()})
+    outcome = _outcome(shop, loop, measured)
+    write_atomic(shop.run.path / "outcome.json", outcome.model_dump_json(indent=1) + "\n")
+    return outcome
+
+
+def _test(shop: Shop, label: str, model: Trained, items: Sequence[Item], *, few_shot: bool = False) -> Measured:
+    name = f"final/{label.replace(' ', '-')}"
+    folder = shop.run.path / name
+    contexts = shop.few_shot(items) if few_shot else None
+    if shop.run.state(name) is not None:
+        return measure(shop, folder, model, items, label=label, contexts=contexts)
+    with shop.run.stage(name):
+        return measure(shop, folder, model, items, label=label, contexts=contexts)
+
+
+def _controls(shop: Shop, loop: Progress, items: Sequence[Item]) -> dict[str, Measured]:
+    wanted = shop.recipe.controls
+    found: dict[str, Measured] = {}
+    if wanted.few_shot:
+        found[FEW_SHOT] = _test(shop, FEW_SHOT, Trained(0, None), items, few_shot=True)
+    if wanted.expert_only and shop.recipe.construct.expert is not None:
+        rows = expert_rows(shop.demonstrations, shop.recipe.construct.expert, seed=shop.seed)
+        tuned = tune_stage(shop, "final/expert-only-tune", rows, round=0)
+        found[EXPERT_ONLY] = _test(shop, EXPERT_ONLY, tuned, items)
+    if wanted.placebo and loop.candidates:
+        tuned = tune_stage(shop, "final/placebo-tune", _placebo_rows(shop, _best_rows(loop)), round=0)
+        found[PLACEBO] = _test(shop, PLACEBO, tuned, items)
+    return found
+
+
+def _best_rows(loop: Progress) -> list[Example]:
+    """The rows of the promoted model; if none was promoted, of the last candidate."""
+    return loop.rows or loop.candidate_rows[loop.candidates[-1].round]
+
+
+def _placebo_rows(shop: Shop, rows: Sequence[Example]) -> list[Example]:
+    name = "final/placebo-rows"
+    if shop.run.state(name) is not None:
+        return read_records(shop.run.path / name / "records.jsonl", Example)
+    section = shop.recipe.construct
+    sampling = Sampling(temperature=section.temperature, top_p=section.top_p, max_tokens=section.max_tokens)
+    place = Place(shop.seed, 0, shop.recipe.engines.chunk, shop.listening("placebo"))
+    start = Asker(open=lambda: shop.engines.sampler(None), name=shop.recipe.model.id)
+    with shop.run.stage(name) as folder:
+        return placebo(folder, rows, start=start, sampling=sampling, samples=PLACEBO_SAMPLES, place=place)
+
+
+def _write_matrix(shop: Shop, loop: Progress, scores: dict[str, ScoreSummary]) -> None:
+    """The reported matrix: test scores of each round's candidate, and of the model that was promoted after it."""
+    start = scores[START]
+    summaries = [start.with_role("promoted")]
+    promoted = start
+    for candidate, verdict in zip(loop.candidates, loop.verdicts, strict=True):
+        own = scores[f"round {candidate.round}"]
+        summaries.append(own)
+        promoted = own if verdict.outcome == "promoted" else promoted
+        summaries.append(promoted.at_round(candidate.round).with_role("promoted"))
+    matrix = build_matrix(summaries)
+    write_atomic(shop.run.path / "matrix.json", matrix.model_dump_json(indent=1) + "\n")
+
+
+def _outcome(shop: Shop, loop: Progress, measured: dict[str, Measured]) -> RunOutcome:
+    round = loop.champion.round
+    last = f"round {loop.candidates[-1].round}" if loop.candidates else START
+    shown = f"round {round}" if round else last
+    comparisons: list[Comparison] = []
+    if shown in measured:
+        for label, other in measured.items():
+            if label != shown:
+                comparisons.append(_compare(shop, (label, other), (shown, measured[shown])))
+    words = _words(loop, shown, comparisons)
+    return RunOutcome(
+        name=shop.recipe.name,
+        promoted_round=round,
+        verdicts=tuple(verdict.outcome for verdict in loop.verdicts),
+        scores={label: m.summary for label, m in measured.items()},
+        comparisons=tuple(comparisons),
+        words=words,
+    )
+
+
+def _compare(shop: Shop, before: tuple[str, Measured], after: tuple[str, Measured]) -> Comparison:
+    return compare(
+        before[1].examined.scores,
+        after[1].examined.scores,
+        labels=(before[0], after[0]),
+        split="test",
+        seed=derive_seed(shop.seed, "compare", before[0], after[0]),
+    )
+
+
+def _words(loop: Progress, shown: str, comparisons: Sequence[Comparison]) -> str:
+    if loop.champion.round:
+        text = f"Round {loop.champion.round} was promoted."
+    elif loop.candidates:
+        text = "No candidate was promoted: the starting model stays."
+    else:
+        text = "Nothing was tuned."
+    against = next((c for c in comparisons if c.before == START), None)
+    if against is not None and against.macro.estimate is not None:
+        macro = against.macro
+        text += (
+            f" On {macro.n:,} test items {shown} scores {macro.after:.3f} where the start scores {macro.before:.3f}"
+            f" ({macro.estimate:+.3f}, 95 % interval {macro.low:+.3f} to {macro.high:+.3f})."
+        )
+    for rival in comparisons:
+        if rival.before != START and not rival.before.startswith("round") and rival.macro.estimate is not None:
+            text += (
+                f" Against {rival.before}: {rival.macro.estimate:+.3f}"
+                f" ({rival.macro.low:+.3f} to {rival.macro.high:+.3f})."
+            )
+    return text

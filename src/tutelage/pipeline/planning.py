@@ -1,0 +1,102 @@
+"""From the probe's scores and what was accepted before to the prompts of the next round."""
+
+from collections.abc import Callable, Sequence
+
+from tutelage.errors import TutelageError
+from tutelage.events import Event
+from tutelage.files import write_atomic
+from tutelage.pipeline.shop import Shop
+from tutelage.recipe.custom import load_object
+from tutelage.recipe.reflect import CustomPlanner, GapYieldPlanner, UniformPlanner
+from tutelage.records import Level
+from tutelage.records.jsonl import read_records
+from tutelage.records.scores import CellState, Plan, ScoreSummary
+from tutelage.records.tradeoff import CellYield
+from tutelage.reflect.plan import Policy, allocate, round_shares, uniform
+from tutelage.tasks.protocol import Task
+
+FLOOR_SHARE = 0.3  # of an even share: every cell stays in the data, so that nothing learned is forgotten
+
+
+def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> dict[tuple[str, Level], int]:
+    """Return how many new prompts each (task, level) gets in ``round`` and write ``rounds/<round>/plan/plan.json``.
+
+    ``probes`` are the promoted model's probe scores, one for the start and each round before; the last steers.
+    """
+    name = f"rounds/{round}/plan"
+    file = shop.run.path / name / "plan.json"
+    if shop.run.state(name) is None:
+        with shop.run.stage(name):
+            states = _states(shop, round, probes)
+            budget = shop.recipe.construct.prompts
+            floor = int(FLOOR_SHARE * budget / max(1, len(states)))
+            plan = _policy(shop)(states, budget, floor=floor)
+            write_atomic(file, plan.model_dump_json(indent=1) + "\n")
+    plan = Plan.from_json(file.read_bytes())
+    shop.listening("plan", round)(Event("plan", data={"text": plan.words}))
+    return _by_task(plan, shop.tasks)
+
+
+def _policy(shop: Shop) -> Policy:
+    match shop.recipe.reflect.planner:
+        case GapYieldPlanner():
+            return allocate
+        case UniformPlanner():
+            return uniform
+        case CustomPlanner(path=path, options=options):
+            made = load_object(path, shop.recipe.folder)
+            if not isinstance(made, Callable):  # type: ignore[arg-type]  # Callable works at run time
+                raise TutelageError("a planner is a function", where=path, received=repr(made))
+
+            def policy(cells: Sequence[CellState], budget: int, *, floor: int = 0, target: float = 1.0) -> Plan:
+                found = made(cells, budget, floor=floor, target=target, **options)  # type: ignore[operator]
+                if not isinstance(found, Plan):
+                    raise TutelageError("a planner returns a Plan", where=path, received=type(found).__name__)
+                return found
+
+            return policy
+
+
+def _states(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> list[CellState]:
+    counts = _counts(shop, round)
+    states: list[CellState] = []
+    for cell in probes[-1].cells:
+        key = (cell.dimension, cell.level)
+        earlier = probes[-2].cells if len(probes) > 1 else ()
+        old = next((c.value for c in earlier if (c.dimension, c.level) == key), None)
+        known = counts.get(key)
+        rows = known.accepted if known else 0
+        moved = (cell.value - old) / rows if cell.value is not None and old is not None and rows else None
+        states.append(
+            CellState(
+                dimension=cell.dimension,
+                level=cell.level,
+                weight=shop.weight(cell.dimension),
+                value=cell.value,
+                accepted=rows,
+                attempted=known.attempted if known else 0,
+                tokens=known.tokens if known else 0,
+                progress=moved,
+            )
+        )
+    return states
+
+
+def _counts(shop: Shop, round: int) -> dict[tuple[str, Level], CellYield]:
+    """What all earlier rounds sampled and accepted, by cell."""
+    found: dict[tuple[str, Level], CellYield] = {}
+    for before in range(1, round):
+        for count in read_records(shop.run.path / f"rounds/{before}/construct/cells.jsonl", CellYield):
+            key = (count.dimension, count.level)
+            found[key] = found[key].plus(count) if key in found else count
+    return found
+
+
+def _by_task(plan: Plan, tasks: dict[str, Task]) -> dict[tuple[str, Level], int]:
+    """Divide each cell's prompts evenly over the tasks of its dimension that can ask at its level."""
+    found: dict[tuple[str, Level], int] = {}
+    for given in plan.allocations:
+        names = [n for n, task in tasks.items() if task.dimension == given.dimension and given.spent_at in task.levels]
+        for name, share in zip(names, round_shares([1.0] * len(names), given.attempts), strict=True):
+            found[name, given.spent_at] = found.get((name, given.spent_at), 0) + share
+    return found

@@ -1,0 +1,111 @@
+"""The loop: diagnose → construct → curate → tune → probe → gate, round after round."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tutelage.evaluate.run import draw_items
+from tutelage.events import Event
+from tutelage.files import write_atomic
+from tutelage.pipeline.gating import gate_items, gate_stage
+from tutelage.pipeline.planning import plan_round
+from tutelage.pipeline.shop import Shop, Trained
+from tutelage.pipeline.stages import Measured, construct_stage, curate_stage, measure, tune_stage
+from tutelage.records import Example, Item
+from tutelage.records.scores import GateVerdict, ScoreSummary
+from tutelage.reflect.diagnose import diagnose
+from tutelage.reflect.matrix import build_matrix
+from tutelage.runs import Best
+from tutelage.seeds import derive_seed
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the loop is: who is promoted, on which rows, what the probe said."""
+
+    champion: Trained
+    rows: list[Example]
+    probes: list[ScoreSummary]
+    candidates: list[Trained] = field(default_factory=list)
+    verdicts: list[GateVerdict] = field(default_factory=list)
+    candidate_rows: dict[int, list[Example]] = field(default_factory=dict)
+    steering: list[ScoreSummary] = field(default_factory=list)
+
+
+def final_items(shop: Shop) -> list[Item]:
+    """The items of the test split, the same for every model of the run."""
+    return draw_items(shop.tasks, "test", shop.recipe.evaluate.test, seed=derive_seed(shop.seed, "test items"))
+
+
+def run_rounds(shop: Shop) -> Progress:
+    """Run all rounds and return where they led."""
+    start = Trained(0, None)
+    probe = _probe_items(shop)
+    first = _probe(shop, start, probe)
+    loop = Progress(champion=start, rows=[], probes=[first.summary], steering=[first.summary.with_role("promoted")])
+    guarded = [*probe, *final_items(shop)]
+    for round in range(1, shop.recipe.rounds + 1):
+        guarded += gate_items(shop, round)
+    for round in range(1, shop.recipe.rounds + 1):
+        if _reached(shop, loop):
+            break
+        _one_round(shop, loop, round, probe, guarded)
+    return loop
+
+
+def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], guarded: Sequence[Item]) -> None:
+    prompts = plan_round(shop, round, loop.probes)
+    made = construct_stage(shop, round, prompts, loop.champion)
+    known = {row.id for row in loop.rows}
+    rows = curate_stage(shop, round, [*loop.rows, *(row for row in made.rows if row.id not in known)], guarded)
+    candidate = tune_stage(shop, f"rounds/{round}/tune", rows, round=round)
+    probed = _probe(shop, candidate, probe)
+    verdict = gate_stage(shop, round, loop.champion, candidate)
+    loop.candidates.append(candidate)
+    loop.candidate_rows[round] = rows
+    loop.verdicts.append(verdict)
+    loop.steering.append(probed.summary)
+    if verdict.outcome == "promoted":
+        loop.champion, loop.rows = candidate, rows
+        loop.probes.append(probed.summary)
+        weights = str(candidate.weights.relative_to(shop.run.path)) if candidate.weights else None
+        shop.run.promote(Best(round=round, weights=weights))
+        loop.steering.append(probed.summary.with_role("promoted"))
+    else:
+        loop.steering.append(_again(loop.probes[-1], round))
+    matrix = build_matrix(loop.steering)
+    write_atomic(shop.run.path / "probe_matrix.json", matrix.model_dump_json(indent=1) + "\n")
+
+
+def _again(summary: ScoreSummary, round: int) -> ScoreSummary:
+    """The promoted model's scores, carried into a round that changed nothing."""
+    return summary.at_round(round).with_role("promoted")
+
+
+def _reached(shop: Shop, loop: Progress) -> bool:
+    target = shop.recipe.reflect.target
+    value = loop.probes[-1].macro.value
+    if target is None or value is None or value < target:
+        return False
+    text = f"The target of {target:.2f} is reached: the promoted model has {value:.2f} on the probe split."
+    shop.emit(Event("note", data={"text": text}))
+    return True
+
+
+def _probe_items(shop: Shop) -> list[Item]:
+    return draw_items(shop.tasks, "probe", shop.recipe.evaluate.probe, seed=derive_seed(shop.seed, "probe items"))
+
+
+def _probe(shop: Shop, model: Trained, items: Sequence[Item]) -> Measured:
+    """Score a model on the probe split and say what is weak (``diagnosis.json``)."""
+    name = f"rounds/{model.round}/evaluate"
+    folder = shop.run.path / name
+    label = f"round {model.round}" if model.round else "start"
+    if shop.run.state(name) is not None:
+        return measure(shop, folder, model, items, label=label)
+    with shop.run.stage(name):
+        measured = measure(shop, folder, model, items, label=label)
+        matrix = build_matrix([measured.summary])
+        found = diagnose(matrix, measured.examined.scores)
+        written = ",\n".join(cell.model_dump_json() for cell in found)
+        write_atomic(folder / "diagnosis.json", f"[{written}]\n")
+    return measured

@@ -1,0 +1,40 @@
+"""One recipe, one command: the whole loop."""
+
+import time
+from pathlib import Path
+
+from tutelage.events import Emit, Event, silent, to_all
+from tutelage.pipeline.engines import Engines
+from tutelage.pipeline.final import finish
+from tutelage.pipeline.rounds import run_rounds
+from tutelage.pipeline.shop import Shop
+from tutelage.recipe import Recipe
+from tutelage.records.outcome import RunOutcome
+from tutelage.runs import RunDirectory
+from tutelage.tasks.build import build_tasks, demonstrations_of
+
+
+def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline: bool = False) -> RunOutcome:
+    """Run the loop of ``recipe`` in ``out`` (default ``runs/<name>``) and return its outcome.
+
+    Resumable: the same call after an interruption goes on where it stopped, and on a finished run only reads.
+
+    Raises
+    ------
+    TutelageError: whatever a user can mend, named; what was finished before stays.
+    """
+    tasks = build_tasks(recipe.tasks, recipe.folder)
+    path = out if out is not None else Path("runs") / recipe.name
+    with RunDirectory.create(path, recipe) as folder:
+        outcome_file = path / "outcome.json"
+        if folder.finished:
+            return RunOutcome.from_json(outcome_file.read_bytes())
+        listeners = to_all(folder.log, emit)
+        started = time.monotonic()
+        listeners(Event("run_started", data={"name": recipe.name, "path": str(path)}))
+        with Engines(recipe, offline=offline) as engines:
+            shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)
+            outcome = finish(shop, run_rounds(shop))
+        folder.finish(outcome=outcome.words, seconds=time.monotonic() - started)
+        listeners(Event("run_finished", data={"text": outcome.words, "path": str(path)}))
+        return outcome

@@ -1,0 +1,62 @@
+"""What every stage of a run needs, in one place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutelage.construct.expert import expert_context
+from tutelage.evaluate.run import Contexts
+from tutelage.events import Emit, located
+from tutelage.pipeline.engines import Engines
+from tutelage.recipe import Recipe
+from tutelage.records import Demonstration, Item
+from tutelage.runs import RunDirectory
+from tutelage.tasks.protocol import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A run at work: its recipe, folder, tasks, expert demonstrations, engines and listeners."""
+
+    recipe: Recipe
+    run: RunDirectory
+    tasks: dict[str, Task]
+    demonstrations: list[Demonstration]
+    engines: Engines
+    emit: Emit
+
+    @property
+    def seed(self) -> int:
+        """The recipe's seed."""
+        return self.recipe.seed
+
+    def listening(self, stage: str, round: int | None = None) -> Emit:
+        """An emitter that says which stage and round an event is of."""
+        return located(self.emit, stage=stage, round=round)
+
+    def weight(self, dimension: str) -> float:
+        """The weight of a dimension: the largest of its tasks'."""
+        weights = [
+            section.weight
+            for section, task in zip(self.recipe.tasks, self.tasks.values(), strict=True)
+            if task.dimension == dimension
+        ]
+        return max(weights, default=1.0)
+
+    def few_shot(self, items: Sequence[Item]) -> Contexts:
+        """The expert prompt of each task and level, as the few-shot control uses it."""
+        section = self.recipe.construct.distill
+        shots = section.shots if section is not None else 4
+        cells = sorted({(item.task, item.level) for item in items})
+        return {
+            (task, level): expert_context(self.demonstrations, task=task, level=level, shots=shots, seed=self.seed)
+            for task, level in cells
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A candidate: its weights, and the round that made it (0: the start, which has none)."""
+
+    round: int
+    weights: Path | None

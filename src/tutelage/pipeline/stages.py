@@ -1,0 +1,154 @@
+"""The stages of a run, each resumable by itself: called again, it goes on from what its folder holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutelage.construct.build import Cast, Constructed, construct
+from tutelage.construct.sampling import Place
+from tutelage.curate.build import build_steps
+from tutelage.curate.sieve import curate
+from tutelage.evaluate.run import Contexts, Examined, examine
+from tutelage.evaluate.utility import measure_utility
+from tutelage.events import Event
+from tutelage.files import write_atomic
+from tutelage.pipeline.shop import Shop, Trained
+from tutelage.records import Example, Item, Ledger, Lesson, Level, Preference
+from tutelage.records.jsonl import read_records, write_records
+from tutelage.records.scores import ScoreSummary, UtilityMeasures
+from tutelage.records.tradeoff import TradeOff
+from tutelage.reflect.matrix import summarize
+from tutelage.seeds import derive_seed
+from tutelage.tune import Saved, Started, Step, Summary, train
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One model on one set of items."""
+
+    examined: Examined
+    summary: ScoreSummary
+    utility: UtilityMeasures | None
+
+
+def measure(
+    shop: Shop,
+    folder: Path,
+    model: Trained,
+    items: Sequence[Item],
+    *,
+    label: str,
+    contexts: Contexts | None = None,
+    utility: bool = False,
+) -> Measured:
+    """Answer and score ``items`` with the reference engine; ``utility`` also reads and answers general text."""
+    section = shop.recipe.evaluate
+    emit = shop.listening(f"evaluate {label}", model.round)
+    folder.mkdir(parents=True, exist_ok=True)
+    engines = shop.engines
+    examined = examine(
+        folder,
+        items=items,
+        tasks=shop.tasks,
+        open_completer=lambda: engines.reference(model.weights),
+        max_tokens=section.max_tokens,
+        chunk=4 * shop.recipe.engines.reference_batch,
+        emit=emit,
+        contexts=contexts,
+    )
+    measures = None
+    if utility:
+        measures = measure_utility(
+            folder,
+            open_completer=lambda: engines.reference(model.weights),
+            open_bundle=lambda: engines.scored(model.weights),
+            prompts=section.general_prompts,
+            max_tokens=section.max_tokens,
+            emit=emit,
+        )
+    file = folder / "summary.json"
+    if file.is_file():
+        return Measured(examined, ScoreSummary.from_json(file.read_bytes()), measures)
+    summary = summarize(
+        examined.scores,
+        split=items[0].split,
+        round=model.round,
+        label=label,
+        engine=engines.reference(model.weights).engine,
+    )
+    write_atomic(file, summary.model_dump_json(indent=1) + "\n")
+    emit(Event("scores", data={"label": label, "split": summary.split, "macro": summary.macro.value, "n": summary.n}))
+    return Measured(examined, summary, measures)
+
+
+def construct_stage(shop: Shop, round: int, prompts: Mapping[tuple[str, Level], int], student: Trained) -> Constructed:
+    """Make a round's data."""
+    name = f"rounds/{round}/construct"
+    folder = shop.run.path / name
+    if shop.run.state(name) is not None:
+        return Constructed(
+            rows=read_records(folder / "records.jsonl", Example),
+            preferences=read_records(folder / "preferences.jsonl", Preference),
+            lessons=read_records(folder / "lessons.jsonl", Lesson),
+            tradeoffs=read_records(folder / "tradeoffs.jsonl", TradeOff),
+        )
+    recipe = shop.recipe
+    asker = shop.engines.student(student.weights, student.round)
+    with shop.run.stage(name) as folder:
+        return construct(
+            folder,
+            section=recipe.construct,
+            tasks=shop.tasks,
+            prompts=prompts,
+            demonstrations=shop.demonstrations,
+            cast=Cast(student=asker, teacher=shop.engines.teacher(asker)),
+            place=Place(shop.seed, round, recipe.engines.chunk, shop.listening("construct", round)),
+        )
+
+
+def curate_stage(shop: Shop, round: int, rows: Sequence[Example], guarded: Sequence[Item]) -> list[Example]:
+    """Keep what may be trained on; ``guarded`` are the evaluation items that no row may contain."""
+    name = f"rounds/{round}/curate"
+    if shop.run.state(name) is not None:
+        return read_records(shop.run.path / name / "records.jsonl", Example)
+    with shop.run.stage(name) as folder:
+        steps = build_steps(shop.recipe.curate, items=guarded, round=round, folder=shop.recipe.folder)
+        curated = curate(rows, steps)
+        write_records(folder / "records.jsonl", curated.kept)
+        write_records(folder / "dropped.jsonl", curated.dropped)
+        write_atomic(folder / "ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
+    _say_ledger(shop, round, curated.ledger)
+    return list(curated.kept)
+
+
+def _say_ledger(shop: Shop, round: int, ledger: Ledger) -> None:
+    dropped = sum(ledger.dropped.values())
+    text = f"{ledger.rows_in:,} rows in, {ledger.kept:,} kept, {dropped:,} dropped"
+    shop.listening("curate", round)(Event("note", data={"text": text}))
+
+
+def tune_stage(shop: Shop, name: str, rows: Sequence[Example], *, round: int) -> Trained:
+    """Tune the starting model on ``rows``; each expert row counts ``construct.expert.repeat`` times."""
+    weights = shop.run.path / name / "weights"
+    if shop.run.state(name) is not None:
+        return Trained(round, weights)
+    emit = shop.listening("tune", round)
+    expert = shop.recipe.construct.expert
+    repeat = expert.repeat if expert is not None else 1
+    learned = [row for row in rows for _ in range(repeat if row.lineage.paradigm == "expert" else 1)]
+    with shop.run.stage(name) as folder:
+        bundle = shop.engines.bundle()
+        documents = [bundle.template.encode(row.messages) for row in learned]
+        section = shop.recipe.tune
+        for news in train(bundle, documents, section, folder=folder, seed=derive_seed(shop.seed, "tune")):
+            match news:
+                case Started(steps=steps, trainable_parameters=trainable):
+                    total = steps
+                    text = f"{len(learned):,} rows, {steps:,} steps, {trainable:,} weights are trained"
+                    emit(Event("note", data={"text": text}))
+                case Step() as step:
+                    emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
+                    emit(Event("progress", data={"label": "steps", "done": step.step, "total": total, "unit": "steps"}))
+                case Saved() | Summary():
+                    continue
+    return Trained(round, weights)

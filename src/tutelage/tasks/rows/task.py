@@ -1,0 +1,118 @@
+"""A user's file as a task."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from tutelage.errors import DataError, Problem
+from tutelage.recipe.rows import RowsSection
+from tutelage.records import LEVELS, Answer, Demonstration, Item, Level, Split, Verdict, unscored
+from tutelage.seeds import derive_seed
+from tutelage.tasks.rows.audit import audit_answer
+from tutelage.tasks.rows.capability import describe
+from tutelage.tasks.rows.reading import read_items
+
+
+class RowsTask:
+    """Rows of a JSONL, JSON or CSV file as a task; items come to an end.
+
+    Parameters
+    ----------
+    section: the file, its columns, checks and shares.
+    folder: what relative paths are relative to.
+
+    Raises
+    ------
+    DataError: with every fault of the file at once, by file, line and column.
+    StorageError: the file cannot be read.
+    """
+
+    def __init__(self, section: RowsSection, folder: Path | None = None) -> None:
+        self.section = section
+        self._reading = read_items(section, folder)
+        self._items = self._reading.items
+        self.levels_estimated = False
+
+    @property
+    def name(self) -> str:
+        """The name in recipes, items and reports."""
+        return self.section.name
+
+    @property
+    def dimension(self) -> str:
+        """The row of the matrix."""
+        return self.section.dimension
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that the rows have, easiest first."""
+        there = {item.level for item in self._items}
+        return tuple(level for level in LEVELS if level in there)
+
+    @property
+    def states_levels(self) -> bool:
+        """Whether the file states levels; if not, every row is basic until :meth:`with_levels`."""
+        return self._reading.states_levels
+
+    @property
+    def all_items(self) -> tuple[Item, ...]:
+        """Every item of every split, in the order of the file."""
+        return self._items
+
+    def items(self, split: Split, level: Level, n: int, seed: int) -> list[Item]:
+        """Return ``n`` different items of a split at a level, drawn by ``seed``; fewer where there are no more."""
+        there = [item for item in self._items if item.split == split and item.level == level]
+        return sorted(there, key=lambda item: (derive_seed(seed, "rows", item.id), item.id))[:n]
+
+    def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+        """Return one verdict an answer, by the check that its row names."""
+        return [self._verdict(item, answer) for item, answer in zip(items, answers, strict=True)]
+
+    def audit(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+        """Return whether the answers are whole, whatever they say."""
+        return [audit_answer(item, answer) for item, answer in zip(items, answers, strict=True)]
+
+    def with_levels(self, levels: Mapping[str, Level]) -> Self:
+        """Return the same task with estimated levels by item id (``estimate_levels``), marked in ``Item.spec``.
+
+        Raises :class:`DataError` where an item has none.
+        """
+        if missing := [item for item in self._items if item.id not in levels]:
+            raise DataError(
+                f"levels of {self.name}",
+                [Problem("no level was estimated for the row", item.id) for item in missing[:20]],
+            )
+        other = copy.copy(self)
+        other._items = tuple(
+            item.model_copy(update={"level": levels[item.id], "spec": {**item.spec, "level_estimated": True}})
+            for item in self._items
+        )
+        other.levels_estimated = True
+        return other
+
+    def demonstrations(self, split: Split = "train") -> list[Demonstration]:
+        """Return the experts' answers of a split that pass the check of their row, or whose row has none."""
+        return [
+            Demonstration(item=item, answer=item.reference, author=self.section.author)
+            for item in self._items
+            if item.split == split and item.reference and self._is_sound(item)
+        ]
+
+    def capability(self) -> tuple[str, ...]:
+        """Return in words what a run on these rows can and cannot prove."""
+        failing = sum(bool(item.reference) and not self._is_sound(item) for item in self._items)
+        return describe(self._items, estimated=self.levels_estimated, repeats=self._reading.repeats, failing=failing)
+
+    def _verdict(self, item: Item, answer: Answer) -> Verdict:
+        if answer.finish == "error":
+            return unscored("The answer never came.")
+        check = self._reading.checks.get(str(item.spec.get("check")))
+        if check is None:
+            return unscored(f"The task has no check {item.spec.get('check')}.")
+        return check.judge(item, answer.text)
+
+    def _is_sound(self, item: Item) -> bool:
+        if item.spec.get("check") == "none":
+            return True
+        return self._verdict(item, Answer(request_id=item.id, text=item.reference or "")).passed
