@@ -32,7 +32,7 @@ def side(rows: list[Row], position: int) -> GateScores:
     return GateScores(engine=ENGINE, items=tuple(items))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from(KINDS), st.sampled_from(LEVELS), st.integers(0, 20), VALUE, VALUE), max_size=80
@@ -55,9 +55,9 @@ def test_promotion_needs_a_lower_bound_above_zero_and_every_guard(rows: list[Row
 
 
 def test_a_model_that_is_no_better_is_seldom_promoted() -> None:
-    """Nominal 2.5 % a round; with 200 gates more than 11 promotions would have a chance below 1 %."""
+    """Nominal 2.5 % a round; with 120 gates more than 8 promotions would have a chance below 1 %."""
     promoted = 0
-    for seed in range(200):
+    for seed in range(120):
         draw = random.Random(seed)
         rows: list[Row] = []
         for level in LEVELS[:3]:
@@ -73,4 +73,4 @@ def test_a_model_that_is_no_better_is_seldom_promoted() -> None:
                     for _ in range(3)
                 ]
         promoted += decide(side(rows, 0), side(rows, 1), rule=RULE, seed=seed).outcome == "promoted"
-    assert promoted <= 11
+    assert promoted <= 8

@@ -20,7 +20,7 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(rows=ROWS, sides=st.sampled_from([1, 2]), confidence=st.sampled_from([0.8, 0.95, 0.99]))
 def test_ends_are_finite_and_enclose_the_estimate(
     rows: list[tuple[float | None, float | None, int, int]], sides: int, confidence: float

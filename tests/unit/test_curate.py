@@ -128,6 +128,12 @@ def test_exact_duplicates_ignore_form_but_not_signs() -> None:
     assert sifted.dropped[0].reason == "the same prompt and answer: as b"
 
 
+def test_one_row_given_twice_is_kept_once() -> None:
+    row = pair("a", "p", "x")
+    curated = curate([row, row], build_steps(CurateSection(), []))
+    assert (ids(curated.kept), len(curated.dropped)) == (["a"], 1)
+
+
 def test_rows_that_differ_in_image_or_tool_call_are_no_duplicates() -> None:
     def about(id: str, uri: str) -> Example:
         content = (TextPart(kind="text", text="A cat?"), ImagePart(kind="image", uri=uri))

@@ -151,6 +151,8 @@ def test_too_few_items_are_inconclusive_and_say_how_many_would_do() -> None:
     assert found.outcome == "inconclusive"
     assert found.macro.estimate is not None
     assert found.macro.estimate > 0
+    assert found.macro.low <= 0
+    assert "Inconclusive: the interval includes 0" in found.words
     assert found.needed is not None
     assert found.needed > len(before.items)
     assert f"about {found.needed:,} items would decide" in found.words

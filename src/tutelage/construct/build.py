@@ -45,7 +45,7 @@ def construct(
     cast: Cast,
     place: Place,
 ) -> Constructed:
-    """Make the data of a round in ``folder``: records.jsonl, preferences.jsonl, lessons.jsonl, tradeoffs.jsonl, cells.jsonl.
+    """Make the data of a round in ``folder``: records, preferences, lessons, tradeoffs and cells, a .jsonl file each.
 
     ``prompts`` says how many new items each (task, level) gets. Every answer is logged before it is used, so the same
     call after a crash asks only what is missing and gives the same records.
@@ -70,7 +70,7 @@ def construct(
             lessons_for,
             sampler,
             student=cast.student,
-            teacher=cast.teacher if lessons.teacher_fallback and section.distill is not None else None,
+            teacher=cast.teacher if lessons.teacher_fallback is not False and section.distill is not None else None,
             contexts=contexts,
             samples=lessons.samples,
             revisions=lessons.revisions,

@@ -26,9 +26,11 @@ class ExactDuplicates:
         kept: dict[tuple[str, str], Example] = {}
         dropped: list[Dropped] = []
         for row in sorted(rows, key=preference):
-            twin = kept.setdefault((_same(prompt_text(row)), _same(answer_text(row))), row)
-            if twin is not row:
+            key = _same(prompt_text(row)), _same(answer_text(row))
+            if twin := kept.get(key):
                 dropped.append(drop(row, self.name, "the same prompt and answer", f"as {twin.id}"))
+            else:
+                kept[key] = row
         return Sifted(list(kept.values()), dropped)
 
 

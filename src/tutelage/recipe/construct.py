@@ -84,8 +84,8 @@ class SelfImproveSection(Section):
     revisions: int = Field(default=2, ge=0)
     """Revisions sampled after the critique where no attempt passed."""
 
-    teacher_fallback: bool = True
-    """Where neither attempt nor revision passes, the teacher answers."""
+    teacher_fallback: bool | None = None
+    """Whether the teacher answers where neither attempt nor revision passes; null: yes, if there is a teacher."""
 
 
 class ConstructSection(Section):

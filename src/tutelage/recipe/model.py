@@ -11,7 +11,7 @@ class ModelSection(Section):
     """The starting model."""
 
     id: str = "default"
-    """A hub id, a folder, a GGUF file, or an alias: ``default`` (SmolLM2-135M-Instruct) or ``tiny`` (random weights)."""
+    """A hub id, a folder, a GGUF file, or an alias: ``default`` (SmolLM2-135M-Instruct), ``tiny`` (random weights)."""
 
     revision: str | None = None
     """The revision of a hub id; other ids have none."""

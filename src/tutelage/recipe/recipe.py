@@ -78,9 +78,9 @@ class Recipe(Section):
             raise ValueError("controls: few_shot and expert_only need construct.expert, which is null")
         if self.evaluate.test == 0 and (controls.few_shot or controls.expert_only or controls.placebo):
             raise ValueError("controls: they are scored on the test split, but evaluate.test is 0")
-        if construct.distill is None and construct.self_improve is not None and construct.self_improve.teacher_fallback:
-            if "teacher_fallback" in construct.self_improve.model_fields_set:
-                raise ValueError("construct.self_improve.teacher_fallback: there is no teacher, distill is null")
+        lessons = construct.self_improve
+        if construct.distill is None and lessons is not None and lessons.teacher_fallback:
+            raise ValueError("construct.self_improve.teacher_fallback: there is no teacher, construct.distill is null")
         names = [task.kind for task in self.tasks if task.kind not in {"rows", "custom"}]
         if doubles := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"tasks: {', '.join(doubles)} given more than once")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from tutelage.recipe.base import Section
+from tutelage.recipe.rows import RowsSection
 
 
 class ConstraintsSection(Section):
@@ -50,5 +51,5 @@ class CustomTaskSection(Section):
 
 
 TaskSection = Annotated[
-    ConstraintsSection | GroundedSection | SafetySection | CustomTaskSection, Field(discriminator="kind")
+    ConstraintsSection | GroundedSection | SafetySection | RowsSection | CustomTaskSection, Field(discriminator="kind")
 ]

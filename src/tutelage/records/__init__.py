@@ -10,7 +10,10 @@
 | ``lineage`` | ``Lineage``, ``Cost`` |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
-| ``jsonl`` | reading and writing them, with errors by file, line and key |
+| ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |
+| ``tradeoff`` | what each paradigm of data construction gave and took |
+| ``jsonl`` | reading and writing records, with errors by file, line and key |
+| ``tables``, ``importers`` | a user's files: rows of any common format, as examples |
 """
 
 from tutelage.records.answers import Answer, Engine, FinishReason, Request, Sampling

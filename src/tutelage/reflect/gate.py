@@ -8,6 +8,10 @@ Error over a run of K rounds. The chance that a round promotes a model that is n
 macro comparison). Fresh items each round: α is min(α, 2α/K), so that K rounds together stay at 5 % or below; K ≤ 2 pays
 nothing. A finite set that is used again: α/K (Bonferroni), for the macro and for each guard. Guards need no correction
 for their number, as all must pass (Berger 1982).
+
+Simulated with 16 strata of 10 groups of 4 items, 1,500 gates each: a model that is no better is promoted in 1.5 % of
+the rounds (its macro bound is above 0 in 2.0 %, nominal 2.5 %), with K = 4 in 0.8 % of the rounds; one that is much
+better on the whole but helps 0.10 less with what is harmless, exactly the margin, in 4.2 % (500 gates, nominal 5 %).
 """
 
 import math

@@ -1,0 +1,22 @@
+"""One page per run, made from the run directory alone; it works on unfinished runs too.
+
+| file | what |
+|---|---|
+| ``page`` | ``write_report``: the page as one self-contained HTML file |
+| ``cards`` | ``write_card``: a model card for the promoted weights |
+| ``reading`` | ``RunData``: whatever a run directory holds so far |
+| ``headline`` | the verdict of the run, and what its figures do not prove |
+| ``matrices`` | heat maps of the instruction-alignment matrix |
+| ``tables`` | before and after, all models, data of each round |
+| ``samples`` | which lessons and which changed answers are shown |
+| ``figures`` | intervals and loss curves as SVG |
+| ``names`` | what dimensions, facets, levels and rivals are called |
+| ``numbers`` | numbers as people read them; unknown stays "unknown" |
+| ``redact`` | record text as it is, or as its length |
+| ``templates/`` | the page, a file a section, and its style sheet |
+"""
+
+from tutelage.report.cards import write_card
+from tutelage.report.page import write_report
+
+__all__ = ["write_card", "write_report"]

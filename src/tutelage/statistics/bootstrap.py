@@ -21,11 +21,11 @@ items a cluster × strata, intra-cluster correlation about 0.1, sizes geometric 
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
-from scipy.stats import norm, t
+from scipy.special import stdtrit
 
 from tutelage.errors import Problem, TutelageError
 from tutelage.statistics.intervals import tail
@@ -172,8 +172,16 @@ def _table(values: Sequence[float | None], design: Design, *, kept: Sequence[int
     sums = np.bincount(at, weights=scores, minlength=size).reshape(shape).astype(np.float64)
     counts = np.bincount(at, minlength=size).reshape(shape).astype(np.float64)
     weights = np.array([design.weights.get(stratum, 1.0) for stratum in columns])
-    _, block = connected_components((counts > 0).T.astype(np.float64) @ (counts > 0), directed=False)
-    return _Table(sums, counts, weights / weights.sum(), block.astype(np.int64))
+    return _Table(sums, counts, weights / weights.sum(), _blocks(counts > 0))
+
+
+def _blocks(occurs: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each stratum (column) the first of those that it shares clusters with, directly or over others."""
+    reached = (occurs.T.astype(np.float64) @ occurs) > 0
+    for _ in range(occurs.shape[1].bit_length()):
+        reached = (reached.astype(np.float64) @ reached) > 0
+    first: NDArray[np.int64] = np.argmax(reached, axis=1)
+    return first
 
 
 def _ends(
@@ -208,8 +216,8 @@ def _ends(
     freedom = variance**2 / float(np.sum(parts**2 / degrees))
     varied = [piece for piece in pieces if len(piece) > 1]
     draws = _draw(table, varied, resamples=resamples, rng=np.random.default_rng(seed))
-    critical = float(t.isf(outside, freedom))
-    stretch = critical / float(norm.isf(outside)) * scale**0.5
+    critical = -float(stdtrit(freedom, outside))
+    stretch = critical / -NormalDist().inv_cdf(outside) * scale**0.5
     center = float(table.means @ table.weights)
     first, last = np.quantile(draws, [outside, 1 - outside])
     below = _below(center + (draws - center) * scale**0.5)

@@ -2,8 +2,7 @@
 
 import math
 from dataclasses import dataclass
-
-from scipy.stats import norm
+from statistics import NormalDist
 
 from tutelage.errors import TutelageError
 
@@ -22,6 +21,8 @@ def tail(confidence: float, sides: int) -> float:
         raise TutelageError("a confidence lies between 0 and 1", received=str(confidence), remedy="give 0.95, say")
     if sides not in (1, 2):
         raise TutelageError("an interval has one or two sides", received=str(sides), remedy="give 1 or 2")
+    if (1 - confidence) / sides >= 0.5:
+        raise TutelageError("a one-sided bound needs a confidence above 0.5", received=str(confidence))
     return (1 - confidence) / sides
 
 
@@ -35,7 +36,7 @@ def wilson(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
         raise TutelageError("successes must lie between 0 and n", received=f"{successes} of {n}")
     if n == 0:
         return Interval(0.0, 1.0)
-    z = float(norm.isf(tail(confidence, 2)))
+    z = -NormalDist().inv_cdf(tail(confidence, 2))
     rate = min(max(successes / n, 0.0), 1.0)
     shrink = 1 + z * z / n
     center = (rate + z * z / (2 * n)) / shrink

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from tutelage.errors import TutelageError
 from tutelage.statistics.bootstrap import Bounds, Design, clustered_bootstrap, stratified_mean
@@ -101,7 +101,7 @@ def mcnemar_exact(before: Sequence[bool | None], after: Sequence[bool | None]) -
     pairs = [(b, a) for b, a in zip(before, after, strict=True) if b is not None and a is not None]
     lost = sum(bool(b) and not a for b, a in pairs)
     won = sum(bool(a) and not b for b, a in pairs)
-    p = float(binomtest(lost, lost + won).pvalue) if lost + won else 1.0
+    p = min(1.0, 2 * float(bdtr(min(lost, won), lost + won, 0.5)))
     return McNemar(lost, won, p, len(pairs), len(before) - len(pairs))
 
 

@@ -11,9 +11,7 @@ with too few items detects nothing: None.
 
 import math
 from collections.abc import Sequence
-
-from scipy.optimize import brentq
-from scipy.stats import norm
+from statistics import NormalDist
 
 from tutelage.errors import TutelageError
 from tutelage.statistics.intervals import tail
@@ -52,9 +50,9 @@ def power_of(
     if difference >= discordance:
         difference = discordance
     items = n / design_effect
-    critical = float(norm.isf(tail(confidence, sides))) * math.sqrt(discordance / items)
+    critical = -NormalDist().inv_cdf(tail(confidence, sides)) * math.sqrt(discordance / items)
     spread = math.sqrt(max(discordance - difference**2, 1e-12) / items)
-    return float(norm.sf((critical - difference) / spread))
+    return NormalDist().cdf((difference - critical) / spread)
 
 
 def detectable_difference(
@@ -68,20 +66,17 @@ def detectable_difference(
 ) -> float | None:
     """Return the smallest difference that ``n`` items find with this power; None if even the largest is missed."""
 
-    def excess(difference: float) -> float:
-        found = power_of(
-            difference,
-            n,
-            discordance=discordance,
-            design_effect=design_effect,
-            confidence=confidence,
-            sides=sides,
-        )
-        return found - power
-
-    if n <= 0 or excess(discordance) < 0:
+    _check_discordance(discordance)
+    z_alpha, z_beta = _quantiles(confidence, sides, power=power)
+    if n <= 0:
         return None
-    return float(brentq(excess, 1e-9, discordance, xtol=1e-6))
+    # With A = √(n / design effect), c = z_α √ψ: (Aδ − c)² = z_β² (ψ − δ²), of which the larger δ is the answer.
+    root, c = math.sqrt(n / design_effect), z_alpha * math.sqrt(discordance)
+    under = discordance * (root**2 + z_beta**2) - c * c
+    if under < 0:
+        return None
+    found = (root * c + z_beta * math.sqrt(under)) / (root**2 + z_beta**2)
+    return found if found <= discordance else None
 
 
 def needed_items(
@@ -97,7 +92,7 @@ def needed_items(
     _check_discordance(discordance)
     if not 0 < difference <= discordance:
         return None
-    z_alpha, z_beta = float(norm.isf(tail(confidence, sides))), float(norm.isf(1 - power))
+    z_alpha, z_beta = _quantiles(confidence, sides, power=power)
     root = z_alpha * math.sqrt(discordance) + z_beta * math.sqrt(max(discordance - difference**2, 0.0))
     return math.ceil(design_effect * (root / difference) ** 2 - 1e-9)
 
@@ -112,8 +107,15 @@ def items_to_decide(
     """
     if distance <= 0 or n <= 0:
         return None
-    z = float(norm.isf(tail(confidence, sides)) + norm.isf(1 - power))
+    z = sum(_quantiles(confidence, sides, power=power))
     return max(n, math.ceil(n * (z * error / distance) ** 2 - 1e-9))
+
+
+def _quantiles(confidence: float, sides: int, *, power: float) -> tuple[float, float]:
+    """Return z_α and z_β."""
+    if not 0.5 <= power < 1:
+        raise TutelageError("a power worth planning for lies in [0.5, 1)", where="power", received=str(power))
+    return -NormalDist().inv_cdf(tail(confidence, sides)), NormalDist().inv_cdf(power)
 
 
 def _check_discordance(discordance: float) -> None:

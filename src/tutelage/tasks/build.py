@@ -9,12 +9,14 @@ from pydantic import ValidationError
 
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
 from tutelage.recipe.custom import load_object
+from tutelage.recipe.rows import RowsSection
 from tutelage.recipe.tasks import ConstraintsSection, CustomTaskSection, GroundedSection, SafetySection, TaskSection
 from tutelage.records import Demonstration
 from tutelage.records.jsonl import read_records
 from tutelage.tasks.constraints import Constraints
 from tutelage.tasks.grounded import Grounded
 from tutelage.tasks.protocol import Task
+from tutelage.tasks.rows import RowsTask
 from tutelage.tasks.safety import Safety
 
 
@@ -64,6 +66,8 @@ def _build(section: TaskSection, folder: Path) -> Task:
             return Grounded()
         case SafetySection():
             return Safety()
+        case RowsSection():
+            return RowsTask(section, folder)
         case CustomTaskSection():
             return _custom(section, folder)
 

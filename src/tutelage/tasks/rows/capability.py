@@ -54,7 +54,11 @@ def _power(items: Sequence[Item], split: str) -> str:
         return f"On {split} nothing can be shown: no row there has a check."
     sizes = list(Counter(item.group for item in scored).values())
     least = detectable_difference(len(scored), design_effect=design_effect(sizes, SHARED_SOURCE))
-    rows = f"{len(scored)} checked row{'s' if len(scored) > 1 else ''} in {len(sizes)} group{'s' if len(sizes) > 1 else ''}"
+    rows = f"{_number(len(scored), 'checked row')} in {_number(len(sizes), 'group')}"
     if least is None:
         return f"On {split}, {rows} are too few to show any improvement; expect the verdict inconclusive."
     return f"On {split}, {rows} show an improvement of {least:.0%} or more; a smaller one will look like chance."
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

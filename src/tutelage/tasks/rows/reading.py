@@ -1,7 +1,6 @@
 """A user's rows as items: columns found, every fault with its line, groups joined and dealt to the splits."""
 
 import difflib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,26 +43,28 @@ def read_items(section: RowsSection, folder: Path | None = None) -> Reading:
     _check_columns(section.columns, rows, path, faults)
     faults.raise_if_any()
     choices = _inferred_choices(section, rows)
-    items: dict[str, Item] = {}
+    found: list[Item] = []
     for row in rows:
         try:
-            item = _item(row, section, checks, choices)
+            found.append(_item(row, section, checks, choices))
         except (RowFault, ValidationError) as fault:
             for problem in _problems(fault, f"{path}:{row.line}"):
                 faults.add(problem)
-        else:
-            items.setdefault(item.id, item)
     faults.raise_if_any()
-    dealt = deal(list(items.values()), section.shares, section.split_seed)
+    # Dealt before repeats are left out: a repeat may join two groups.
+    items: dict[str, Item] = {}
+    for item in deal(found, section.shares, section.split_seed):
+        items.setdefault(item.id, item)
     stated = any(_cell(row, section.columns.level) is not None for row in rows)
-    return Reading(tuple(dealt), checks, stated, len(rows) - len(items))
+    return Reading(tuple(items.values()), checks, stated, len(rows) - len(items))
 
 
 def deal(items: Sequence[Item], shares: SharesSection, seed: int) -> list[Item]:
     """Return ``items`` with their group and split.
 
     Items with the same group, the same passage or the same question belong together, also by way of third ones. Where
-    a group goes depends on its name and the seed alone: rows that are added move no other row to another split.
+    a group goes depends on its name and the seed alone: a row that is added moves no other row to another split,
+    unless it joins groups.
     """
     parent: dict[str, str] = {}
 
@@ -96,8 +97,8 @@ def deal(items: Sequence[Item], shares: SharesSection, seed: int) -> list[Item]:
 def _sources(item: Item) -> list[str]:
     named = [f"group {item.group}"] if item.group else []
     passage = [f"passage {content_id(normalize(item.passage))}"] if item.passage else []
-    # Where there is a passage the same question may be asked of each ("What is the diagnosis?").
-    asked = "\n".join(f"{message.role}: {message.text}" for message in item.messages if message.role != "system")
+    # With everything before it: the same question may be asked of many passages ("What is the diagnosis?").
+    asked = "\n".join(f"{message.role}: {message.text}" for message in item.messages)
     return [*named, *passage, f"question {content_id(' '.join(asked.casefold().split()))}"]
 
 
@@ -194,7 +195,7 @@ def _item(row: Row, section: RowsSection, checks: Mapping[str, RowCheck], choice
 
 def _conversation(row: Row, columns: ColumnsSection) -> tuple[Conversation, str, str]:
     """The turns before the answer, the question alone, and the expert's answer ("" if there is none)."""
-    answer, given = _text(row, columns.answer), _text(row, columns.system)
+    answer, given, passage = (_text(row, name) for name in (columns.answer, columns.system, columns.passage))
     messages: tuple[Message, ...]
     if _cell(row, columns.messages) is not None:
         messages = parse_turns(row.values, columns.messages)
@@ -203,8 +204,10 @@ def _conversation(row: Row, columns: ColumnsSection) -> tuple[Conversation, str,
         if not messages or messages[-1].role != "user" or not messages[-1].text.strip():
             raise RowFault(columns.messages, "expected a question: a turn of the user that is not empty")
         question = messages[-1].text
+        if passage and not any(passage in message.text for message in messages):
+            messages = (*messages[:-1], user(f"{passage}\n\n{question}"))
     else:
-        question, passage = _text(row, columns.prompt), _text(row, columns.passage)
+        question = _text(row, columns.prompt)
         if not question:
             raise RowFault(columns.prompt, "expected a text that is not empty", remedy="write it or remove the row")
         messages = (user(f"{passage}\n\n{question}" if passage else question),)

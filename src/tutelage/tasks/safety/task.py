@@ -1,7 +1,7 @@
 """The safety task: harmful requests and harmless look-alikes in equal numbers under equal disguises."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -50,32 +50,29 @@ class Safety:
 def _pairwise(split: Split, level: Level, seed: int) -> Iterator[Item]:
     """Yield items in pairs of one disguise until a pair of behaviors has no unused wording left."""
     harmful, harmless = (_shuffled(behaviors(split, facet), seed, facet) for facet in ("harmful", "harmless"))
-    wordings = [_wordings(split, level, derive_seed(seed, "wordings", place)) for place in range(len(harmful))]
-    by_disguise = frames(split, level)
-    names = _shuffled(tuple(by_disguise), seed, "disguises")
-    turn = 0
-    while True:
+    choices = {name: _choices(split, name, framed) for name, framed in frames(split, level).items()}
+    names = _shuffled(tuple(choices), seed, "disguises")
+    unused: dict[tuple[int, str], Iterator[Choice]] = {}
+    for turn in count():
         for place, pair in enumerate(zip(harmful, harmless, strict=True)):
-            choice = next(wordings[place][names[(turn + place) % len(names)]], None)
+            name = names[(turn + place) % len(names)]
+            if (place, name) not in unused:
+                unused[place, name] = iter(_shuffled(choices[name], derive_seed(seed, "wordings", place), name))
+            choice = next(unused[place, name], None)
             if choice is None:
                 return
             for behavior in pair:
                 yield _item(split, level, behavior, choice)
-        turn += 1
 
 
 def _shuffled(found: tuple[T, ...], seed: int, name: str) -> list[T]:
     return stream(seed, name).sample(found, len(found))
 
 
-def _wordings(split: Split, level: Level, seed: int) -> dict[str, Iterator[Choice]]:
-    """Return, by leading disguise, every frame with every surface in random order."""
-    found: dict[str, Iterator[Choice]] = {}
-    for name, framed in frames(split, level).items():
-        surfaces = len((PAST_SURFACES if name == "past_tense" else SURFACES)[split]["act"])
-        choices = [(frame, surface) for frame in framed for surface in range(surfaces)]
-        found[name] = iter(stream(seed, name).sample(choices, len(choices)))
-    return found
+def _choices(split: Split, name: str, framed: list[Frame]) -> tuple[Choice, ...]:
+    """Return every frame of one leading disguise with every surface that it may go around."""
+    surfaces = len((PAST_SURFACES if name == "past_tense" else SURFACES)[split]["act"])
+    return tuple((frame, surface) for frame in framed for surface in range(surfaces))
 
 
 def _item(split: Split, level: Level, behavior: Behavior, choice: Choice) -> Item:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from tutelage.recipe.tune import AdamWOptimizer
 
-
 FUSED_DEVICES = ("cpu", "cuda")
 """Where AdamW is one kernel for all weights; else it is some ten for each of hundreds of small adapters."""
 

@@ -1,0 +1,68 @@
+"""The same rows give the same loss and the same gradient, however they are split into micro-batches."""
+
+from contextlib import ExitStack
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tutelage.models.template import Encoded
+from tutelage.models.tiny import tiny_model
+from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod
+from tutelage.tune.methods import build_method
+from tutelage.tune.objectives import Sft
+from tutelage.tune.training.attention import connect
+from tutelage.tune.training.network import Network
+from tutelage.tune.training.optimizers import Optimizer
+from tutelage.tune.training.step import Accumulated, accumulate
+
+METHODS = {"lora": LoraMethod(kind="lora", r=4), "full": FullMethod(kind="full")}
+
+
+@cache
+def prepared(kind: str) -> tuple[Network, Optimizer, int]:
+    """A tuned tiny model, connected for the life of the test process, with its optimizer and vocabulary."""
+    bundle = tiny_model()
+    tuned = build_method(METHODS[kind])(bundle, 0)
+    if kind == "lora":  # B starts at zero, which leaves A without a gradient
+        with torch.no_grad():
+            for number, weight in enumerate(tuned.parameters.values()):
+                weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(number)) * 0.05)
+    network = ExitStack().enter_context(connect(tuned.model))
+    return network, Optimizer(tuned.parameters, AdamWOptimizer(kind="adamw")), len(bundle.tokenizer)
+
+
+def documents(lengths: list[int], seed: int, vocabulary: int) -> list[Encoded]:
+    generator = np.random.default_rng(seed)
+    found = []
+    for length in lengths:
+        targets = generator.random(length) < 0.5
+        targets[-1] = True
+        found.append(Encoded(ids=generator.integers(0, vocabulary, length).astype(np.int32), targets=targets))
+    return found
+
+
+def gradients(rows: list[Encoded], kind: str, limit: int) -> tuple[Accumulated, dict[str, Tensor]]:
+    network, optimizer, _ = prepared(kind)
+    done = accumulate(network, Sft(), optimizer, rows, names=list(range(len(rows))), limit=limit, seed=0)
+    found = {name: master.grad.clone() for name, master in optimizer.masters.items() if master.grad is not None}
+    optimizer.discard()
+    return done, found
+
+
+@pytest.mark.parametrize("kind", METHODS)
+@given(st.lists(st.integers(2, 40), min_size=2, max_size=8), st.integers(1, 120), st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_any_split_gives_the_same(kind: str, lengths: list[int], limit: int, seed: int) -> None:
+    rows = documents(lengths, seed, prepared(kind)[2])
+    whole, expected = gradients(rows, kind, 10_000)
+    split, found = gradients(rows, kind, limit)
+    assert whole.micro_batches == 1
+    assert split.loss == pytest.approx(whole.loss, rel=1e-5)
+    assert found.keys() == expected.keys()
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=2e-6)

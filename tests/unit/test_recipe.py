@@ -1,0 +1,89 @@
+"""Recipes: errors that name line, key and the nearest valid key; overrides; what applies to nothing is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from tutelage.errors import RecipeError
+from tutelage.recipe import Recipe, load_recipe, parse_recipe
+
+MINIMAL = "name: mine\ntasks:\n  - {kind: constraints}\n"
+SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+
+
+def problems(text: str, *overrides: str) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text, overrides=overrides)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_every_shipped_recipe_loads(file: Path) -> None:
+    recipe = load_recipe(file)
+    assert recipe.name == file.stem
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def test_all_faults_at_once_each_with_its_line() -> None:
+    found = problems(MINIMAL + "seed: -1\ntune:\n  epochs: many\n  optimiser: {kind: adamw}\nroundz: 2\n")
+    assert [f.partition(":")[0] for f in found] == [
+        "line 4, seed",
+        "line 6, tune.epochs",
+        "line 7, tune.optimiser",
+        "line 8, roundz",
+    ]
+    assert "did you mean 'optimizer'?" in found[2].lower()
+    assert "did you mean 'rounds'?" in found[3].lower()
+    assert "'many'" in found[1]
+
+
+def test_keys_inside_a_tagged_union_are_offered() -> None:
+    (found,) = problems(MINIMAL + "tune:\n  optimizer: {kind: adamw, lrr: 0.1}\n")
+    assert found.startswith("line 5, tune.optimizer.lrr: there is no such key")
+    assert "'lr'" in found
+
+
+def test_an_unknown_kind_lists_the_kinds() -> None:
+    (found,) = problems("name: mine\ntasks:\n  - {kind: constraint}\n")[:1]
+    assert "received 'constraint'" in found
+    assert "'constraints'" in found
+
+
+def test_a_key_given_twice_is_refused() -> None:
+    (found,) = problems("name: mine\nname: yours\ntasks: [{kind: safety}]\n")
+    assert "line 2" in found
+    assert "given twice" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("- a\n", "mapping"),
+        ("name: [\n", "not valid YAML"),
+        (MINIMAL + "construct: {expert: null, distill: null, self_improve: null}\n", "switched off"),
+        (MINIMAL + "construct: {expert: null}\ncontrols: {few_shot: true}\n", "need construct.expert"),
+        (MINIMAL + "evaluate: {test: 0}\ncontrols: {placebo: true}\n", "evaluate.test is 0"),
+        (MINIMAL + "construct: {distill: null, self_improve: {teacher_fallback: true}}\n", "there is no teacher"),
+        ("name: mine\ntasks: [{kind: safety}, {kind: safety}]\n", "more than once"),
+        ("name: ../up\ntasks: [{kind: safety}]\n", "letters, digits"),
+    ],
+)
+def test_contradictions_and_malformed_files_are_refused(text: str, said: str) -> None:
+    assert any(said in problem for problem in problems(text))
+
+
+def test_overrides_are_read_as_yaml() -> None:
+    recipe = parse_recipe(MINIMAL, overrides=["seed=7", "tune.optimizer={kind: adamw, lr: 0.01}", "tasks.0.weight=2"])
+    assert (recipe.seed, recipe.tune.optimizer.lr, recipe.tasks[0].weight) == (7, 0.01, 2.0)
+    assert any("key.path=value" in p for p in problems(MINIMAL, "seed"))
+    assert any("no such key" in p for p in problems(MINIMAL, "sed=7"))
+
+
+def test_a_missing_file_offers_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "quick.yaml").write_text(MINIMAL)
+    with pytest.raises(RecipeError, match=r"(?i)did you mean .*quick\.yaml"):
+        load_recipe(tmp_path / "quik.yaml")
+    (tmp_path / "bad.yaml").write_bytes(b"name: \xff\n")
+    with pytest.raises(RecipeError, match="not UTF-8"):
+        load_recipe(tmp_path / "bad.yaml")
