@@ -44,7 +44,9 @@ FAMILIES = {
     "scaled logits": (GraniteForCausalLM, GraniteConfig(**SIZES, **HEADS, logits_scaling=3.0), "documents", False),
     "capped scores": (
         Gemma2ForCausalLM,
-        Gemma2Config(**SIZES, **HEADS, head_dim=8, sliding_window=8, attn_logit_softcapping=2.0),
+        Gemma2Config(
+            **SIZES, **HEADS, head_dim=8, sliding_window=8, attn_logit_softcapping=2.0, final_logit_softcapping=2.0
+        ),
         "mask",
         False,
     ),

@@ -18,7 +18,7 @@ from tutelage.tune.objectives import Sft
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
-from tutelage.tune.training.step import Accumulated, accumulate
+from tutelage.tune.training.step import Accumulated, Batch, accumulate
 
 METHODS = {"lora": LoraMethod(kind="lora", r=4), "full": FullMethod(kind="full")}
 
@@ -48,7 +48,8 @@ def documents(lengths: list[int], seed: int, vocabulary: int) -> list[Encoded]:
 
 def gradients(rows: list[Encoded], kind: str, limit: int) -> tuple[Accumulated, dict[str, Tensor]]:
     network, optimizer, _ = prepared(kind)
-    done = accumulate(network, Sft(), optimizer, rows, names=list(range(len(rows))), limit=limit, seed=0)
+    batch = Batch(1, range(len(rows)), rows)
+    done = accumulate(network, batch, objective=Sft(), optimizer=optimizer, limit=limit, seed=0)
     found = {name: master.grad.clone() for name, master in optimizer.masters.items() if master.grad is not None}
     optimizer.discard()
     return done, found

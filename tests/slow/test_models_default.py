@@ -12,7 +12,6 @@ from gguf.quants import dequantize
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from tutelage.models.default import default_file
-from tutelage.models.gguf_file import converted
 from tutelage.models.load import load_bundle, load_template
 from tutelage.records import assistant, system, user
 
@@ -102,12 +101,3 @@ def test_it_answers_and_ends() -> None:
         torch.tensor([prompt], device=bundle.model.device), max_new_tokens=20, do_sample=False
     )
     assert bundle.tokenizer.decode(answer[0, len(prompt) :]) == "The capital of France is Paris.<|im_end|>"
-
-
-def test_changed_cache_is_made_anew() -> None:
-    made = converted(default_file())
-    weights = made.folder / "model.safetensors"
-    whole = weights.read_bytes()
-    weights.write_bytes(whole[:-1])
-    assert converted(default_file()) == made
-    assert weights.read_bytes() == whole

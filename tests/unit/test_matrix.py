@@ -5,10 +5,11 @@ import itertools
 import pytest
 
 from tutelage.errors import DataError, TutelageError
+from tutelage.evaluate.summary import summarize
 from tutelage.records import Engine, Level
 from tutelage.records.scores import ItemScore, Matrix, ScoreSummary
 from tutelage.reflect.diagnose import diagnose, group_reasons, normalized_reason
-from tutelage.reflect.matrix import build_matrix, summarize
+from tutelage.reflect.matrix import build_matrix
 from tutelage.statistics import wilson
 
 ENGINE = Engine(model="tiny", engine="scripted", dtype="bf16", batch_size=8)
@@ -113,7 +114,7 @@ def test_nothing_scored_is_said_and_survives_a_round_trip() -> None:
 
 def test_matrix_has_cells_by_round_and_role() -> None:
     start, first = summary(scores([0.0, 1.0])), summary(scores([1.0, 1.0]), 1, role="candidate")
-    matrix = build_matrix([first.with_role("promoted"), first, start])
+    matrix = build_matrix([first.placed(role="promoted"), first, start])
     assert matrix.rounds == (0, 1)
     assert matrix.dimensions == ("instruction_following",)
     before = matrix.cell("instruction_following", "basic", round=0)

@@ -2,27 +2,37 @@
 6 engine or endpoint, 7 training, 8 missing extra, 130 interrupted."""
 
 import errno
+import re
 import sys
 
 from tutelage.errors import TutelageError
 
 INTERRUPTED = 130
+_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def main() -> None:
     """Run the command line and leave with its exit code; errors are words, never tracebacks."""
+    import typer
+
     from tutelage.cli.app import app
 
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except TutelageError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; run the same command again to go on", INTERRUPTED)
+    except typer.TyperException as error:  # a command or an option that does not exist or lacks its value
+        said = re.sub(r" \(Possible options: (.*)\)", r". Did you mean \1?", error.format_message())
+        _fail(f"{said}\nAll commands and options: tutelage --help, tutelage COMMAND --help", error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
+        if error.errno not in _REFUSED:
             raise
         _fail(f"{error.strerror}: {error.filename or 'storage'}. Free some space or choose another folder", 5)
+    if code == INTERRUPTED:
+        _fail("interrupted; what was finished is kept, and the same command goes on from there", INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(message: str, code: int) -> None:

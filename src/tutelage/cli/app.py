@@ -1,20 +1,19 @@
 """The command line: one file a command, imported when it is called, so that ``--help`` answers at once."""
 
+from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 app = typer.Typer(
     name="tutelage",
     help="Turn a language model, a few expert examples and a teacher into an instruction-tuned model, with evidence.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=True,
 )
-recipes = typer.Typer(help="Validate, show and document recipes.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(recipes, name="recipe")
+recipes = typer.Typer(help="Validate, show and document recipes.", rich_markup_mode=None)
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE")]
 RunPath = Annotated[Path, typer.Argument(help="A run's folder, for example runs/quickstart.", metavar="RUN")]
@@ -22,11 +21,62 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe, e.g. --set tune.epochs=2."),
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="The run's folder (default: runs/<name>).")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder (default: runs/<name>).")]
+OutFolder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")]
+Round = Annotated[int, typer.Option("--round", min=1, help="The round.")]
+Model = Annotated[str, typer.Option("--model", help="A hub id, a folder, a GGUF file, default or tiny.")]
+Adapter = Annotated[Path | None, typer.Option("--adapter", help="Folder of a PEFT adapter to put on.")]
+Split = Annotated[Literal["train", "probe", "gate", "test"], typer.Option("--split", help="The items' split.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead of text.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, instead of text.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Open no connection except to endpoints in the recipe.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and how much, and do nothing.")]
+
+
+@app.callback(invoke_without_command=True)
+def tutelage(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Print the version or, without a command, the help."""
+    if version:
+        typer.echo(f"tutelage {metadata.version('tutelage')}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The new folder.", metavar="FOLDER")],
+    name: Annotated[str | None, typer.Option(help="Name of the recipe (default: the folder's).")] = None,
+    model: Annotated[str | None, typer.Option(help="The starting model (default: default).")] = None,
+    data: Annotated[Path | None, typer.Option(help="Your rows (JSONL, JSON, CSV); the file is copied in.")] = None,
+    check: Annotated[str | None, typer.Option(help="How answers are checked: exact, contains, numeric, ...")] = None,
+    own_check: Annotated[bool, typer.Option("--own-check", help="Write checks.py, a check of your own.")] = False,
+    own_task: Annotated[bool, typer.Option("--own-task", help="Write task.py, a task of your own.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take flags and defaults.")] = False,
+) -> None:
+    """Make a recipe and data of your own. Nothing that exists is overwritten."""
+    from tutelage.cli.init import Wishes, init_command
+
+    wishes = Wishes(name=name, model=model, data=data, check=check, own_check=own_check, own_task=own_task)
+    init_command(folder, wishes, ask=not yes)
+
+
+@app.command()
+def preview(
+    target: Annotated[Path, typer.Argument(help="A recipe, a run's folder or a data file.", metavar="TARGET")],
+    model: Annotated[str | None, typer.Option("--model", help="Whose chat template (default: the recipe's).")] = None,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="How many rows to show.")] = 3,
+    max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=2, help="Longest row.")] = None,
+    settings: Set = None,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Show what a model would learn from. Rendered chats with the trained tokens marked, lengths, rows too long."""
+    from tutelage.cli.preview import preview_command
+
+    preview_command(target, settings or [], model=model, rows=rows, max_tokens=max_tokens, json=json, offline=offline)
 
 
 @app.command()
@@ -39,18 +89,173 @@ def run(
     offline: Offline = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Run the whole loop; called again after an interruption it goes on where it stopped."""
+    """Run the whole loop. Called again after an interruption it goes on where it stopped."""
     from tutelage.cli.run import run_command
 
     run_command(recipe, out=out, settings=settings or [], quiet=quiet, json=json, offline=offline, dry_run=dry_run)
 
 
+@app.command()
+def construct(
+    recipe: RecipePath,
+    round: Round = 1,
+    out: Out = None,
+    settings: Set = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Make the data of one round of a run. The command `run` goes on from there."""
+    from tutelage.cli.construct import construct_command
+
+    construct_command(recipe, round, out=out, settings=settings or [], quiet=quiet, json=json, offline=offline)
+
+
+@app.command()
+def curate(
+    data: Annotated[Path, typer.Argument(help="A data file, or a recipe for a round of its run.", metavar="DATA")],
+    out: Out = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="Whose steps, and whose items to keep out.")] = None,
+    round: Round = 1,
+    settings: Set = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Keep the rows that may be learned from. Every dropped row keeps its reason."""
+    from tutelage.cli.curate import curate_command
+
+    curate_command(
+        data,
+        out=out,
+        recipe=recipe,
+        round=round,
+        settings=settings or [],
+        quiet=quiet,
+        json=json,
+        offline=offline,
+    )
+
+
+@app.command()
+def tune(
+    recipe: Annotated[Path | None, typer.Argument(help="The recipe, a YAML file.", metavar="[RECIPE]")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Tune on this file, not on a round's rows.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The starting model (default: the recipe's).")] = None,
+    out: Out = None,
+    round: Round = 1,
+    settings: Set = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Tune on a round's curated rows or on any file."""
+    from tutelage.cli.tune import Tuning, tune_command
+
+    tuning = Tuning(recipe=recipe, data=data, model=model, out=out, round=round, settings=settings or [])
+    tune_command(tuning, quiet=quiet, json=json, offline=offline)
+
+
+@app.command()
+def evaluate(
+    target: Annotated[str, typer.Argument(help="A recipe, a run's folder or a model.", metavar="TARGET")],
+    adapter: Adapter = None,
+    split: Split = "test",
+    per_cell: Annotated[int, typer.Option("--per-cell", min=1, help="Items a cell.")] = 50,
+    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Keep answers and scores here.")] = None,
+    settings: Set = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Score a model on a split. Prints its cells with 95 % intervals."""
+    from tutelage.cli.evaluate import Evaluation, evaluate_command
+
+    wanted = Evaluation(
+        target=target, adapter=adapter, split=split, per_cell=per_cell, tasks=task or [], settings=settings or []
+    )
+    evaluate_command(wanted, out=out, quiet=quiet, json=json, offline=offline)
+
+
+@app.command()
+def reflect(run: RunPath, json: Json = False) -> None:
+    """Say what a run found weak, planned and decided."""
+    from tutelage.cli.reflect import reflect_command
+
+    reflect_command(run, json=json)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="A run's folder or what evaluate --out wrote.", metavar="BEFORE")],
+    after: Annotated[Path, typer.Argument(help="The same for the other model.", metavar="AFTER")],
+    before_label: Annotated[str | None, typer.Option(help="Which model of BEFORE, e.g. start or 'round 1'.")] = None,
+    after_label: Annotated[str | None, typer.Option(help="Which model of AFTER (default: the promoted).")] = None,
+    json: Json = False,
+) -> None:
+    """Compare two models on the same items, in pairs."""
+    from tutelage.cli.compare import compare_command
+
+    compare_command(before, after, labels=(before_label, after_label), json=json)
+
+
+@app.command()
+def report(
+    run: RunPath,
+    redact: Annotated[bool, typer.Option("--redact", help="Leave out the text of records.")] = False,
+    json: Json = False,
+) -> None:
+    """Write the report of a run: one self-contained page."""
+    from tutelage.cli.report import report_command
+
+    report_command(run, redact=redact, json=json)
+
+
+@app.command()
+def chat(
+    target: Annotated[str, typer.Argument(help="A run's folder (its promoted model) or a model.", metavar="TARGET")],
+    adapter: Adapter = None,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Longest answer, in tokens.")] = 256,
+    temperature: Annotated[float, typer.Option("--temperature", min=0, help="0 is greedy.")] = 0.0,
+    system: Annotated[str, typer.Option("--system", help="A system turn before everything.")] = "",
+    offline: Offline = False,
+) -> None:
+    """Talk to a model. /reset starts anew, /exit leaves."""
+    from tutelage.cli.chat import chat_command
+
+    chat_command(
+        target, adapter=adapter, max_tokens=max_tokens, temperature=temperature, system=system, offline=offline
+    )
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Where the runs are.", metavar="[FOLDER]")] = Path("runs"),
+    json: Json = False,
+) -> None:
+    """List the runs in a folder."""
+    from tutelage.cli.runs import runs_command
+
+    runs_command(folder, json=json)
+
+
+app.add_typer(recipes, name="recipe")
+
+
+@recipes.callback(invoke_without_command=True)
+def recipe(context: typer.Context) -> None:
+    """Validate, show and document recipes."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 @recipes.command("validate")
-def recipe_validate(recipe: RecipePath, settings: Set = None) -> None:
-    """Check a recipe and say what is wrong with it."""
+def recipe_validate(recipe: RecipePath, settings: Set = None, json: Json = False) -> None:
+    """Check a recipe and the data that it names."""
     from tutelage.cli.recipe import validate_command
 
-    validate_command(recipe, settings or [])
+    validate_command(recipe, settings or [], json=json)
 
 
 @recipes.command("show")

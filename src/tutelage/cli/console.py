@@ -1,24 +1,51 @@
 """What a person, a log file or a program sees of events. Only the command line prints."""
 
+import json as json_module
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
 
 from tutelage.events import Event
 
-OUT = Console(highlight=False)
-ERR = Console(stderr=True, highlight=False)
+PIPED_WIDTH = 200  # rich takes 80 for a pipe, which breaks paths and tables that nobody sees on a screen
+LOG_EVERY_S = 30.0
 OUTCOME_STYLE = {"promoted": "bold green", "rejected": "bold red", "inconclusive": "bold yellow"}
+
+
+def _console(*, stderr: bool) -> Console:
+    is_screen = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, width=None if is_screen else PIPED_WIDTH)
+
+
+OUT = _console(stderr=False)
+ERR = _console(stderr=True)
 
 
 @dataclass(slots=True)
 class _Bar:
-    task: TaskID
+    task: TaskID | None
     started: float
     first: int
+    said: float
 
 
 @dataclass(slots=True)
@@ -55,57 +82,105 @@ class Terminal:
             if event.kind != "progress":
                 sys.stdout.write(event.to_json() + "\n")
                 sys.stdout.flush()
+        elif self.quiet:
+            return
         elif event.kind == "progress":
             self._advance(event)
-        elif not self.quiet:
+        else:
             self._say(event)
 
     def _advance(self, event: Event) -> None:
-        if self._progress is None:
-            return
         data = event.data
         done, total = int(str(data["done"])), int(str(data["total"]))
         label = f"{event.stage}: {data['label']}" if event.stage else str(data["label"])
         bar = self._bars.get(label)
+        now = time.monotonic()
         if bar is None:
-            bar = _Bar(self._progress.add_task(label, total=total, rate=""), time.monotonic(), done)
-            self._bars[label] = bar
-        seconds = time.monotonic() - bar.started
+            task = self._progress.add_task(label, total=total, rate="") if self._progress else None
+            bar = self._bars[label] = _Bar(task, now, done, now)
+        seconds = now - bar.started
         rate = f"{(done - bar.first) / seconds:.1f} {data.get('unit', 'items')}/s" if seconds > 1 else ""
         tokens = data.get("tokens")
         if isinstance(tokens, int) and tokens and seconds > 1:
-            rate = f"{tokens / seconds:.0f} tokens/s"
-        self._progress.update(bar.task, completed=done, total=total, rate=rate)
+            rate = f"{tokens / seconds:,.0f} tokens/s"
+        if self._progress is not None and bar.task is not None:
+            self._progress.update(bar.task, completed=done, total=total, rate=rate)
+        elif now - bar.said > LOG_EVERY_S:
+            bar.said = now
+            ERR.print(f"  {label} {done:,}/{total:,}  {rate}", markup=False, soft_wrap=True)
         if done >= total:
-            self._progress.remove_task(bar.task)
+            if self._progress is not None and bar.task is not None:
+                self._progress.remove_task(bar.task)
             del self._bars[label]
 
     def _say(self, event: Event) -> None:
         data = event.data
-        if event.round is not None and event.round != self._last_round and event.kind != "scores":
+        if event.round is not None and event.round != self._last_round and event.kind not in {"scores", "step"}:
             self._last_round = event.round
-            ERR.rule(f"round {event.round}" if event.round else "the start", style="dim")
-        where = f"[dim]{event.stage:<24}[/dim] " if event.stage else ""
+            title(f"round {event.round}" if event.round else "the start")
+        where = f"[dim]{escape(event.stage):<24}[/dim] " if event.stage else ""
         match event.kind:
             case "run_started":
-                ERR.print(f"[bold]{data['name']}[/bold]  [dim]{data['path']}[/dim]")
+                line = f"[bold]{escape(str(data['name']))}[/bold]  [dim]{escape(str(data['path']))}[/dim]"
             case "note" | "plan":
-                ERR.print(f"{where}{data['text']}", markup=True)
+                line = f"{where}{escape(str(data['text']))}"
             case "scores":
                 macro = data["macro"]
                 value = f"{macro:.3f}" if isinstance(macro, float) else "not scored"
-                ERR.print(f"{where}{data['split']} macro [bold]{value}[/bold] [dim]({data['n']} items)[/dim]")
+                line = f"{where}{data['split']} macro [bold]{value}[/bold] [dim]({data['n']} items)[/dim]"
             case "verdict":
                 outcome = str(data["outcome"])
-                ERR.print(f"{where}[{OUTCOME_STYLE[outcome]}]{outcome}[/]  {data['text']}")
+                style = OUTCOME_STYLE.get(outcome, "bold")
+                line = f"{where}[{style}]{escape(outcome)}[/]  {escape(str(data['text']))}"
             case "run_finished":
-                ERR.rule(style="dim")
-                ERR.print(str(data["text"]))
+                ERR.rule(style="dim") if ERR.is_terminal else ERR.print()
+                line = escape(str(data["text"]))
             case _:
                 return
+        ERR.print(line, soft_wrap=not ERR.is_terminal)
+
+
+@contextmanager
+def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
+    """Show a spinner and the seconds while the block takes time, on a terminal only."""
+    if quiet or not ERR.is_terminal:
+        yield
+        return
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=ERR, transient=True
+    ) as shown:
+        shown.add_task(escape(text))
+        yield
+
+
+def title(text: str) -> None:
+    """Print a heading beside the events."""
+    if ERR.is_terminal:
+        ERR.rule(escape(text), style="dim")
+    else:
+        ERR.print(f"-- {text} --", markup=False)
+
+
+def say(text: str | Text, style: str = "") -> None:
+    """Print a result for people, without markup."""
+    OUT.print(text, style=style or None, markup=False, soft_wrap=not OUT.is_terminal)
+
+
+def say_json(value: Mapping[str, JsonValue] | Sequence[JsonValue] | str) -> None:
+    """Print one line of JSON; text is taken as JSON already."""
+    line = value if isinstance(value, str) else json_module.dumps(value, ensure_ascii=False)
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def table(*columns: str, right: Sequence[str] = (), heading: str = "") -> Table:
+    """Return an empty table whose columns in ``right`` are aligned to the right."""
+    made = Table(box=SIMPLE_HEAD, title=heading or None, title_justify="left", title_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
 
 
 def fail(message: str) -> None:
-    """Print an error."""
-    ERR.print("[bold red]error[/bold red] ", end="")
-    ERR.print(message, markup=False)
+    """Print an error as one block."""
+    ERR.print(Text.assemble(("error ", "bold red"), message), soft_wrap=not ERR.is_terminal)

@@ -1,0 +1,18 @@
+"""Completers: whatever answers. Student, teacher and judge are all of them.
+
+| file | what it holds |
+|---|---|
+| ``protocol`` | ``Completer``: requests in, answers out |
+| ``local`` | ``LocalCompleter``: transformers, the reference engine of every score |
+| ``ct2`` | ``CTranslate2Completer``: int8 on the CPU, makes training data |
+| ``remote`` | ``RemoteCompleter``: any OpenAI-compatible endpoint |
+| ``scripted`` | ``ScriptedCompleter``: answers written beforehand |
+| ``replay`` | asking in fixed chunks and never twice |
+| ``preparation`` | requests to prompts, ids to answers |
+| ``decoding``, ``slots``, ``sampling`` | batched decoding: who is in the batch, its keys and values, the next token |
+| ``conversion`` | a model as a CTranslate2 folder |
+| ``wire`` | conversations as the chat completions protocol writes them |
+
+Nothing is imported here: ``local``, ``ct2``, ``decoding``, ``slots``, ``sampling`` and ``conversion`` need torch, the
+others must not wait for it.
+"""

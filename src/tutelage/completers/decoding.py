@@ -22,7 +22,7 @@ from tutelage.errors import ModelError
 from tutelage.records import Sampling
 
 PREFILL_TOKENS = 4096
-_ROOM = 128
+_ROOM = 32
 _SHARE = 8
 
 

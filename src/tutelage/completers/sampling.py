@@ -61,11 +61,11 @@ class Sampler:
             return _argmax(logits)
         uniform = torch.from_numpy(numbers).to(logits.device)
         if len(self._plain) == len(logits):
-            return _invert(logits.float() / self._temperatures, uniform)
+            return _invert(logits, self._temperatures, uniform)
         tokens = _argmax(logits)
         if len(self._plain):
             rows = self._plain.to(logits.device)
-            tokens[rows] = _invert(logits[rows].float() / self._temperatures[rows], uniform[rows])
+            tokens[rows] = _invert(logits[rows], self._temperatures[rows], uniform[rows])
         if self._filtered:
             rows = torch.tensor(self._filtered, device=logits.device)
             scaled = logits[rows].float() / self._temperatures[rows]
@@ -93,14 +93,19 @@ def _argmax(logits: torch.Tensor) -> torch.Tensor:
     return best * width + inside
 
 
-def _invert(scaled: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """Invert the cumulative softmax of ``scaled`` float32 (B, V) at ``uniform`` float64 (B,), in two levels."""
-    rows, vocabulary = scaled.shape
+def _invert(logits: torch.Tensor, temperatures: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """Invert the cumulative softmax of ``logits`` (B, V) / ``temperatures`` (B, 1) at ``uniform`` float64 (B,).
+
+    In two levels, and in place: a fresh array of this size costs more than what is computed in it.
+    """
+    rows, vocabulary = logits.shape
     width = _blocks(vocabulary)
-    masses = (scaled - scaled.amax(-1, keepdim=True)).exp_().view(rows, -1, width)
-    totals = masses.sum(-1, dtype=torch.float32).double()
+    masses = logits.to(torch.float32, copy=True)
+    masses.sub_(logits.amax(-1, keepdim=True).float()).mul_(1 / temperatures).exp_()
+    masses = masses.view(rows, -1, width)
+    totals = masses.sum(-1).double()
     block, rest = _locate(totals, uniform * totals.sum(-1))
-    inside, _ = _locate(masses[torch.arange(rows, device=scaled.device), block].double(), rest)
+    inside, _ = _locate(masses[torch.arange(rows, device=logits.device), block].double(), rest)
     return block * width + inside
 
 

@@ -9,10 +9,12 @@
 | ``load`` | ``load_bundle``, ``load_template``, ``save_folder`` |
 | ``bundle`` | ``Bundle``, ``ModelSource`` |
 | ``gguf_file`` | a GGUF file as a cached model folder |
+| ``gguf_header`` | the plain metadata of a GGUF file |
 | ``default`` | the file of the default model |
 | ``adapters`` | putting a PEFT adapter onto a model |
 | ``hardware`` | device and arithmetic |
 | ``tiny`` | ``tiny_model``: random weights, no files |
 | ``logprobs`` | the plain log-probabilities that faster code is measured against |
+| ``faults`` | faults of the libraries below in words |
 | ``quiet`` | silence from the libraries below |
 """

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from tutelage.errors import ModelError
 from tutelage.files import sha256_file
+from tutelage.models.faults import InWords
 from tutelage.models.hardware import cast_weights
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_ADAPTER_FAULTS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError)
 
 
 def require_adapter(folder: Path) -> None:
@@ -45,14 +44,12 @@ def add_adapter(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrai
         cast_weights(model, torch.float32)
     with warnings.catch_warnings(record=True) as complaints:
         warnings.simplefilter("always")
-        try:
+        with InWords(lambda reason: _misfit(folder, reason)):
             adapted = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
-        except _ADAPTER_FAULTS as fault:
-            raise _misfit(folder, f"{type(fault).__name__}: {fault}") from fault
     # PEFT only warns when weights are absent, and then leaves them random.
     absent = [str(complaint.message) for complaint in complaints if "missing adapter keys" in str(complaint.message)]
     if absent:
-        raise _misfit(folder, absent[0])
+        raise _misfit(folder, absent[0][:300])
     plain = adapted.merge_and_unload() if merge else adapted.get_base_model()
     assert isinstance(plain, PreTrainedModel)
     cast_weights(plain, dtype)
@@ -63,6 +60,6 @@ def _misfit(folder: Path, received: str) -> ModelError:
     return ModelError(
         "the adapter does not fit the base model",
         where=str(folder),
-        received=received if len(received) <= 300 else received[:297] + "...",
+        received=received,
         remedy="load it on the model it was trained on (adapter_config.json names it)",
     )

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from gguf import GGUFReader
 from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedTokenizerFast
 
 from tutelage.errors import ModelError
 from tutelage.files import atomic_folder, read_json, sha256_file, write_json
+from tutelage.models.faults import InWords
+from tutelage.models.gguf_header import broken_gguf, read_metadata
 from tutelage.models.quiet import quiet
 
 CONVERSION = 1
@@ -22,8 +23,6 @@ _MANIFEST = "tutelage.json"
 # Pre-tokenizers, by GGUF's name, that split off every digit. transformers leaves that rule out when it reads a GGUF
 # file, and then "\n\n1." gets other ids than those the model was trained on.
 _DIGIT_SPLITTING = ("smollm", "starcoder", "refact", "command-r")
-# What gguf and transformers raise on files that are cut off, damaged or of an unknown kind.
-_READ_FAULTS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, NotImplementedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,10 @@ def converted(path: Path) -> Converted:
 
 
 def _convert(path: Path, digest: str, folder: Path) -> None:
+    facts = read_metadata(path)
     # transformers draws a bar of its own while it unpacks.
     with quiet(), redirect_stderr(io.StringIO()):
-        try:
-            reader = GGUFReader(path)
-            facts = {name: _fact(reader, name) for name in ("general.license", "tokenizer.ggml.pre")}
-            del reader
+        with InWords(lambda reason: broken_gguf(path, reason)):
             tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
             model = AutoModelForCausalLM.from_pretrained(
                 str(path.parent),
@@ -68,16 +65,9 @@ def _convert(path: Path, digest: str, folder: Path) -> None:
                 dtype=torch.bfloat16,
                 quantization_config=GgufConfig(dequantize=True),
             )
-        except _READ_FAULTS as fault:
-            raise ModelError(
-                "this GGUF file cannot be read as a model",
-                where=str(path),
-                received=f"{type(fault).__name__}: {fault}",
-                remedy="fetch the file again, or use a model folder or hub id",
-            ) from fault
         if not isinstance(tokenizer, PreTrainedTokenizerFast):
             raise ModelError("this GGUF file has a tokenizer of an unknown kind", where=str(path))
-        if facts["tokenizer.ggml.pre"] in _DIGIT_SPLITTING:
+        if facts.get("tokenizer.ggml.pre") in _DIGIT_SPLITTING:
             tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
                 [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
             )
@@ -90,13 +80,8 @@ def _convert(path: Path, digest: str, folder: Path) -> None:
             files = {entry.name: sha256_file(entry) for entry in sorted(partial.iterdir())}
             write_json(
                 partial / _MANIFEST,
-                {"gguf_sha256": digest, "license": facts["general.license"], "files": files},
+                {"gguf_sha256": digest, "license": facts.get("general.license", ""), "files": files},
             )
-
-
-def _fact(reader: GGUFReader, name: str) -> str:
-    field = reader.get_field(name)
-    return str(field.contents()) if field is not None else ""
 
 
 def _manifest(folder: Path) -> dict[str, object]:

@@ -6,18 +6,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import httpx
 import torch
-from huggingface_hub.errors import RevisionResolutionError
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
-from tutelage.errors import ModelError, TutelageError
+from tutelage.errors import ModelError
 from tutelage.files import atomic_folder, read_text, sha256_file
 from tutelage.models.adapters import adapter_digest, add_adapter, require_adapter
 from tutelage.models.bundle import Bundle, ModelSource
 from tutelage.models.default import ALIASES, default_file
+from tutelage.models.faults import InWords
 from tutelage.models.gguf_file import converted
 from tutelage.models.hardware import Dtype, cast_weights, pick_device, pick_dtype
 from tutelage.models.quiet import quiet
@@ -27,18 +25,6 @@ from tutelage.models.tiny import tiny_model
 __all__ = ["Bundle", "ModelSource", "load_bundle", "load_template", "save_folder"]
 
 TINY = "tiny"
-_LOAD_FAULTS = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ImportError,
-    SafetensorError,
-    RevisionResolutionError,
-    httpx.HTTPError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +114,8 @@ def save_folder(bundle: Bundle, path: Path) -> None:
 
 
 def _place(model_id: str, revision: str | None, offline: bool) -> _Place:
+    if not model_id.strip():
+        raise _no_such(model_id)
     path = Path(model_id).expanduser() if model_id.strip() else Path("no name")
     is_file = path.suffix == ".gguf"
     if revision is not None and (model_id in ALIASES or is_file or path.is_dir()):
@@ -140,13 +128,17 @@ def _place(model_id: str, revision: str | None, offline: bool) -> _Place:
         return _Place(str(made.folder), source, offline=True)
     if path.is_dir():
         return _Place(str(path), ModelSource(model_id, "folder", sha256=_folder_digest(path)), offline=True)
-    if path.is_file() or model_id.startswith((".", "/", "~")) or model_id.count("/") > 1 or not model_id.strip():
-        raise ModelError(
-            "no such model folder",
-            received=model_id,
-            remedy="give a folder, a .gguf file, a hub id (owner/name), default or tiny",
-        )
+    if path.is_file() or model_id.startswith((".", "/", "~")) or model_id.count("/") > 1:
+        raise _no_such(model_id)
     return _Place(model_id, ModelSource(model_id, "hub"), revision, offline)
+
+
+def _no_such(model_id: str) -> ModelError:
+    return ModelError(
+        "no such model",
+        received=model_id or "an empty name",
+        remedy="give a folder, a .gguf file, a hub id (owner/name), default or tiny",
+    )
 
 
 def _folder_digest(folder: Path) -> str:
@@ -230,21 +222,14 @@ def _with_template(bundle: Bundle, template: Path | None) -> Bundle:
 
 @contextmanager
 def _in_words(place: _Place, what: str) -> Iterator[None]:
-    try:
-        with quiet():
-            yield
-    except TutelageError:
-        raise
-    except _LOAD_FAULTS as fault:
-        is_hub = place.source.kind == "hub"
-        reason = str(fault).strip().split("\n")[0]
-        raise ModelError(
-            what,
-            where=place.source.id,
-            received=f"{type(fault).__name__}: {reason[:300]}",
-            remedy="it is not in the local cache: load it once without --offline"
-            if is_hub and place.offline
-            else "check the id and the connection, or give a local folder"
-            if is_hub
-            else "save or fetch the model again; a whole one has config.json, tokenizer.json and *.safetensors",
-        ) from fault
+    if place.source.kind != "hub":
+        remedy = "save or fetch the model again; a whole one has config.json, tokenizer.json and *.safetensors"
+    elif place.offline:
+        remedy = "it is not in the local cache: load it once without --offline"
+    else:
+        remedy = "check the id and the connection, or give a local folder"
+    with (
+        quiet(),
+        InWords(lambda reason: ModelError(what, where=place.source.id, received=reason, remedy=remedy)),
+    ):
+        yield

@@ -83,13 +83,13 @@ def _placebo_rows(shop: Shop, rows: Sequence[Example]) -> list[Example]:
 def _write_matrix(shop: Shop, loop: Progress, scores: dict[str, ScoreSummary]) -> None:
     """The reported matrix: test scores of each round's candidate, and of the model that was promoted after it."""
     start = scores[START]
-    summaries = [start.with_role("promoted")]
+    summaries = [start.placed(role="promoted")]
     promoted = start
     for candidate, verdict in zip(loop.candidates, loop.verdicts, strict=True):
         own = scores[f"round {candidate.round}"]
         summaries.append(own)
         promoted = own if verdict.outcome == "promoted" else promoted
-        summaries.append(promoted.at_round(candidate.round).with_role("promoted"))
+        summaries.append(promoted.placed(round=candidate.round, role="promoted"))
     matrix = build_matrix(summaries)
     write_atomic(shop.run.path / "matrix.json", matrix.model_dump_json(indent=1) + "\n")
 

@@ -41,7 +41,7 @@ def run_rounds(shop: Shop) -> Progress:
     start = Trained(0, None)
     probe = _probe_items(shop)
     first = _probe(shop, start, probe)
-    loop = Progress(champion=start, rows=[], probes=[first.summary], steering=[first.summary.with_role("promoted")])
+    loop = Progress(champion=start, rows=[], probes=[first.summary], steering=[first.summary.placed(role="promoted")])
     guarded = [*probe, *final_items(shop)]
     for round in range(1, shop.recipe.rounds + 1):
         guarded += gate_items(shop, round)
@@ -69,7 +69,7 @@ def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], gu
         loop.probes.append(probed.summary)
         weights = str(candidate.weights.relative_to(shop.run.path)) if candidate.weights else None
         shop.run.promote(Best(round=round, weights=weights))
-        loop.steering.append(probed.summary.with_role("promoted"))
+        loop.steering.append(probed.summary.placed(role="promoted"))
     else:
         loop.steering.append(_again(loop.probes[-1], round))
     matrix = build_matrix(loop.steering)
@@ -78,7 +78,7 @@ def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], gu
 
 def _again(summary: ScoreSummary, round: int) -> ScoreSummary:
     """The promoted model's scores, carried into a round that changed nothing."""
-    return summary.at_round(round).with_role("promoted")
+    return summary.placed(round=round, role="promoted")
 
 
 def _reached(shop: Shop, loop: Progress) -> bool:
@@ -105,7 +105,7 @@ def _probe(shop: Shop, model: Trained, items: Sequence[Item]) -> Measured:
     with shop.run.stage(name):
         measured = measure(shop, folder, model, items, label=label)
         matrix = build_matrix([measured.summary])
-        found = diagnose(matrix, measured.examined.scores)
+        found = diagnose(matrix, measured.examined.scores, round=model.round, role="candidate")
         written = ",\n".join(cell.model_dump_json() for cell in found)
         write_atomic(folder / "diagnosis.json", f"[{written}]\n")
     return measured

@@ -9,6 +9,7 @@ from tutelage.construct.sampling import Place
 from tutelage.curate.build import build_steps
 from tutelage.curate.sieve import curate
 from tutelage.evaluate.run import Contexts, Examined, examine
+from tutelage.evaluate.summary import summarize
 from tutelage.evaluate.utility import measure_utility
 from tutelage.events import Event
 from tutelage.files import write_atomic
@@ -17,7 +18,6 @@ from tutelage.records import Example, Item, Ledger, Lesson, Level, Preference
 from tutelage.records.jsonl import read_records, write_records
 from tutelage.records.scores import ScoreSummary, UtilityMeasures
 from tutelage.records.tradeoff import TradeOff
-from tutelage.reflect.matrix import summarize
 from tutelage.seeds import derive_seed
 from tutelage.tune import Saved, Started, Step, Summary, train
 

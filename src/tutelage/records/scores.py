@@ -107,9 +107,9 @@ class ScoreSummary(Record):
     mean_words: float | None
     repeated_5grams: float | None
 
-    def with_role(self, role: Role) -> "ScoreSummary":
-        """Return the same scores under another role: a candidate that was promoted counts as both."""
-        moved = {"role": role}
+    def placed(self, *, round: int | None = None, role: Role | None = None) -> "ScoreSummary":
+        """Return the same scores as those of another round or role: who is promoted stays so in later rounds."""
+        moved: dict[str, object] = {"round": self.round if round is None else round, "role": role or self.role}
         return self.model_copy(
             update={
                 **moved,

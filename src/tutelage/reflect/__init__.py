@@ -2,7 +2,7 @@
 
 | file | what |
 |---|---|
-| ``matrix`` | ``summarize`` item scores, ``build_matrix`` over rounds |
+| ``matrix`` | ``build_matrix``: the scores of one split over rounds |
 | ``diagnose`` | ``diagnose``: gap and reasons of failure of each cell |
 | ``plan`` | ``allocate``, ``uniform``: divide a budget of attempts over the cells |
 | ``guards`` | what must not get worse, as one-sided non-inferiority |

@@ -21,6 +21,7 @@ from typing import Protocol
 from pydantic import Field, model_validator
 
 from tutelage.errors import DataError, Problem
+from tutelage.evaluate.summary import macro_design
 from tutelage.records import Level, Record
 from tutelage.records.scores import (
     GatePower,
@@ -32,7 +33,6 @@ from tutelage.records.scores import (
     UtilityMeasures,
 )
 from tutelage.reflect.guards import MARGINS, SAFETY_GUARDS, UTILITY_GUARDS, NonInferiority, rate_guard, utility_guards
-from tutelage.reflect.matrix import macro_design
 from tutelage.seeds import derive_seed
 from tutelage.statistics import (
     Difference,

@@ -64,7 +64,7 @@ def allocate(cells: Sequence[CellState], budget: int, *, floor: int = 0, target:
         plan = uniform(cells, budget, floor=floor, target=target)
         words = "No cell with a weight has a gap to its target: the budget is divided evenly."
         return plan.model_copy(update={"policy": "matrix", "words": words})
-    open_cells = [share > 0 for share in shares]
+    open_cells = [cell.weight > 0 and gap > 0 for cell, gap in zip(cells, gaps, strict=True)]
     least = min(floor, budget // sum(open_cells))
     rest = round_shares(shares, budget - least * sum(open_cells))
     allocations = tuple(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tutelage.errors import DataError, InputErrors, Problem
 from tutelage.files import read_lines
@@ -21,6 +21,7 @@ from tutelage.runs import Manifest, RunDirectory, StageState
 
 R = TypeVar("R", bound=Record)
 START = "start"
+_DIAGNOSES = TypeAdapter(tuple[CellDiagnosis, ...])
 
 
 class LossPoint(Record):
@@ -168,8 +169,8 @@ class _Reader:
 
     def record(self, name: str, kind: type[R]) -> R | None:
         """A file of one record; None if it is not there."""
-        found = self._parsed(name, kind, (self.root / name).read_bytes()) if (self.root / name).is_file() else None
-        return found
+        file = self.root / name
+        return self._parsed(name, kind, file.read_bytes()) if file.is_file() else None
 
     def records(self, name: str, kind: type[R]) -> tuple[R, ...]:
         """A file of one record a line; a torn last line, as a kill leaves it, is left out."""
@@ -186,8 +187,12 @@ class _Reader:
 
     def diagnosis(self, name: str) -> tuple[CellDiagnosis, ...]:
         """A file of one JSON array of diagnoses."""
-        found = self.record(name, _Diagnoses)
-        return found.cells if found else ()
+        file = self.root / name
+        try:
+            return _DIAGNOSES.validate_json(file.read_bytes()) if file.is_file() else ()
+        except ValidationError as error:
+            self._problems += problems_of(error, CellDiagnosis, str(file))
+            return ()
 
     def round_numbers(self) -> list[int]:
         """The rounds that have a folder, in order."""

@@ -22,4 +22,6 @@ def redacted(text: str) -> str:
     if not text:
         return ""
     words = len(text.split())
-    return f"[redacted: {len(text):,} character{'s' if len(text) != 1 else ''}, {words:,} word{'s' if words != 1 else ''}]"
+    return (
+        f"[redacted: {len(text):,} character{'s' if len(text) != 1 else ''}, {words:,} word{'s' if words != 1 else ''}]"
+    )

@@ -35,7 +35,8 @@ class LoraTuned:
             target_modules=_targets(self.model, section.targets),
             task_type="CAUSAL_LM",
         )
-        with torch.random.fork_rng(), quiet():
+        device = self.model.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), quiet():
             torch.manual_seed(seed)
             # PEFT would make the adapters float32; on a bfloat16 base that costs more time than the base itself.
             self._peft: PeftModel | None = get_peft_model(

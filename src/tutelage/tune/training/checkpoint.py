@@ -36,7 +36,7 @@ class Position(Record):
     history: tuple[Step, ...]
 
 
-def save_checkpoint(folder: Path, position: Position, state: Mapping[str, Tensor]) -> None:
+def save_checkpoint(folder: Path, position: Position, *, state: Mapping[str, Tensor]) -> None:
     """Make the newest checkpoint of ``folder`` and remove the older ones. Raises :class:`StorageError`."""
     checkpoints = folder / "checkpoints"
     target = checkpoints / f"{len(position.history):06d}"
@@ -65,11 +65,11 @@ def load_checkpoint(folder: Path, fingerprint: str) -> tuple[Position, dict[str,
         state = load_file(newest / "state.safetensors")
     except (ValidationError, SafetensorError, OSError) as error:
         raise RunError("the checkpoint is damaged", where=str(newest), remedy="delete it to start over") from error
-    require_same(position.fingerprint, fingerprint, newest)
+    require_same(position.fingerprint, fingerprint, where=newest)
     return position, state
 
 
-def require_same(found: str, expected: str, where: Path) -> None:
+def require_same(found: str, expected: str, *, where: Path) -> None:
     """Raise :class:`RunError` unless the two fingerprints are equal."""
     if found != expected:
         raise RunError("this folder holds another tuning run", where=str(where), remedy=REMEDY)
@@ -89,7 +89,7 @@ def load_summary(folder: Path, fingerprint: str) -> Summary | None:
         summary = Summary.from_json(read_text(file))
     except ValidationError as error:
         raise RunError("the summary is damaged", where=str(file), remedy=REMEDY) from error
-    require_same(summary.fingerprint, fingerprint, file)
+    require_same(summary.fingerprint, fingerprint, where=file)
     return summary
 
 

@@ -36,7 +36,7 @@ from tutelage.tune.training.memory import peak_device_bytes, peak_rss_bytes
 from tutelage.tune.training.optimizers import Optimizer
 from tutelage.tune.training.progress import Progress, Saved, Started, Step, Summary
 from tutelage.tune.training.schedules import rate_share
-from tutelage.tune.training.step import accumulate, update
+from tutelage.tune.training.step import Batch, accumulate, update
 
 RELOAD_ROWS = 3
 RELOAD_TOKENS = 128
@@ -101,18 +101,17 @@ def train(
             for index in range(len(position.history), steps):
                 began = time.perf_counter()
                 chosen = rows_of_step(index, rows=len(rows), batch_size=section.batch_size, seed=seed)
-                names = [kept[row] for row in chosen]
+                batch = Batch(index + 1, [kept[row] for row in chosen], [rows[row] for row in chosen])
                 done = accumulate(
                     network,
-                    objective,
-                    optimizer,
-                    [rows[row] for row in chosen],
-                    names=names,
+                    batch,
+                    objective=objective,
+                    optimizer=optimizer,
                     limit=position.micro_batch_tokens,
                     seed=derive_seed(seed, "dropout", index),
                 )
-                lr = section.optimizer.lr * rate_share(section.schedule, index, steps)
-                norm = update(optimizer, lr=lr, clip_norm=section.clip_norm, names=names)
+                lr = section.optimizer.lr * rate_share(section.schedule, index, steps=steps)
+                norm = update(optimizer, batch, lr=lr, clip_norm=section.clip_norm)
                 step = Step(
                     step=index + 1,
                     epoch=index // steps_an_epoch(len(rows), section.batch_size) + 1,
@@ -131,10 +130,10 @@ def train(
                 append_line(folder / "metrics.jsonl", step.to_json())
                 yield step
                 if section.checkpoint_every and (step.step % section.checkpoint_every == 0 or step.step == steps):
-                    save_checkpoint(folder, position, optimizer.state())
+                    save_checkpoint(folder, position, state=optimizer.state())
                     yield Saved(step=step.step)
-        difference = _save(tuned, rows[:RELOAD_ROWS], folder / "weights")
-        summary = _summary(started, position, difference)
+        difference = _save(tuned, rows[:RELOAD_ROWS], target=folder / "weights")
+        summary = _summary(started, position, reload_difference=difference)
         write_atomic(folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     yield summary
@@ -156,7 +155,7 @@ def _usable(documents: Sequence[Encoded], max_tokens: int) -> tuple[list[int], d
     return kept, dropped
 
 
-def _save(tuned: Tuned, rows: Sequence[Encoded], target: Path) -> float:
+def _save(tuned: Tuned, rows: Sequence[Encoded], *, target: Path) -> float:
     """Save, load again and compare logits on ``rows``; only then do the weights get their name."""
     tuned.model.train(False)
     expected = _logits(tuned.model, rows)
@@ -185,7 +184,7 @@ def _logits(model: torch.nn.Module, rows: Sequence[Encoded]) -> list[torch.Tenso
     return [model(input_ids=row).logits[0].float() for row in ids]
 
 
-def _summary(started: Started, position: Position, difference: float) -> Summary:
+def _summary(started: Started, position: Position, *, reload_difference: float) -> Summary:
     history = position.history
     tokens, seconds = sum(step.tokens for step in history), sum(step.seconds for step in history)
     return Summary(
@@ -205,6 +204,6 @@ def _summary(started: Started, position: Position, difference: float) -> Summary
         backend=started.backend,
         head=started.head,
         micro_batch_tokens=position.micro_batch_tokens,
-        reload_difference=difference,
+        reload_difference=reload_difference,
         losses=tuple(step.loss for step in history),
     )

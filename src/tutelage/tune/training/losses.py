@@ -20,7 +20,7 @@ CHUNK_BYTES = 1 << 26
 """Bytes of the float32 logits of one chunk: 64 MiB, 341 positions of a vocabulary of 49,152."""
 
 
-def token_losses(hidden: Tensor, targets: Tensor, head: nn.Module) -> Tensor:
+def token_losses(hidden: Tensor, targets: Tensor, *, head: nn.Module) -> Tensor:
     """Return −log p(target) of each position in nats, float32 (N).
 
     Parameters

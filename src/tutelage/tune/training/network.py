@@ -28,5 +28,5 @@ class Network:
     def token_losses(self, packed: Packed) -> Tensor:
         """Return −log p of each target given its own document, float32 (N), in the order of ``packed.targets``."""
         if self.head is not None:
-            return token_losses(self.hidden(packed)[packed.sources], packed.targets, self.head)
+            return token_losses(self.hidden(packed)[packed.sources], packed.targets, head=self.head)
         return nn.functional.cross_entropy(self.logits(packed).float(), packed.targets, reduction="none")

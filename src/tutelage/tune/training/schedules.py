@@ -5,7 +5,7 @@ import math
 from tutelage.recipe.tune import ConstantSchedule, CosineSchedule, LinearSchedule
 
 
-def rate_share(schedule: ConstantSchedule | LinearSchedule | CosineSchedule, step: int, steps: int) -> float:
+def rate_share(schedule: ConstantSchedule | LinearSchedule | CosineSchedule, step: int, *, steps: int) -> float:
     """Return the share of the peak learning rate at ``step`` (from 0) of ``steps``, in (0, 1].
 
     Over w = ⌊warmup_share · steps⌋ steps it rises as (step + 1)/w, so that no step is wasted at zero; then, with

@@ -17,6 +17,15 @@ REMEDY = "lower the learning rate, or look at these rows; the last checkpoint is
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of one optimizer step; ``names`` are their numbers in the data, ``step`` counts from 1: for errors."""
+
+    step: int
+    names: Sequence[int]
+    rows: Sequence[Encoded]
+
+
+@dataclass(frozen=True, slots=True)
 class Accumulated:
     """A step's loss (mean over its denominator), its sizes, and the micro-batch limit that the memory allowed."""
 
@@ -28,20 +37,12 @@ class Accumulated:
 
 
 def accumulate(
-    network: Network,
-    objective: Objective[Encoded],
-    optimizer: Optimizer,
-    rows: Sequence[Encoded],
-    *,
-    names: Sequence[int],
-    limit: int,
-    seed: int,
+    network: Network, batch: Batch, *, objective: Objective[Encoded], optimizer: Optimizer, limit: int, seed: int
 ) -> Accumulated:
-    """Collect the gradient of Σ loss / Σ weight over ``rows`` in ``optimizer``.
+    """Collect the gradient of Σ loss / Σ weight over the rows of ``batch`` in ``optimizer``.
 
     Parameters
     ----------
-    names: the numbers of the rows, for errors.
     limit: tokens a micro-batch; halved and the step repeated as long as the accelerator's memory does not suffice.
     seed: of dropout; the caller's random state is left alone.
 
@@ -49,6 +50,7 @@ def accumulate(
     ------
     TrainingError: a loss is not finite, or the memory does not suffice for a single row.
     """
+    rows = batch.rows
     documents = [objective.documents(row) for row in rows]
     sizes = [sum(len(document.ids) for document in group) for group in documents]
     total = sum(objective.weight(row) for row in rows)
@@ -58,10 +60,10 @@ def accumulate(
             with torch.random.fork_rng(devices=[network.device] if network.device.type == "cuda" else []):
                 torch.manual_seed(seed)
                 loss = 0.0
-                for batch in batches:
-                    packed = pack(flatten([documents[index] for index in batch]), network.device)
-                    share = objective.loss(network, [rows[index] for index in batch], packed) / total
-                    loss += _finite(share.item(), "loss", [names[index] for index in batch])
+                for part in batches:
+                    packed = pack(flatten([documents[index] for index in part]), network.device)
+                    share = objective.loss(network, [rows[index] for index in part], packed) / total
+                    loss += _finite(share.item(), "loss", batch.step, [batch.names[index] for index in part])
                     share.backward()  # type: ignore[no-untyped-call]
                     optimizer.collect()
             return Accumulated(
@@ -76,14 +78,14 @@ def accumulate(
         optimizer.discard()
 
 
-def update(optimizer: Optimizer, *, lr: float, clip_norm: float, names: Sequence[int]) -> float:
+def update(optimizer: Optimizer, batch: Batch, *, lr: float, clip_norm: float) -> float:
     """Clip the collected gradient, move the weights and return the gradient's norm before clipping.
 
     Raises
     ------
     TrainingError: the gradient is not finite; the weights have not moved.
     """
-    norm = _finite(optimizer.clip(clip_norm), "gradient", names)
+    norm = _finite(optimizer.clip(clip_norm), "gradient", batch.step, batch.names)
     optimizer.step(lr)
     return norm
 
@@ -98,8 +100,8 @@ def _smaller(batches: list[list[int]], sizes: list[int], error: Exception) -> in
     return max(sum(sizes[index] for index in batch) for batch in batches if len(batch) > 1) // 2
 
 
-def _finite(value: float, what: str, names: Sequence[int]) -> float:
+def _finite(value: float, what: str, step: int, names: Sequence[int]) -> float:
     if not math.isfinite(value):
-        rows = ", ".join(str(name) for name in names)
-        raise TrainingError(f"the {what} is not finite", where=f"rows {rows}", received=str(value), remedy=REMEDY)
+        where = f"step {step}, rows {', '.join(str(name) for name in names)}"
+        raise TrainingError(f"the {what} is not finite", where=where, received=str(value), remedy=REMEDY)
     return value

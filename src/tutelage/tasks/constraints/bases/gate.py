@@ -7,7 +7,7 @@ INSTRUCTIONS = (
     "Offer some advice on {topic}.",
     "Present one surprising thing about {topic}.",
     "Write a short letter to a cousin about {topic}.",
-    "Start a mystery story in which {topic} matters.",
+    "Start a mystery story around {topic}.",
     "Say how {topic} and {other} are alike.",
     "Write a brief blog post on {topic}.",
     "Mention some problems that come with {topic}.",

@@ -17,7 +17,7 @@ INSTRUCTIONS = (
     "Suggest a simple way to enjoy {topic} more.",
     "Clear up a common mistake about {topic}.",
     "Write a short caption for a photo of {topic}.",
-    "Write a thank-you note in which {topic} plays a part.",
+    "Write a thank-you note that mentions {topic}.",
     "Teach me one thing about {topic}.",
     "How would you explain {topic} to a neighbor?",
     "What comes to mind when you think of {topic}?",
@@ -26,7 +26,7 @@ INSTRUCTIONS = (
 QUESTIONS = (
     "Do young people care about {topic}?",
     "Could a village do without {topic}?",
-    "Has {topic} changed much in the last century?",
+    "Did {topic} change much in the last century?",
     "Is it worth spending a whole day on {topic}?",
     "Does a busy person have time for {topic}?",
 )

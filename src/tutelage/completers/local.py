@@ -1,0 +1,70 @@
+"""The reference engine: transformers, in the model's own arithmetic, on whatever device the model is."""
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+from tutelage.completers.decoding import Decoder, Row, check_model
+from tutelage.completers.preparation import answered, prepare
+from tutelage.models.bundle import Bundle
+from tutelage.records import Answer, Engine, Request
+
+_NO_LIMIT = 1 << 20
+
+
+class LocalCompleter:
+    """Answers with a bundle's model, ``batch_size`` rows at a time.
+
+    What scores are made with. Every draw comes from its request's own seed, and the composition of batches follows
+    from the requests alone, so equal calls give equal answers on one machine; another batch size, or the same request
+    among others, changes the rounding of the arithmetic and with it now and then a token. With ``logprobs`` answers
+    carry the log-probability of each token, the end token's included, under the model at temperature 1.
+
+    The bundle belongs to the caller; between two answers its model is as it was given. Raises
+    :class:`tutelage.errors.ModelError` for an architecture that the decoder cannot run exactly.
+    """
+
+    def __init__(self, bundle: Bundle, *, batch_size: int = 64, name: str = "", logprobs: bool = False) -> None:
+        check_model(bundle.model)
+        self.bundle = bundle
+        self._batch_size = batch_size
+        self._logprobs = logprobs
+        self._name = name or bundle.source.identity
+
+    @property
+    def engine(self) -> Engine:
+        """Weights, program, arithmetic, batch size and template."""
+        return Engine(
+            model=self._name,
+            engine="transformers",
+            dtype=str(self.bundle.model.dtype).removeprefix("torch."),
+            batch_size=self._batch_size,
+            template=self.bundle.template.digest,
+        )
+
+    def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
+        """Yield one answer a request, as rows finish."""
+        bundle = self.bundle
+        context = getattr(bundle.model.config.get_text_config(), "max_position_embeddings", None) or _NO_LIMIT
+        prompts, refused = prepare(bundle.template, context, requests)
+        yield from refused
+        if not prompts:
+            return
+        rows = [Row(number, prompt.ids, prompt.sampling, prompt.request.seed) for number, prompt in enumerate(prompts)]
+        decoder = Decoder(
+            bundle.model, rows, slots=self._batch_size, end_ids=bundle.template.end_ids, logprobs=self._logprobs
+        )
+        for row in decoder.finished():
+            yield answered(
+                prompts[row.index],
+                row.tokens,
+                stopped=row.stopped,
+                template=bundle.template,
+                tokenizer=bundle.tokenizer,
+                logprobs=row.logprobs if self._logprobs else None,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Nothing to free: the bundle is the caller's, and every call frees its own cache."""

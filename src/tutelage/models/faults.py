@@ -1,0 +1,51 @@
+"""What the libraries below raise on broken files, turned into one error in words."""
+
+import struct
+from collections.abc import Callable
+from types import TracebackType
+
+import httpx
+from safetensors import SafetensorError
+
+from tutelage.errors import ModelError
+
+_FOREIGN = (
+    OSError,
+    ValueError,
+    RuntimeError,  # NotImplementedError too
+    LookupError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    struct.error,
+    SafetensorError,
+    httpx.HTTPError,
+)
+_LONGEST = 300
+
+
+class InWords:
+    """A block in which a fault of transformers, peft, gguf or tokenizers becomes what ``write`` makes of it.
+
+    ``write`` gets the fault in one line. Errors of our own pass through.
+    """
+
+    def __init__(self, write: Callable[[str], ModelError]) -> None:
+        self._write = write
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Raise the written error if the block ended in a fault from below."""
+        if isinstance(fault, _FOREIGN) or _is_bare(fault):
+            reason = str(fault).strip().split("\n")[0][:_LONGEST]
+            raise self._write(f"{type(fault).__name__}: {reason}") from fault
+
+
+def _is_bare(fault: BaseException | None) -> bool:
+    # tokenizers raises Exception itself for every broken tokenizer.json; some errors of huggingface_hub derive from
+    # nothing else, and which there are differs by version.
+    return type(fault) is Exception or type(fault).__module__.startswith("huggingface_hub")

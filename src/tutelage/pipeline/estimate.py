@@ -1,0 +1,254 @@
+"""What a run would do before it does it: answers, tokens, rough minutes, who sees what, what can be shown.
+
+The counts of items and answers are exact up to what sampling decides (how many attempts fail). Tokens and minutes are
+rough: they rest on the constants below, measured with SmolLM2-135M-Instruct on two CPU cores. For another model or an
+accelerator only the tokens are given.
+"""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from tutelage.pipeline.items import gate_items, guarded_items, probe_items, test_items
+from tutelage.recipe import Recipe
+from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
+from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
+from tutelage.records import Demonstration, Item, Record
+from tutelage.reflect.gate import GateRule, gate_power
+from tutelage.tasks.build import demonstrations_of
+from tutelage.tasks.protocol import Task
+from tutelage.tasks.rows import RowsTask
+
+ANSWER_TOKENS = 60
+"""Mean tokens of an answer; never more than ``max_tokens``."""
+ROW_TOKENS = 130
+"""Mean tokens of a training row with its question."""
+FAILING_SHARE = 0.7
+"""Share of lessons of which no attempt passes, so that they are revised and fall back on the teacher."""
+ACCEPTED_SHARE = 0.6
+"""Share of prompts that give a training row in the end."""
+SAMPLING_TOKENS_S = {"ctranslate2": 550.0, "transformers": 350.0}
+"""Answered tokens a second when sampling, by engine."""
+SCORING_TOKENS_S = 350.0
+"""Answered tokens a second of the reference engine."""
+TRAINING_TOKENS_S = 500.0
+"""Trained tokens a second, LoRA."""
+RATES_HOLD_FOR = {"default", "smollm2-135m-instruct"}
+REPEATED_SHARE = 0.01
+THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+
+
+class StageEstimate(Record):
+    """One stage: what it asks or reads, in words and numbers. ``minutes`` None: no rate is known for this model."""
+
+    stage: str
+    times: int
+    what: str
+    answers: int
+    tokens: int
+    minutes: float | None
+
+
+class Estimate(Record):
+    """The whole run. ``sees`` says who is shown what, ``claims`` what the numbers of items can prove."""
+
+    name: str
+    rounds: int
+    stages: tuple[StageEstimate, ...]
+    answers: int
+    tokens: int
+    minutes: float | None
+    sees: tuple[str, ...]
+    claims: tuple[str, ...]
+
+
+def estimate_run(recipe: Recipe, tasks: Mapping[str, Task]) -> Estimate:
+    """Return what a run of ``recipe`` would do; nothing is loaded, asked or written."""
+    demonstrations = demonstrations_of(list(tasks.values()))
+    test = test_items(recipe, tasks)
+    stages = [
+        _scoring(recipe, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
+        _constructing(recipe),
+        _tuning(recipe, "tune", _rows(recipe, demonstrations), times=recipe.rounds),
+        _gating(recipe, gate_items(recipe, tasks, 1)),
+        *_final(recipe, len(test), demonstrations),
+    ]
+    known = [stage.minutes for stage in stages if stage.minutes is not None]
+    return Estimate(
+        name=recipe.name,
+        rounds=recipe.rounds,
+        stages=tuple(stages),
+        answers=sum(stage.answers for stage in stages),
+        tokens=sum(stage.tokens for stage in stages),
+        minutes=round(sum(known), 1) if len(known) == len(stages) else None,
+        sees=_who_sees_what(recipe),
+        claims=_claims(recipe, tasks, test),
+    )
+
+
+def _scoring(recipe: Recipe, stage: str, items: int, *, times: int) -> StageEstimate:
+    answers = items * times
+    tokens = answers * min(ANSWER_TOKENS, recipe.evaluate.max_tokens)
+    return StageEstimate(
+        stage=stage,
+        times=times,
+        what=f"{items:,} items, {_times(times, 'model')}",
+        answers=answers,
+        tokens=tokens,
+        minutes=_minutes(recipe, tokens, SCORING_TOKENS_S),
+    )
+
+
+def _constructing(recipe: Recipe) -> StageEstimate:
+    section = recipe.construct
+    for_teacher, for_lessons = _divided(recipe)
+    answers = 0.0
+    parts = []
+    if section.distill is not None and for_teacher:
+        answers += for_teacher * section.distill.samples
+        parts.append(f"{for_teacher:,} to the teacher × {section.distill.samples}")
+    if section.self_improve is not None and for_lessons:
+        lessons = section.self_improve
+        failing = FAILING_SHARE * for_lessons
+        answers += for_lessons * lessons.samples + failing * lessons.revisions
+        if section.distill is not None and lessons.teacher_fallback is not False:
+            answers += failing * lessons.samples
+        parts.append(f"{for_lessons:,} lessons × {lessons.samples} + revisions")
+    total = round(answers) * recipe.rounds
+    tokens = total * min(ANSWER_TOKENS, section.max_tokens)
+    return StageEstimate(
+        stage="construct",
+        times=recipe.rounds,
+        what=f"a round: {'; '.join(parts)}" if parts else "expert rows alone",
+        answers=total,
+        tokens=tokens,
+        minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
+    )
+
+
+def _divided(recipe: Recipe) -> tuple[int, int]:
+    """How many prompts of a round go to the teacher and to lessons."""
+    section = recipe.construct
+    if section.distill is None:
+        return 0, section.prompts if section.self_improve is not None else 0
+    if section.self_improve is None:
+        return section.prompts, 0
+    for_teacher = round(section.prompts * section.distill.share)
+    return for_teacher, section.prompts - for_teacher
+
+
+def _rows(recipe: Recipe, demonstrations: Sequence[Demonstration]) -> int:
+    """Training rows of a round, on average over the rounds: rows of promoted rounds stay."""
+    expert = recipe.construct.expert
+    written = len(demonstrations) * expert.repeat if expert is not None else 0
+    made = ACCEPTED_SHARE * sum(_divided(recipe)) * recipe.construct.keep_per_prompt
+    return round(written + made * (recipe.rounds + 1) / 2)
+
+
+def _tuning(recipe: Recipe, stage: str, rows: int, *, times: int) -> StageEstimate:
+    tokens = rows * ROW_TOKENS * recipe.tune.epochs * times
+    return StageEstimate(
+        stage=stage,
+        times=times,
+        what=f"about {rows:,} rows × {_times(recipe.tune.epochs, 'epoch')}",
+        answers=0,
+        tokens=tokens,
+        minutes=_minutes(recipe, tokens, TRAINING_TOKENS_S),
+    )
+
+
+def _gating(recipe: Recipe, items: Sequence[Item]) -> StageEstimate:
+    prompts = recipe.evaluate.general_prompts
+    answers = 2 * recipe.rounds * (len(items) + prompts)
+    tokens = answers * min(ANSWER_TOKENS, recipe.evaluate.max_tokens)
+    return StageEstimate(
+        stage="gate",
+        times=recipe.rounds,
+        what=f"{len(items):,} items and {prompts} general prompts, 2 models",
+        answers=answers,
+        tokens=tokens,
+        minutes=_minutes(recipe, tokens, SCORING_TOKENS_S),
+    )
+
+
+def _final(recipe: Recipe, items: int, demonstrations: Sequence[Demonstration]) -> list[StageEstimate]:
+    if not items:
+        return []
+    controls = recipe.controls
+    rivals = controls.few_shot + controls.expert_only + controls.placebo
+    found = [_scoring(recipe, "final (test)", items, times=1 + recipe.rounds + rivals)]
+    expert = recipe.construct.expert
+    if controls.expert_only and expert is not None:
+        found.append(_tuning(recipe, "tune (expert only)", len(demonstrations) * expert.repeat, times=1))
+    if controls.placebo:
+        found.append(_tuning(recipe, "tune (placebo)", _rows(recipe, demonstrations), times=1))
+    return found
+
+
+def _sampling_engine(recipe: Recipe) -> str:
+    match recipe.engines.sampling:
+        case TransformersEngine():
+            return "transformers"
+        case CTranslate2Engine():
+            return "ctranslate2"
+        case _:
+            return "transformers" if recipe.model.device.startswith("cuda") else "ctranslate2"
+
+
+def _minutes(recipe: Recipe, tokens: int, rate: float) -> float | None:
+    on_cpu = recipe.model.device in {"auto", "cpu"}
+    return round(tokens / rate / 60, 1) if recipe.model.id in RATES_HOLD_FOR and on_cpu else None
+
+
+def _who_sees_what(recipe: Recipe) -> tuple[str, ...]:
+    distill = recipe.construct.distill
+    here = "Nothing leaves this machine."
+    if distill is None:
+        return ("There is no teacher.", here)
+    shots = (
+        f"up to {distill.shots} expert demonstrations" if recipe.construct.expert is not None else "no demonstration"
+    )
+    match distill.teacher:
+        case SelfTeacher():
+            return (f"The teacher is the student itself; it sees train items with {shots} each.", here)
+        case ModelTeacher(id=model):
+            return (f"The teacher is {model}, run on this machine; it sees train items with {shots} each.", here)
+        case EndpointTeacher() as endpoint:
+            host = urlsplit(endpoint.base_url).hostname or endpoint.base_url
+            shown = f"The teacher is {endpoint.model} at {endpoint.base_url}; it is sent train items with {shots} each."
+            kept = "Probe, gate and test items and the student's answers are not sent to it."
+            if host in THIS_MACHINE:
+                return (shown, kept, here)
+            if endpoint.allow_remote:
+                return (shown, kept, f"These items leave this machine for {host}.")
+            refused = f"{host} is not this machine and allow_remote is false: the run will refuse to start sampling."
+            return (shown, kept, refused)
+
+
+def _claims(recipe: Recipe, tasks: Mapping[str, Task], test: Sequence[Item]) -> tuple[str, ...]:
+    gate = recipe.reflect.gate
+    rule = GateRule(
+        confidence=gate.confidence, margin=gate.margin, resamples=gate.resamples, rounds=recipe.rounds, fresh=True
+    )
+    found = [gate_power(gate_items(recipe, tasks, 1), rule).words]
+    ordinary = [item for item in test if not item.transfer]
+    if not ordinary:
+        found.append("There is no final test (evaluate.test is 0): the run ends with the verdicts of its gates.")
+    else:
+        power = gate_power(ordinary, GateRule(confidence=gate.confidence))
+        size = f"The test split has {power.n:,} items in {power.clusters:,} groups and {power.cells} cells"
+        if power.detectable is None:
+            found.append(f"{size}: too few to show any improvement; expect wide intervals and no claim.")
+        else:
+            found.append(f"{size}: a true rise of {power.detectable:.3f} or more will show, a smaller one may not.")
+    for name, task in tasks.items():
+        if isinstance(task, RowsTask):
+            found += [f"{name}: {said}" for said in task.capability()]
+    drawn = [item.id for item in guarded_items(recipe, tasks)]
+    share = 1 - len(set(drawn)) / len(drawn)
+    if share > REPEATED_SHARE:
+        found.append(f"{share:.0%} of the items are drawn more than once: there are no more, so the gates share them.")
+    return tuple(found)
+
+
+def _times(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

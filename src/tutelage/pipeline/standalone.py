@@ -1,0 +1,258 @@
+"""Stages outside a run, on any file and any model: what ``import tutelage`` and the single commands call."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutelage.curate.build import build_steps
+from tutelage.curate.sieve import Curated
+from tutelage.curate.sieve import curate as sift
+from tutelage.errors import DataError, Problem, RunError, TemplateError
+from tutelage.evaluate.compare import compare as compare_scores
+from tutelage.evaluate.run import examine
+from tutelage.evaluate.summary import summarize
+from tutelage.events import Emit, Event, located, silent
+from tutelage.files import write_atomic
+from tutelage.models.load import load_bundle
+from tutelage.models.template import ChatTemplate, Encoded
+from tutelage.pipeline.engines import Engines
+from tutelage.pipeline.items import guarded_items, split_items
+from tutelage.recipe import Recipe
+from tutelage.recipe.curate import CurateSection
+from tutelage.recipe.model import ModelSection
+from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
+from tutelage.recipe.tune import TuneSection
+from tutelage.records import Dropped, Example, Ledger, Split
+from tutelage.records.comparison import Comparison
+from tutelage.records.importers import import_examples
+from tutelage.records.jsonl import read_records, write_records
+from tutelage.records.scores import ItemScore, ScoreSummary
+from tutelage.runs import RunDirectory
+from tutelage.seeds import derive_seed
+from tutelage.tasks.build import build_tasks
+from tutelage.tune import Saved, Started, Step, Summary, train
+
+Rows = Path | str | Sequence[Example]
+AUTHOR = "expert"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What one model scored: the summary with its cells, and every item's score."""
+
+    summary: ScoreSummary
+    scores: list[ItemScore]
+
+
+def recipe_for(model: str) -> Recipe:
+    """Return a recipe of defaults for a model: the three tasks that come with the package."""
+    tasks = (
+        ConstraintsSection(kind="constraints"),
+        GroundedSection(kind="grounded"),
+        SafetySection(kind="safety"),
+    )
+    return Recipe(name="defaults", model=ModelSection(id=model), tasks=tasks)
+
+
+def read_rows(data: Rows) -> list[Example]:
+    """Return rows as examples: a file in any form of ``tutelage.records.importers``, or the examples themselves.
+
+    Raises
+    ------
+    DataError: with every fault of the file. StorageError: it cannot be read.
+    """
+    return import_examples(data, author=AUTHOR) if isinstance(data, Path | str) else list(data)
+
+
+def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None) -> Curated:
+    """Send rows through the steps of ``recipe`` (default: all steps at their defaults).
+
+    With a recipe, rows that share words with an item of its probe, gate or test split are dropped. ``out`` gets
+    ``records.jsonl``, ``dropped.jsonl`` and ``ledger.json``, as a round of a run has them.
+    """
+    section = recipe.curate if recipe is not None else CurateSection()
+    items = guarded_items(recipe, build_tasks(recipe.tasks, recipe.folder)) if recipe is not None else []
+    curated = sift(read_rows(data), build_steps(section, items, folder=recipe.folder if recipe is not None else None))
+    if out is not None:
+        write_records(out / "records.jsonl", curated.kept)
+        write_records(out / "dropped.jsonl", curated.dropped)
+        write_atomic(out / "ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
+    return curated
+
+
+def tune(
+    data: Rows,
+    *,
+    out: Path,
+    model: ModelSection | str = "default",
+    section: TuneSection | None = None,
+    seed: int = 0,
+    emit: Emit = silent,
+    offline: bool = False,
+) -> Summary:
+    """Tune ``model`` on rows and leave the weights in ``out/weights``; the same call after a kill goes on.
+
+    A row longer than ``section.max_tokens`` is dropped, never truncated: ``out/dropped.jsonl`` names it and
+    ``out/ledger.json`` counts it.
+
+    Raises
+    ------
+    DataError: rows from which no exact loss mask can be made, all of them. TrainingError: nothing to train on, or
+    training cannot go on. RunError: ``out`` holds another training.
+    """
+    settings = section if section is not None else TuneSection()
+    rows = read_rows(data)
+    given = ModelSection(id=model) if isinstance(model, str) else model
+    bundle = load_bundle(given.id, dtype=given.dtype, device=given.device, revision=given.revision, offline=offline)
+    documents = encode_rows(bundle.template, rows)
+    emit_here = located(emit, stage="tune")
+    total = 0
+    for news in train(bundle, documents, settings, folder=out, seed=derive_seed(seed, "tune")):
+        match news:
+            case Started(steps=total, rows=number, trainable_parameters=trainable, dropped=dropped):
+                _write_ledger(out, rows, dropped)
+                text = f"{number:,} rows, {total:,} steps, {trainable:,} weights are trained"
+                emit_here(Event("note", data={"text": text}))
+            case Step() as step:
+                emit_here(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
+                news_data = {"label": "steps", "done": step.step, "total": total, "unit": "steps"}
+                emit_here(Event("progress", data=news_data))
+            case Saved():
+                continue
+            case Summary() as summary:
+                return summary
+    raise AssertionError("training ended without a summary")
+
+
+def encode_rows(template: ChatTemplate, rows: Sequence[Example]) -> list[Encoded]:
+    """Return ids and loss mask of every row. Raises :class:`DataError` with every row that allows none."""
+    found: list[Encoded] = []
+    problems: list[Problem] = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            found.append(template.encode(row.messages))
+        except TemplateError as error:
+            fault = error.problem
+            problems.append(Problem(fault.what, f"row {number} ({row.id})", fault.received, fault.remedy))
+    if problems:
+        raise DataError("rows for this chat template", problems)
+    return found
+
+
+def evaluate(
+    target: Recipe | str,
+    *,
+    adapter: Path | None = None,
+    split: Split = "test",
+    per_cell: int = 50,
+    label: str | None = None,
+    out: Path | None = None,
+    emit: Emit = silent,
+    offline: bool = False,
+) -> Evaluated:
+    """Score a model, with an adapter if one is given, on ``per_cell`` items of each cell of ``split``.
+
+    ``target`` is a recipe (its model and tasks) or a model (the three tasks of the package). The items are those that
+    a run of the recipe takes. ``label`` names the model for people. ``out`` keeps items, answers, scores and summary,
+    and makes the call resumable.
+
+    Raises
+    ------
+    ModelError: the model or adapter cannot be used. RunError: ``out`` holds the scores of something else.
+    """
+    recipe = target if isinstance(target, Recipe) else recipe_for(target)
+    tasks = build_tasks(recipe.tasks, recipe.folder)
+    items = split_items(recipe, tasks, split, per_cell)
+    name = label or ("start" if adapter is None else adapter.name)
+    with _folder(out) as folder, Engines(recipe, offline=offline) as engines:
+        identity = f"{engines.reference(adapter).engine.to_json()}\n{split} {per_cell}\n"
+        _claim(folder, identity)
+        examined = examine(
+            folder,
+            items=items,
+            tasks=tasks,
+            open_completer=lambda: engines.reference(adapter),
+            max_tokens=recipe.evaluate.max_tokens,
+            chunk=4 * recipe.engines.reference_batch,
+            emit=located(emit, stage="evaluate"),
+        )
+        engine = engines.reference(adapter).engine
+        summary = summarize(examined.scores, split=split, round=0, label=name, engine=engine)
+        write_atomic(folder / "summary.json", summary.model_dump_json(indent=1) + "\n")
+    return Evaluated(summary, examined.scores)
+
+
+def compare(before: Evaluated, after: Evaluated, *, labels: tuple[str, str] | None = None, seed: int = 0) -> Comparison:
+    """Compare two models in pairs on the same items: macro, dimensions, facets and transfer, with intervals.
+
+    Raises
+    ------
+    DataError: they were scored on other items or another split.
+    """
+    splits = before.summary.split, after.summary.split
+    if splits[0] != splits[1]:
+        problem = Problem("the models were scored on different splits", received=f"{splits[0]} and {splits[1]}")
+        raise DataError("comparison", [problem])
+    names = labels if labels is not None else (before.summary.label, after.summary.label)
+    return compare_scores(before.scores, after.scores, labels=names, split=splits[0], seed=derive_seed(seed, "compare"))
+
+
+def open_run(path: Path | str) -> RunDirectory:
+    """Open an existing run for reading. Raises :class:`RunError` where there is none."""
+    return RunDirectory.open(Path(path))
+
+
+def scores_of(path: Path | str, label: str | None = None) -> Evaluated:
+    """Return the scores of a model of a run, or what :func:`evaluate` wrote.
+
+    ``label`` is that of the run's final test: ``start``, ``round 1``, ``few-shot``, ...; default: the promoted model.
+    Raises :class:`RunError` where there are none.
+    """
+    folder = Path(path)
+    if (folder / "recipe.json").is_file():
+        best = RunDirectory.open(folder).best.round
+        wanted = label or (f"round {best}" if best else "start")
+        place = folder / "final" / wanted.replace(" ", "-")
+        if not (place / "summary.json").is_file():
+            files = sorted(folder.glob("final/*/summary.json"))
+            names = [ScoreSummary.from_json(file.read_bytes()).label for file in files]
+            remedy = f"there are: {', '.join(names)}" if names else "finish it with: tutelage run"
+            raise RunError("this model has no test scores", where=str(folder), received=wanted, remedy=remedy)
+        folder = place
+    elif not (folder / "summary.json").is_file():
+        remedy = "give a run's folder, or what tutelage evaluate --out wrote"
+        raise RunError("there are no scores here", where=str(folder), remedy=remedy)
+    summary = ScoreSummary.from_json((folder / "summary.json").read_bytes())
+    return Evaluated(summary, read_records(folder / "scores.jsonl", ItemScore))
+
+
+def _write_ledger(out: Path, rows: Sequence[Example], dropped: dict[int, str]) -> None:
+    gone = [
+        Dropped(id=rows[index].id, step="tune", reason=reason, row=rows[index].to_json())
+        for index, reason in sorted(dropped.items())
+    ]
+    counts = {"unusable for training": len(gone)} if gone else {}
+    ledger = Ledger(stage="tune", rows_in=len(rows), kept=len(rows) - len(gone), dropped=counts)
+    write_records(out / "dropped.jsonl", gone)
+    write_atomic(out / "ledger.json", ledger.model_dump_json(indent=1) + "\n")
+
+
+def _claim(folder: Path, identity: str) -> None:
+    """Refuse a folder that holds the answers of another model or other items."""
+    file = folder / "identity.txt"
+    if file.is_file() and file.read_text(encoding="utf-8") != identity:
+        remedy = "choose another --out"
+        raise RunError("this folder holds the scores of something else", where=str(folder), remedy=remedy)
+    write_atomic(file, identity)
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="tutelage-") as folder:
+        yield Path(folder)

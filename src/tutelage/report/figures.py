@@ -1,0 +1,158 @@
+"""Figures as SVG: no scaling of letters, so that a phone shows them as large as a desktop.
+
+Positions along the width are percentages; the height is fixed. Each figure has a title and a description in words that
+says what it shows to those who do not see it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from tutelage.report.numbers import signed, span
+
+ROW = 50
+AXIS = 34
+MARGIN = 2.0  # percent left free at both ends, for half of a mark
+MAX_POINTS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One line of an interval plot; ``estimate`` None: there is nothing to draw, ``note`` says why."""
+
+    label: str
+    estimate: float | None
+    low: float
+    high: float
+    note: str = ""
+    tone: str = ""
+
+
+def interval_plot(rows: Sequence[Interval], *, name: str, title: str) -> Markup:
+    """Return differences with their 95 % intervals around a line at zero; ``name`` makes the ids of the page unique."""
+    drawn = [row for row in rows if row.estimate is not None]
+    reach = max([abs(end) for row in drawn for end in (row.low, row.high)], default=0.1)
+    step = _nice(reach / 2)
+    limit = step * math.ceil(reach / step - 1e-9)
+    height = ROW * len(rows) + AXIS
+    bottom = ROW * len(rows) + 8
+    parts = []
+    for tick in _ticks(-limit, limit, step):
+        x = _percent(tick, -limit, limit)
+        anchor = "start" if tick == -limit else "end" if tick == limit else "middle"
+        at = 0 if tick == -limit else 100 if tick == limit else x
+        kind = "zero" if abs(tick) < step / 2 else "grid"
+        parts.append(f'<line class="{kind}" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{bottom}"/>')
+        label = f"{tick:+.2g}".replace("-", "−") if abs(tick) > step / 2 else "0"
+        parts.append(f'<text class="tick" x="{at:.2f}%" y="{bottom + 18}" text-anchor="{anchor}">{label}</text>')
+    parts += [_interval(row, top=ROW * index, limit=limit) for index, row in enumerate(rows)]
+    said = "; ".join(f"{row.label}: {_spoken(row)}" for row in rows)
+    return _figure(name, title, f"{said}.", "".join(parts), height=height, kind="intervals")
+
+
+def _interval(row: Interval, *, top: int, limit: float) -> str:
+    label = f'<text class="label" x="0" y="{top + 17}">{escape(row.label)}</text>'
+    if row.estimate is None:
+        value = f'<text class="value" x="100%" y="{top + 17}" text-anchor="end">{escape(row.note or "unscored")}</text>'
+        return label + value
+    value = (
+        f'<text class="value" x="100%" y="{top + 17}" text-anchor="end"><tspan class="main">{signed(row.estimate)}'
+        f"</tspan> [{signed(row.low)}, {signed(row.high)}]</text>"
+    )
+    low, high, middle = (_percent(end, -limit, limit) for end in (row.low, row.high, row.estimate))
+    y = top + 34
+    marks = f'<line x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>'
+    marks += "".join(f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{y - 4}" y2="{y + 4}"/>' for x in (low, high))
+    marks += f'<circle cx="{middle:.2f}%" cy="{y}" r="5"/>'
+    return f'{label}{value}<g class="mark {row.tone}"><title>{escape(row.label)}: {_spoken(row)}</title>{marks}</g>'
+
+
+def _spoken(row: Interval) -> str:
+    if row.estimate is None:
+        return str(escape(row.note or "unscored"))
+    return f"{signed(row.estimate)}, 95 % interval {span(row.low, row.high, is_difference=True)}"
+
+
+def loss_curve(
+    points: Sequence[tuple[int, float | None]], *, name: str, title: str, bounds: tuple[float, float]
+) -> Markup:
+    """Return the loss by optimizer step; ``bounds`` are the least and the largest loss that the axis has to hold.
+
+    More than 400 steps are shown as means of equally many neighbors. A step without a finite loss breaks the line.
+    """
+    step = _nice(max(bounds[1] - bounds[0], 1e-6) / 3)
+    low, high = step * math.floor(bounds[0] / step + 1e-9), step * math.ceil(bounds[1] / step - 1e-9)
+    low, high = (low, high) if high > low else (low, low + step)
+    first, last = points[0][0], points[-1][0]
+    top, bottom = 10, 150
+    parts = []
+    for tick in _ticks(low, high, step):
+        y = bottom - (bottom - top) * (tick - low) / (high - low)
+        parts.append(f'<line class="grid" x1="12%" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text class="tick" x="0" y="{y + 4:.1f}">{tick:.3g}</text>')
+    parts.append(f'<text class="tick" x="12%" y="{bottom + 20}">step {first:,}</text>')
+    parts.append(f'<text class="tick" x="100%" y="{bottom + 20}" text-anchor="end">{last:,}</text>')
+    width = max(last - first, 1)
+    lines = [
+        " ".join(f"{1000 * (s - first) / width:.1f},{100 * (high - loss) / (high - low):.2f}" for s, loss in run)
+        for run in _runs(_thinned(points))
+    ]
+    curves = "".join(f'<polyline points="{line}"/>' for line in lines)
+    parts.append(
+        f'<svg x="12%" y="{top}" width="88%" height="{bottom - top}" viewBox="0 0 1000 100" '
+        f'preserveAspectRatio="none"><g class="curve">{curves}</g></svg>'
+    )
+    finite = [loss for _, loss in points if loss is not None]
+    said = f"From {finite[0]:.3f} at step {first:,} to {finite[-1]:.3f} at step {last:,}; " if finite else ""
+    said += f"lowest {min(finite):.3f}." if finite else "No finite loss."
+    return _figure(name, title, said, "".join(parts), height=bottom + 28, kind="loss")
+
+
+def _figure(name: str, title: str, description: str, content: str, *, height: int, kind: str) -> Markup:
+    return Markup(
+        f'<svg class="figure {kind}" width="100%" height="{height}" role="img" '
+        f'aria-labelledby="{name}-title {name}-description"><title id="{name}-title">{escape(title)}</title>'
+        f'<desc id="{name}-description">{description}</desc>{content}</svg>'
+    )
+
+
+def _percent(value: float, low: float, high: float) -> float:
+    return MARGIN + (100 - 2 * MARGIN) * (value - low) / (high - low)
+
+
+def _nice(rough: float) -> float:
+    """The next of 1, 2, 5 × 10ⁿ that is not below ``rough``."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
+
+
+def _ticks(low: float, high: float, step: float) -> list[float]:
+    return [low + step * index for index in range(round((high - low) / step) + 1)]
+
+
+def _thinned(points: Sequence[tuple[int, float | None]]) -> list[tuple[float, float | None]]:
+    size = math.ceil(len(points) / MAX_POINTS)
+    groups = [points[start : start + size] for start in range(0, len(points), size)]
+    return [(_mean([step for step, _ in group]), _mean_or_none([loss for _, loss in group])) for group in groups]
+
+
+def _runs(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float, float]]]:
+    """Unbroken stretches of finite losses."""
+    found: list[list[tuple[float, float]]] = [[]]
+    for step, loss in points:
+        if loss is None:
+            found.append([])
+        else:
+            found[-1].append((step, loss))
+    return [run for run in found if run]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _mean_or_none(values: Sequence[float | None]) -> float | None:
+    finite = [value for value in values if value is not None]
+    return _mean(finite) if len(finite) == len(values) else None

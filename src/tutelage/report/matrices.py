@@ -1,0 +1,144 @@
+"""Heat maps of the instruction-alignment matrix: a table per dimension, rows levels, columns rounds.
+
+A column of a round holds its candidate's scores; where the gate did not promote it, the cell also says what the kept
+model scores. For safety both rates stand in every cell.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tutelage.records import LEVELS
+from tutelage.records.scores import SAFETY, CellScore, MacroScore, Matrix, Score
+from tutelage.report.names import facet, symbol, title, tone
+from tutelage.report.numbers import plural, rate, span
+
+SHADES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A round: its heading, and whether its model was promoted."""
+
+    round: int
+    heading: str
+    verdict: str
+    symbol: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in one field; ``shade`` 0 to 10 is its color, ``note`` what a pointer shows."""
+
+    value: str
+    interval: str
+    n: str
+    shade: int | None
+    note: str
+    kept: str
+    rates: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """One dimension's table; a row is its heading and a cell per column (None: not scored)."""
+
+    heading: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
+
+
+def heat_maps(matrix: Matrix, verdicts: dict[int, str]) -> list[HeatMap]:
+    """Return the maps of a matrix, the mean over its cells first; ``verdicts`` are the gate's by round."""
+    columns = tuple(_column(number, verdicts.get(number, "")) for number in matrix.rounds)
+    means = tuple(
+        _cell(
+            matrix.macro(round=c.round, role=_role(c)),
+            matrix.macro(round=c.round),
+            what=f"Mean over cells, {c.heading}",
+        )
+        for c in columns
+    )
+    maps = [HeatMap("All dimensions", columns, (("Mean over cells", means),))]
+    for dimension in matrix.dimensions:
+        levels = [level for level in LEVELS if any((x.dimension, x.level) == (dimension, level) for x in matrix.cells)]
+        rows = tuple(
+            (
+                title(level),
+                tuple(
+                    _cell(
+                        matrix.cell(dimension, level, round=c.round, role=_role(c)),
+                        matrix.cell(dimension, level, round=c.round),
+                        what=f"{title(dimension)}, {level}, {c.heading}",
+                    )
+                    for c in columns
+                ),
+            )
+            for level in levels
+        )
+        maps.append(HeatMap(title(dimension), columns, rows))
+    return maps
+
+
+def transfer_maps(summaries: dict[str, tuple[CellScore, ...]], total: dict[str, Score]) -> list[HeatMap]:
+    """Return one map of the transfer cells: rows cells, columns the models by their label."""
+    columns = tuple(Column(i, label, "", "", "") for i, label in enumerate(summaries))
+    cells = list(dict.fromkeys((c.dimension, c.level) for found in summaries.values() for c in found))
+    rows = [("All transfer cells", tuple(_cell(total[label], None, what=f"Transfer, {label}") for label in summaries))]
+    for dimension, level in cells:
+        found = (next((c for c in x if (c.dimension, c.level) == (dimension, level)), None) for x in summaries.values())
+        made = tuple(
+            _cell(cell, None, what=f"Transfer, {dimension}, {level}, {label}")
+            for cell, label in zip(found, summaries, strict=True)
+        )
+        rows.append((f"{title(dimension)}, {level}", made))
+    return [HeatMap("Transfer", columns, tuple(rows))] if cells else []
+
+
+def shade(value: float | None) -> int | None:
+    """Return which of the eleven steps of the color scale a score has."""
+    return None if value is None else min(max(round(value * SHADES), 0), SHADES)
+
+
+def _role(column: Column) -> Literal["candidate", "promoted"]:
+    return "candidate" if column.round else "promoted"
+
+
+def _column(number: int, verdict: str) -> Column:
+    if not number:
+        return Column(0, "Start", "before tuning", "", "")
+    return Column(number, f"Round {number}", verdict or "candidate", symbol(verdict) if verdict else "", tone(verdict))
+
+
+def _cell(found: Score | None, kept: Score | None, *, what: str) -> Cell | None:
+    if found is None:
+        return None
+    rates: tuple[tuple[str, str], ...] = ()
+    if isinstance(found, CellScore) and found.dimension == SAFETY:
+        rates = tuple((facet(f"{SAFETY}/{name}"), _value(score)) for name, score in found.facets.items())
+    other = kept is not None and (kept.value, kept.n, kept.low, kept.high) != (
+        found.value,
+        found.n,
+        found.low,
+        found.high,
+    )
+    note = f"{what}: {_value(found)}"
+    if found.value is not None:
+        note += f", 95 % interval {span(found.low, found.high)}, {plural(found.n, 'item')}"
+        note += f" in {plural(found.clusters, 'group')}" if found.clusters else ""
+    note += f", {found.unscored} unscored" if found.unscored else ""
+    note += f", mean over {plural(found.cells, 'cell')}" if isinstance(found, MacroScore) else ""
+    note += f" ({found.reason})" if found.reason else ""
+    return Cell(
+        value=_value(found),
+        interval=f"{found.low:.2f}–{found.high:.2f}" if found.value is not None else "",
+        n=f"n {found.n:,}",
+        shade=shade(found.value),
+        note=note,
+        kept=_value(kept) if kept is not None and other else "",
+        rates=rates,
+    )
+
+
+def _value(score: Score) -> str:
+    return "unscored" if score.value is None else rate(score.value)

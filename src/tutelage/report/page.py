@@ -1,0 +1,162 @@
+"""The report: one self-contained HTML page, from the run directory alone.
+
+No script, no network, no external file: the content policy of the page forbids them, and lets in the one style sheet
+by its hash. Every text of a model or a user is escaped by the template engine.
+"""
+
+import base64
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tutelage.files import write_atomic
+from tutelage.records.comparison import Comparison
+from tutelage.report import names, numbers, samples, tables
+from tutelage.report.figures import Interval, interval_plot, loss_curve
+from tutelage.report.headline import caveats, engine_words, headline, judgment
+from tutelage.report.matrices import SHADES, heat_maps, transfer_maps
+from tutelage.report.reading import START, RunData, Tuning, read_run
+from tutelage.report.redact import redacted, visible
+from tutelage.runs import RunDirectory
+from tutelage.statistics import Difference
+
+JUDGMENTS = {"better": "good", "worse": "bad"}
+
+
+def write_report(run: RunDirectory, *, redact: bool = False) -> Path:
+    """Write ``report/index.html`` of a run, finished or not, and return its path; equal runs give equal bytes.
+
+    ``redact`` shows the length of every prompt, answer and reason instead of its text; the recipe stays.
+
+    Raises
+    ------
+    DataError: files of the run that do not hold what they should.
+    StorageError: a file that cannot be read, or a page that cannot be written.
+    """
+    path = run.path / "report" / "index.html"
+    write_atomic(path, render(read_run(run), redact=redact))
+    return path
+
+
+def render(data: RunData, *, redact: bool = False) -> str:
+    """Return the page."""
+    style = (files("tutelage.report") / "templates" / "page.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        _environment(redact=redact)
+        .get_template("page.html.j2")
+        .render(
+            style=Markup(style),
+            style_hash=digest,
+            redact=redact,
+            data=data,
+            start=START,
+            headline=headline(data),
+            rival_plot=_rival_plot(data),
+            score_plot=_score_plot(data.against_start),
+            score_rows=tables.score_rows(data),
+            verdicts={number: verdict.outcome for number, verdict in data.verdicts.items()},
+            transfer=_transfer(data),
+            flips=samples.flips(data),
+            lessons=samples.shown_lessons(data.rounds),
+            losses=_losses(data.tunings),
+            caveats=caveats(data),
+            times=tables.times(data),
+            recipe=yaml.safe_dump(
+                data.recipe.model_dump(mode="json", exclude={"folder"}), sort_keys=False, allow_unicode=True, width=100
+            ),
+        )
+    )
+
+
+def _environment(*, redact: bool) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tutelage.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "said": redacted if redact else visible,
+        "rate": numbers.rate,
+        "signed": numbers.signed,
+        "count": numbers.count,
+        "decimal": numbers.decimal,
+        "share": numbers.share,
+        "probability": numbers.probability,
+        "duration": numbers.duration,
+        "name": names.title,
+        "rival": names.rival,
+        "rival_meaning": names.rival_meaning,
+        "symbol": names.symbol,
+        "tone": names.tone,
+        "outcome": samples.outcome,
+        "reason": samples.reason,
+    }
+    environment.globals |= {
+        "span": numbers.span,
+        "plural": numbers.plural,
+        "engine_words": engine_words,
+        "heat_maps": heat_maps,
+        "shades": range(SHADES + 1),
+        "tradeoff_rows": tables.tradeoff_rows,
+        "tradeoff_columns": tables.TRADEOFF_COLUMNS,
+        "ledger_rows": tables.ledger_rows,
+        "composition": tables.composition,
+        "lesson_counts": samples.lesson_counts,
+    }
+    return environment
+
+
+def _interval(label: str, found: Difference) -> Interval:
+    tone = JUDGMENTS.get(judgment(found), "")
+    return Interval(label, found.estimate, found.low, found.high, found.reason, tone)
+
+
+def _rival_plot(data: RunData) -> Markup | None:
+    rows = [_interval(f"vs. {names.rival(found.before)}", found.macro) for found in data.comparisons]
+    title = f"Mean over cells on test: {data.shown} minus each rival, with 95 % intervals"
+    return interval_plot(rows, name="rivals", title=title) if rows else None
+
+
+def _score_plot(found: Comparison | None) -> Markup | None:
+    if found is None:
+        return None
+    rows = []
+    for name, difference in found.dimensions.items():
+        rows.append(_interval(names.title(name), difference))
+        rows += [_interval(names.facet(k), d) for k, d in found.facets.items() if k.partition("/")[0] == name]
+    if found.transfer:
+        rows.append(_interval("Transfer", found.transfer))
+    title = f"{found.after} minus {found.before} on test by dimension and facet, with 95 % intervals"
+    return interval_plot(rows, name="dimensions", title=title)
+
+
+def _transfer(data: RunData) -> list[object]:
+    labels = [label for label in (START, data.shown or "") if label in data.scores and data.scores[label].transfer]
+    cells = {label: data.scores[label].transfer_cells for label in labels}
+    totals = {label: total for label in labels if (total := data.scores[label].transfer)}
+    return list(transfer_maps(cells, totals)) if labels else []
+
+
+def _losses(tunings: tuple[Tuning, ...]) -> list[tuple[Tuning, Markup]]:
+    """All curves on one axis, so that they can be compared."""
+    known = [point.loss for tuning in tunings for point in tuning.steps if point.loss is not None]
+    bounds = (min(known), max(known)) if known else (0.0, 1.0)
+    return [
+        (
+            tuning,
+            loss_curve(
+                [(point.step, point.loss) for point in tuning.steps],
+                name=f"loss-{index}",
+                title=f"Training loss of {tuning.name}",
+                bounds=bounds,
+            ),
+        )
+        for index, tuning in enumerate(tunings)
+    ]

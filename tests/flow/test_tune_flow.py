@@ -1,0 +1,280 @@
+"""Tuning as a whole on the tiny model: it learns, survives kills and bad input, and leaves nothing half-written."""
+
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tutelage.errors import ModelError, RunError, StorageError, TrainingError
+from tutelage.models.load import Bundle, load_bundle
+from tutelage.models.template import Encoded
+from tutelage.models.tiny import tiny_model
+from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, TuneSection
+from tutelage.records import assistant, user
+from tutelage.tune import Progress, Saved, Started, Step, Summary, merge, train
+from tutelage.tune.methods import build_method
+from tutelage.tune.objectives import Sft
+from tutelage.tune.training.attention import connect
+from tutelage.tune.training.batches import Packed, pack
+from tutelage.tune.training.network import Network
+from tutelage.tune.training.optimizers import Optimizer
+from tutelage.tune.training.step import Batch, accumulate
+
+SECTION = TuneSection(
+    method=LoraMethod(kind="lora", r=8, dropout=0.1),
+    optimizer=AdamWOptimizer(kind="adamw", lr=1e-2),
+    batch_size=2,
+    epochs=3,
+    checkpoint_every=2,
+    max_tokens=200,
+    micro_batch_tokens=64,
+)
+QUESTIONS = ("What is the name?", "Where is the river?", "Is it stated?", "Say thanks.", "Write a title.", "Why?")
+ANSWERS = ("It is the river.", "In the garden.", "It is not stated.", "Thanks.", "<<The title>>", "I can not say.")
+
+
+def rows(bundle: Bundle) -> list[Encoded]:
+    pairs = zip(QUESTIONS, ANSWERS, strict=True)
+    return [bundle.template.encode((user(question), assistant(answer))) for question, answer in pairs]
+
+
+def follow(folder: Path, section: TuneSection = SECTION, seed: int = 3) -> Iterator[Progress]:
+    bundle = tiny_model()
+    return train(bundle, rows(bundle), section, folder=folder, seed=seed)
+
+
+def finish(folder: Path, section: TuneSection = SECTION) -> Summary:
+    *_, summary = follow(folder, section)
+    assert isinstance(summary, Summary)
+    return summary
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from test_tune_flow import follow
+from tutelage.tune import Step
+for news in follow(Path({folder!r})):
+    if isinstance(news, Step) and news.step == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path) -> None:
+    whole = finish(tmp_path / "whole")
+    folder = tmp_path / "killed"
+    script = KILLED.format(here=str(Path(__file__).parent), folder=str(folder))
+    dead = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300, check=False)
+    assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 5
+    (folder / "checkpoints" / ".000006.abcd.partial").mkdir()  # what a kill inside the writing leaves
+
+    started, *news, summary = follow(folder)
+    assert isinstance(started, Started)
+    assert started.resumed_from == 4
+    assert [item.step for item in news if isinstance(item, Step)] == list(range(5, 10))
+    assert isinstance(summary, Summary)
+    assert summary.losses == whole.losses
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert [Step.from_json(line).loss for line in lines] == list(whole.losses)
+    weights = [path / "weights" / "adapter_model.safetensors" for path in (folder, tmp_path / "whole")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_it_learns_and_counts(tmp_path: Path) -> None:
+    section = SECTION.model_copy(update={"method": FullMethod(kind="full"), "epochs": 30})
+    bundle = tiny_model()
+    documents = rows(bundle)
+    *_, summary = train(bundle, documents, section, folder=tmp_path, seed=0)
+    assert isinstance(summary, Summary)
+    assert np.mean(summary.losses[:3]) > 4
+    assert np.mean(summary.losses[-3:]) < 1
+    assert (summary.rows, summary.steps) == (6, 90)
+    assert summary.total_tokens == 30 * sum(len(document) for document in documents)
+    assert summary.target_tokens == 30 * sum(int(document.targets[1:].sum()) for document in documents)
+    assert summary.trainable_parameters == summary.parameters
+    assert summary.peak_rss_bytes > 2**27
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "summary.json", "weights"]
+    again = load_bundle(str(tmp_path / "weights")).model
+    packed = pack(documents, torch.device("cpu"))
+    with torch.no_grad(), connect(again) as network:
+        best = network.logits(packed).argmax(dim=-1)
+    assert (best == packed.targets).float().mean() > 0.8
+
+
+def test_an_adapter_loads_and_merges(tmp_path: Path) -> None:
+    finish(tmp_path)
+    ids = torch.arange(30)[None]
+    with torch.no_grad():
+        start = tiny_model().model(input_ids=ids).logits
+        loaded = load_bundle("tiny", adapter=tmp_path / "weights").model(input_ids=ids).logits
+        merged = merge(tiny_model().model, tmp_path / "weights")(input_ids=ids).logits
+    assert (loaded - start).abs().max() > 0.01
+    torch.testing.assert_close(loaded, merged, rtol=1e-3, atol=1e-4)
+
+
+def test_a_finished_run_says_so_again(tmp_path: Path) -> None:
+    summary = finish(tmp_path)
+    before = (tmp_path / "weights" / "adapter_model.safetensors").stat().st_mtime_ns
+    assert list(follow(tmp_path)) == [summary]
+    assert (tmp_path / "weights" / "adapter_model.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_the_folder_of_another_run_is_refused(tmp_path: Path, finished: bool) -> None:
+    news = follow(tmp_path)
+    if finished:
+        list(news)
+    else:
+        next(item for item in news if isinstance(item, Saved))
+        news.close()
+    with pytest.raises(RunError, match="another tuning run"):
+        list(follow(tmp_path, seed=4))
+    more_often = SECTION.model_copy(update={"checkpoint_every": 1})
+    assert isinstance(list(follow(tmp_path, more_often))[-1], Summary)
+
+
+def test_rows_that_cannot_be_used_are_named_or_refused(tmp_path: Path) -> None:
+    bundle = tiny_model()
+    documents = rows(bundle)
+    longest = max(len(document) for document in documents)
+    section = SECTION.model_copy(update={"max_tokens": longest - 1, "epochs": 1})
+    started, *_ = list(train(bundle, documents, section, folder=tmp_path / "some", seed=0))
+    assert isinstance(started, Started)
+    too_long = {
+        n: f"{longest} tokens; max_tokens is {longest - 1}" for n, d in enumerate(documents) if len(d) == longest
+    }
+    assert started.dropped == too_long
+    assert started.rows == len(documents) - len(too_long)
+
+    with pytest.raises(TrainingError, match="no rows"):
+        list(train(bundle, [], section, folder=tmp_path / "none", seed=0))
+    tight = SECTION.model_copy(update={"max_tokens": 4})
+    with pytest.raises(TrainingError, match=r"6 rows; the first: .* max_tokens is 4"):
+        list(train(bundle, documents, tight, folder=tmp_path / "long", seed=0))
+
+
+def test_a_loss_that_is_no_number_names_its_rows_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    ruinous = SECTION.model_copy(
+        update={
+            "method": FullMethod(kind="full"),
+            "optimizer": AdamWOptimizer(kind="adamw", lr=1e30),
+            "checkpoint_every": 1,
+            "clip_norm": 0.0,
+        }
+    )
+    news = follow(tmp_path, ruinous)
+    with pytest.raises(TrainingError, match=r"step 2, rows .* is not finite") as caught:
+        list(news)
+    assert caught.value.exit_code == 7
+    assert "learning rate" in str(caught.value)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000001"]
+    assert not (tmp_path / "weights").exists()
+
+
+@contextmanager
+def full_disk(max_bytes: int) -> Iterator[None]:
+    """No file may grow beyond ``max_bytes``: the kernel refuses as it does when the disk is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_an_error_in_words_and_the_run_goes_on_later(tmp_path: Path) -> None:
+    whole = finish(tmp_path / "whole")
+    folder = tmp_path / "full"
+    news = follow(folder)
+    assert next(item for item in news if isinstance(item, Saved)).step == 2
+    with full_disk(20_000), pytest.raises(StorageError):
+        list(news)
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["000002"]
+    assert finish(folder).losses == whole.losses
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    news = follow(tmp_path)
+    next(item for item in news if isinstance(item, Saved))
+    news.close()
+    state = tmp_path / "checkpoints" / "000002" / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(RunError, match="damaged"):
+        list(follow(tmp_path))
+
+
+@pytest.mark.parametrize("method", [LoraMethod(kind="lora", r=2), FullMethod(kind="full")])
+def test_bfloat16_learns_as_float32_does(tmp_path: Path, method: LoraMethod | FullMethod) -> None:
+    losses = []
+    for dtype in ("float32", "bfloat16"):
+        rate = AdamWOptimizer(kind="adamw", lr=1e-3)
+        section = SECTION.model_copy(update={"dtype": dtype, "method": method, "optimizer": rate})
+        losses.append(finish(tmp_path / dtype, section).losses)
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+class Hungry(Sft):
+    """An objective on an accelerator whose memory holds 40 tokens."""
+
+    def loss(self, network: Network, rows: Sequence[Encoded], packed: Packed) -> Tensor:
+        if packed.ids.numel() > 40:
+            raise torch.OutOfMemoryError("out of memory")
+        return network.token_losses(packed).sum()
+
+
+def test_too_little_memory_halves_the_micro_batch_and_changes_nothing() -> None:
+    bundle = tiny_model()
+    documents = rows(bundle)
+    assert max(len(document) for document in documents) <= 40 < sum(len(document) for document in documents)
+    tuned = build_method(FullMethod(kind="full"))(bundle, 0)
+    optimizer = Optimizer(tuned.parameters, AdamWOptimizer(kind="adamw"))
+    found = []
+    with connect(tuned.model) as network:
+        for objective in (Sft(), Hungry()):
+            batch = Batch(1, range(6), documents)
+            done = accumulate(network, batch, objective=objective, optimizer=optimizer, limit=1000, seed=0)
+            found.append((done, optimizer.clip(0.0)))
+            optimizer.discard()
+        long = Encoded(ids=np.zeros(41, dtype=np.int32), targets=np.ones(41, dtype=bool))
+        with pytest.raises(TrainingError, match="does not suffice for one row"):
+            accumulate(network, Batch(1, [0], [long]), objective=Hungry(), optimizer=optimizer, limit=1000, seed=0)
+    (plain, plain_norm), (tight, tight_norm) = found
+    assert (plain.micro_batches, plain.limit) == (1, 1000)
+    assert tight.micro_batches > 1
+    assert tight.limit < 1000
+    assert tight.loss == pytest.approx(plain.loss, rel=1e-5)
+    assert tight_norm == pytest.approx(plain_norm, rel=1e-4)
+
+
+def test_names_of_layers_are_checked(tmp_path: Path) -> None:
+    section = SECTION.model_copy(update={"method": LoraMethod(kind="lora", targets=("q_proj", "query"))})
+    with pytest.raises(TrainingError, match=r"received query.*Choose among .*q_proj"):
+        list(follow(tmp_path, section))
+
+
+def test_two_runs_in_one_process_start_alike(tmp_path: Path) -> None:
+    bundle = tiny_model()
+    first = list(train(bundle, rows(bundle), SECTION, folder=tmp_path / "1", seed=3))[-1]
+    second = list(train(bundle, rows(bundle), SECTION, folder=tmp_path / "2", seed=3))[-1]
+    assert isinstance(first, Summary)
+    assert isinstance(second, Summary)
+    assert first.losses == second.losses
+
+
+def test_merging_what_does_not_compute_is_refused(tmp_path: Path) -> None:
+    finish(tmp_path)
+    model = tiny_model().model
+    with torch.no_grad():
+        model.model.layers[0].self_attn.q_proj.weight.fill_(float("inf"))
+    with pytest.raises(ModelError, match="merg"):
+        merge(model, tmp_path / "weights")
