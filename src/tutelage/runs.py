@@ -8,7 +8,8 @@
       report/index.html
 
 A stage works in its own folder, writes its files atomically and ``stage.json`` last. A stage whose ``stage.json`` is
-there is never run again; one without it goes on from what its folder holds. One process owns a run at a time.
+there is never run again; one without it goes on from what its folder holds. One process owns a run at a time; a kill
+releases it, and the next owner removes what the killed one left unfinished (``*.partial``).
 """
 
 import fcntl
@@ -20,15 +21,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, ValidationError
 
 from tutelage.errors import RunError
 from tutelage.events import Event
-from tutelage.files import append_line, sha256_file, write_atomic
+from tutelage.files import PARTIAL, append_line, remove_partial, sha256_file, storage, write_atomic
 from tutelage.recipe import Recipe
 from tutelage.records import Record
+
+R = TypeVar("R", bound=Record)
 
 PINNED_PACKAGES = ("tutelage", "torch", "transformers", "peft", "ctranslate2", "tokenizers", "numpy", "pydantic")
 
@@ -75,19 +78,20 @@ class RunDirectory:
 
         Raises
         ------
-        RunError: the folder belongs to another recipe, is not a run, or another process works in it.
+        RunError: the folder belongs to another recipe, is not a run, is damaged, or another process works in it.
+        StorageError: the folder cannot be made or written to.
         """
         run = cls(path)
         recipe_file = path / "recipe.json"
-        if path.exists() and not path.is_dir():
-            raise RunError("a file is in the way", where=str(path), remedy="choose another --out")
-        if path.is_dir() and any(path.iterdir()) and not recipe_file.is_file():
-            foreign = [p.name for p in path.iterdir() if p.name != "lock"]
-            if foreign:
+        with storage(path, "make the run's folder"):
+            if path.exists() and not path.is_dir():
+                raise RunError("a file is in the way", where=str(path), remedy="choose another --out")
+            if path.is_dir() and not recipe_file.is_file() and any(_is_foreign(entry) for entry in path.iterdir()):
                 raise RunError("this folder is not a run", where=str(path), remedy="choose an empty folder with --out")
-        path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
         run._own()
         try:
+            remove_partial(path)
             if recipe_file.is_file():
                 run._same_recipe(recipe)
             else:
@@ -105,15 +109,19 @@ class RunDirectory:
         return cls(path)
 
     def _own(self) -> None:
-        self._lock = (self.path / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            self._lock = None
-            raise RunError(
-                "another process works in this run", where=str(self.path), remedy="wait for it, or end it first"
-            ) from None
+        place = self.path / "lock"
+        with storage(place, "lock the run"):
+            self._lock = place.open("w")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.close()
+                raise RunError(
+                    "another process works in this run", where=str(self.path), remedy="wait for it, or end it first"
+                ) from None
+            except OSError:
+                self.close()
+                raise
 
     def _same_recipe(self, recipe: Recipe) -> None:
         place = {"folder"}  # where the file lies does not change what it says
@@ -145,7 +153,12 @@ class RunDirectory:
     @property
     def recipe(self) -> Recipe:
         """The resolved recipe that this run is of."""
-        return Recipe.model_validate_json((self.path / "recipe.json").read_bytes())
+        file = self.path / "recipe.json"
+        try:
+            with storage(file, "read the run's recipe"):
+                return Recipe.model_validate_json(file.read_bytes())
+        except ValidationError as error:
+            raise _damaged(file, error, "choose another folder with --out, or delete this one to start over") from error
 
     @property
     def finished(self) -> bool:
@@ -155,13 +168,13 @@ class RunDirectory:
     @property
     def manifest(self) -> Manifest:
         """The manifest of a finished run."""
-        return Manifest.from_json((self.path / "manifest.json").read_bytes())
+        return read_state(self.path / "manifest.json", Manifest)
 
     @property
     def best(self) -> Best:
         """Which weights are promoted."""
         file = self.path / "best.json"
-        return Best.from_json(file.read_bytes()) if file.is_file() else Best()
+        return read_state(file, Best) if file.is_file() else Best()
 
     def promote(self, best: Best) -> None:
         """Make ``best`` the promoted weights."""
@@ -179,13 +192,13 @@ class RunDirectory:
     def state(self, stage: str) -> StageState | None:
         """What ``stage.json`` of a stage such as ``rounds/1/tune`` says; None if the stage is not finished."""
         file = self.path / stage / "stage.json"
-        return StageState.from_json(file.read_bytes()) if file.is_file() else None
+        return read_state(file, StageState) if file.is_file() else None
 
     def stages(self) -> dict[str, StageState]:
         """All finished stages by their path in the run."""
         files = sorted(self.path.glob("rounds/*/*/stage.json")) + sorted(self.path.glob("final/*/stage.json"))
         return {
-            str(file.parent.relative_to(self.path)): StageState.from_json(file.read_bytes())
+            str(file.parent.relative_to(self.path)): read_state(file, StageState)
             for file in sorted(files, key=lambda f: f.stat().st_mtime_ns)
         }
 
@@ -193,7 +206,8 @@ class RunDirectory:
     def stage(self, stage: str) -> Iterator[Path]:
         """Work on a stage: yields its folder; ``stage.json`` is written when the block ends without an error."""
         folder = self.path / stage
-        folder.mkdir(parents=True, exist_ok=True)
+        with storage(folder, "make the stage's folder"):
+            folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         yield folder
         files = {
@@ -219,6 +233,37 @@ class RunDirectory:
         )
         write_atomic(self.path / "manifest.json", manifest.model_dump_json(indent=2) + "\n")
         return manifest
+
+
+def read_state(file: Path, kind: type[R]) -> R:
+    """Return the one record that ``file`` of a run holds.
+
+    Raises
+    ------
+    RunError: it holds none, or one of another version. StorageError: it cannot be read.
+    """
+    try:
+        with storage(file, "read the file"):
+            return kind.from_json(file.read_bytes())
+    except ValidationError as error:
+        made_whole = file.parent if (file.parent / "stage.json").is_file() else file
+        raise _damaged(file, error, f"delete {made_whole} to make it again") from error
+
+
+def _damaged(file: Path, error: ValidationError, remedy: str) -> RunError:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return RunError(
+        "the file is damaged, or of another version of tutelage",
+        where=str(file),
+        received=f"{key}: {first['msg']}" if key else first["msg"],
+        remedy=remedy,
+    )
+
+
+def _is_foreign(entry: Path) -> bool:
+    """Whether something in a folder without a recipe was not left there by a run killed at its very start."""
+    return entry.name != "lock" and not (entry.name.startswith(".recipe.json.") and entry.name.endswith(PARTIAL))
 
 
 def versions() -> dict[str, str]:

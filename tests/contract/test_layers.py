@@ -20,7 +20,8 @@ LAYERS = [
     {"construct", "curate", "multimodal", "tune", "evaluate", "report"},
     {"reflect", "studio"},
     {"pipeline"},
-    {"cli", "__main__", "__init__"},
+    {"cli"},
+    {"__main__", "__init__"},
 ]
 LEVEL = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 TORCH_FREE = {

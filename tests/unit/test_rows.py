@@ -205,8 +205,10 @@ def test_capability_says_what_is_shown_and_what_is_not(tmp_path: Path) -> None:
     assert any("too few to show any improvement" in line or "nothing can be shown" in line for line in few[1:3])
     unchecked: list[dict[str, JsonValue]] = [{"prompt": f"{n}?", "reference": str(n)} for n in range(50)]
     said = task(tmp_path, *unchecked).capability()
-    assert "On test nothing can be shown: no row there has a check." in said
-    assert any(line.startswith("No row has a check: they give a held-out loss and no score.") for line in said)
+    held = sum(item.split == "test" for item in task(tmp_path, *unchecked).all_items)
+    scoreless = f"no answer can be scored, as no row there has a check; the loss of {held} references is compared."
+    assert f"On test {scoreless}" in said
+    assert any(line.startswith("No row has a check: they give the loss of their references") for line in said)
     assert any("with check exact, contains or numeric they would count" in line for line in said)
 
 

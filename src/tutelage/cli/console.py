@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -28,6 +27,7 @@ from tutelage.events import Event
 
 PIPED_WIDTH = 200  # rich takes 80 for a pipe, which breaks paths and tables that nobody sees on a screen
 LOG_EVERY_S = 30.0
+STAGE_WIDTH = 25
 OUTCOME_STYLE = {"promoted": "bold green", "rejected": "bold red", "inconclusive": "bold yellow"}
 
 
@@ -118,26 +118,39 @@ class Terminal:
         if event.round is not None and event.round != self._last_round and event.kind not in {"scores", "step"}:
             self._last_round = event.round
             title(f"round {event.round}" if event.round else "the start")
-        where = f"[dim]{escape(event.stage):<24}[/dim] " if event.stage else ""
         match event.kind:
             case "run_started":
-                line = f"[bold]{escape(str(data['name']))}[/bold]  [dim]{escape(str(data['path']))}[/dim]"
+                said = Text.assemble((str(data["name"]), "bold"), "  ", (str(data["path"]), "dim"))
             case "note" | "plan":
-                line = f"{where}{escape(str(data['text']))}"
+                said = Text(str(data["text"]))
             case "scores":
                 macro = data["macro"]
                 value = f"{macro:.3f}" if isinstance(macro, float) else "not scored"
-                line = f"{where}{data['split']} macro [bold]{value}[/bold] [dim]({data['n']} items)[/dim]"
+                said = Text.assemble(f"{data['split']} macro ", (value, "bold"), (f" ({data['n']} items)", "dim"))
             case "verdict":
-                outcome = str(data["outcome"])
-                style = OUTCOME_STYLE.get(outcome, "bold")
-                line = f"{where}[{style}]{escape(outcome)}[/]  {escape(str(data['text']))}"
+                outcome, words = str(data["outcome"]), str(data["text"])
+                rest = words[len(outcome) :] if words.lower().startswith(outcome) else f": {words}"
+                said = Text.assemble((outcome.capitalize(), OUTCOME_STYLE.get(outcome, "bold")), rest)
             case "run_finished":
-                ERR.rule(style="dim") if ERR.is_terminal else ERR.print()
-                line = escape(str(data["text"]))
+                if ERR.is_terminal:
+                    ERR.rule(style="dim")
+                said = Text(str(data["text"]))
             case _:
                 return
-        ERR.print(line, soft_wrap=not ERR.is_terminal)
+        _print_fact(event.stage, said)
+
+
+def _print_fact(stage: str, said: Text) -> None:
+    """One fact beside its stage; on a terminal it is wrapped inside its own column."""
+    if not ERR.is_terminal:
+        ERR.print(Text.assemble((f"{stage:<{STAGE_WIDTH}}", "dim"), said) if stage else said, soft_wrap=True)
+        return
+    grid = Table.grid()
+    if stage:
+        grid.add_column(width=STAGE_WIDTH, style="dim")
+    grid.add_column()
+    grid.add_row(*([stage] if stage else []), said)
+    ERR.print(grid)
 
 
 @contextmanager
@@ -153,12 +166,17 @@ def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
         yield
 
 
-def title(text: str) -> None:
-    """Print a heading beside the events."""
-    if ERR.is_terminal:
-        ERR.rule(escape(text), style="dim")
+def title(text: str, console: Console = ERR) -> None:
+    """Print a heading: beside the events, or on ``OUT`` above a result."""
+    if console.is_terminal:
+        console.rule(escape(text), style="dim")
     else:
-        ERR.print(f"-- {text} --", markup=False)
+        console.print(f"-- {text} --", markup=False)
+
+
+def number(value: float | None, places: int = 3) -> str:
+    """Return a figure for a table: a dash where there is none, and no minus before a zero."""
+    return "–" if value is None else f"{value + 0.0:.{places}f}".replace(f"-{0:.{places}f}", f"{0:.{places}f}")
 
 
 def say(text: str | Text, style: str = "") -> None:
@@ -173,9 +191,9 @@ def say_json(value: Mapping[str, JsonValue] | Sequence[JsonValue] | str) -> None
     sys.stdout.flush()
 
 
-def table(*columns: str, right: Sequence[str] = (), heading: str = "") -> Table:
-    """Return an empty table whose columns in ``right`` are aligned to the right."""
-    made = Table(box=SIMPLE_HEAD, title=heading or None, title_justify="left", title_style="bold", pad_edge=False)
+def table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """Return an empty table without lines, whose columns in ``right`` are aligned to the right."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made

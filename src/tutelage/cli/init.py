@@ -79,7 +79,9 @@ def _refuse_contradictions(folder: Path, wishes: Wishes) -> None:
         problems.append(Problem("there is no such check", "--check", wishes.check, remedy))
     if wishes.own_check and wishes.own_task and wishes.data is None:
         problems.append(
-            Problem("--own-check is for rows, and a task of your own checks itself", remedy="give --data, or one of them")
+            Problem(
+                "--own-check is for rows, and a task of your own checks itself", remedy="give --data, or one of them"
+            )
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         problems.append(Problem("it exists already", str(folder), remedy="choose another name; nothing is overwritten"))
@@ -126,9 +128,7 @@ def _check_rows(data: Path, task: dict[str, JsonValue]) -> None:
     RowsTask(RowsSection.model_validate(settings))
 
 
-def _write(
-    partial: Path, wishes: Wishes, *, folder: Path, name: str, tasks: list[dict[str, JsonValue]]
-) -> None:
+def _write(partial: Path, wishes: Wishes, *, folder: Path, name: str, tasks: list[dict[str, JsonValue]]) -> None:
     written = yaml.safe_dump(tasks, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
     recipe = Template((STARTERS / "recipe.yaml").read_text(encoding="utf-8")).substitute(
         folder=folder,
@@ -141,7 +141,11 @@ def _write(
         (partial / "data").mkdir()
         shutil.copyfile(wishes.data, partial / "data" / wishes.data.name)
     elif not wishes.own_task:
-        write_atomic(partial / "data" / SAMPLE, (STARTERS / SAMPLE).read_text(encoding="utf-8"))
+        sample = (STARTERS / SAMPLE).read_text(encoding="utf-8")
+        # A row that names a check keeps it, whatever the recipe says.
+        write_atomic(
+            partial / "data" / SAMPLE, sample.replace(', "check": "choice"', "") if wishes.own_check else sample
+        )
     for wanted, file in ((wishes.own_check, "checks.py"), (wishes.own_task, "task.py")):
         if wanted:
             write_atomic(partial / file, (STARTERS / file).read_text(encoding="utf-8"))
@@ -157,16 +161,23 @@ def _show(folder: Path, wishes: Wishes, proposal: Proposal | None, rows: list[Ro
         if file.is_file() and "__pycache__" not in file.parts:
             say(f"  {file.relative_to(folder)}")
     if proposal is not None:
-        found = table("column", "holds", heading=f"\n{wishes.data}")
+        say("")
+        found = table(f"column of {wishes.data}", "holds")
         for field, column in proposal.columns.items():
             found.add_row(column, field)
         OUT.print(found)
-        say(f"Check: {proposal.check or 'by row'} ({proposal.reason}).")
+        say(f"\nCheck: {proposal.check or 'by row'} ({proposal.reason}).")
+        if proposal.check and "check" in proposal.columns:
+            say("Rows that name a check in their own column keep it.")
     elif rows:
         say(f"No --data was given, so data/{SAMPLE} holds sample rows: replace them with yours.")
     for task in rows:
         for sentence in task.capability():
             say(f"  {sentence}")
     say("\nNext:")
-    for command in (f"preview {folder}/recipe.yaml", f"run {folder}/recipe.yaml --dry-run", f"run {folder}/recipe.yaml"):
+    for command in (
+        f"preview {folder}/recipe.yaml",
+        f"run {folder}/recipe.yaml --dry-run",
+        f"run {folder}/recipe.yaml",
+    ):
         say(f"  tutelage {command}")

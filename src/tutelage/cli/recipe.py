@@ -5,25 +5,31 @@ from pathlib import Path
 
 import yaml
 
-from tutelage.cli.console import OUT
+from tutelage.cli.console import say, say_json
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.tasks.build import build_tasks
 
 
-def validate_command(path: Path, settings: list[str]) -> None:
+def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
     """Check the recipe and the tasks it names."""
     recipe = load_recipe(path, settings)
     tasks = build_tasks(recipe.tasks, recipe.folder)
-    OUT.print(f"{path} is valid: {recipe.rounds} rounds on {', '.join(tasks)}, model {recipe.model.id}", soft_wrap=True)
+    if json:
+        say_json({"valid": True, "name": recipe.name, "tasks": list(tasks), "model": recipe.model.id})
+    else:
+        rounds = f"{recipe.rounds} round{'' if recipe.rounds == 1 else 's'}"
+        say(f"{path} is valid: {rounds} on {', '.join(tasks)}, model {recipe.model.id}")
 
 
 def show_command(path: Path, settings: list[str], *, json: bool) -> None:
     """Print the resolved recipe."""
     resolved = load_recipe(path, settings).model_dump(mode="json", exclude={"folder"})
-    text = json_module.dumps(resolved, indent=2) if json else yaml.safe_dump(resolved, sort_keys=False)
-    OUT.print(text, markup=False, soft_wrap=True)
+    if json:
+        say_json(resolved)
+    else:
+        say(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).rstrip())
 
 
 def schema_command() -> None:
     """Print the JSON schema."""
-    OUT.print(json_module.dumps(Recipe.model_json_schema(), indent=2), markup=False, soft_wrap=True)
+    say_json(json_module.dumps(Recipe.model_json_schema(), indent=2, ensure_ascii=False))

@@ -59,9 +59,9 @@ class CTranslate2Completer:
 
     CTranslate2 draws from one stream of random numbers a thread, seeded when the thread first draws, so a request's
     answer depends on what was drawn before it. Therefore the list given to one call is one unit: it gets new engines,
-    seeded from the seeds of its requests, and a fixed share of its batches goes to each. Equal lists give equal answers,
-    whatever ran before; the same request in another list may be answered otherwise. Callers that must replay send fixed
-    lists.
+    seeded from the seeds of its requests, and a fixed share of its batches goes to each. Equal lists give equal
+    answers, whatever ran before; the same request in another list may be answered otherwise. Callers that must replay
+    send fixed lists.
 
     ``batch_size`` rows are decoded together by one worker. The prompts of a batch are sorted by length, because the
     engine reads only up to the shortest of them at once.
@@ -141,6 +141,13 @@ class CTranslate2Completer:
             for thread in threads:
                 thread.join()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Free the weights; threads and engines end with each call."""
+        self._files = {}
+
     def _work(
         self,
         share: Sequence[Sequence[Prompt]],
@@ -164,15 +171,20 @@ class CTranslate2Completer:
         # The worker thread takes the process-wide seed when it draws for the first time: let it draw now.
         with _SEEDING:
             self._runtime.set_random_seed(seed)
-            start = self._tokenizer.convert_ids_to_tokens([self._template.end_ids[0]])
+            start = self._spell(self._template.end_ids[:1])
             generator.generate_batch([start], max_length=1, sampling_topk=0)
         return generator
+
+    def _spell(self, ids: Sequence[int]) -> list[str]:
+        tokens = self._tokenizer.convert_ids_to_tokens(list(ids))
+        assert isinstance(tokens, list)
+        return tokens
 
     def _generate(self, generator: _Generator, batch: Sequence[Prompt], cancelled: threading.Event) -> list[_Written]:
         settings = batch[0].sampling
         ends = set(self._template.end_ids)
         found = generator.generate_batch(
-            [self._tokenizer.convert_ids_to_tokens(list(prompt.ids)) for prompt in batch],
+            [self._spell(prompt.ids) for prompt in batch],
             max_batch_size=len(batch),
             max_length=settings.max_tokens,
             include_prompt_in_result=False,

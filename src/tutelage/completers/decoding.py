@@ -24,6 +24,7 @@ from tutelage.records import Sampling
 PREFILL_TOKENS = 4096
 _ROOM = 32
 _SHARE = 8
+_TOLERANCE = 0.1
 
 
 @dataclass(slots=True)
@@ -211,15 +212,19 @@ def check_model(model: PreTrainedModel) -> None:
     decoder = Decoder(model, rows, slots=2, end_ids=(), logprobs=True)
     try:
         done = list(decoder.finished())
+        assert decoder.cache is not None
+        if any(layer.keys is None for layer in decoder.cache.slot_layers):
+            raise _unfit(model, "some of its layers do not attend to keys and values of their own")
         for row in done:
             ids = torch.tensor([[*row.prompt, *row.tokens]], device=model.device)
             with torch.inference_mode(), _evaluating(model):
                 plain = model(input_ids=ids).logits[0, len(row.prompt) - 1 : -1].float().log_softmax(-1)
             own = torch.tensor(row.logprobs, device=model.device)
             difference = (plain.gather(-1, ids[0, len(row.prompt) :, None])[:, 0] - own).abs().max()
-            if not difference < 0.15:
+            # Relative, because untrained models are nearly uniform; bfloat16 reaches 0.03.
+            if not difference < _TOLERANCE * plain.std():
                 raise _unfit(model, f"log-probabilities differ by {float(difference):.2f}")
-    except (TypeError, AttributeError, ValueError, KeyError, NotImplementedError, AssertionError) as fault:
+    except (TypeError, AttributeError, ValueError, KeyError, NotImplementedError) as fault:
         raise _unfit(model, f"{type(fault).__name__}: {fault}") from fault
 
 

@@ -8,9 +8,8 @@ from itertools import islice
 from typing import Self
 from urllib.parse import urlsplit
 
-import httpx
 import openai
-from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionMessageParam
 
 from tutelage.completers.preparation import failed, refuse_duplicates
 from tutelage.completers.wire import read_completion, write_messages
@@ -49,7 +48,7 @@ class RemoteCompleter:
         self._base_url, self._model = base_url, model
         self._concurrency = concurrency
         # No proxy from the environment: an address on this machine must not leave it.
-        transport = httpx.Client(timeout=timeout_s, trust_env=allow_remote, follow_redirects=False)
+        transport = openai.DefaultHttpxClient(timeout=timeout_s, trust_env=allow_remote, follow_redirects=False)
         self._client = openai.OpenAI(
             base_url=base_url,
             api_key=_read_key(key_variable),
@@ -113,17 +112,17 @@ class RemoteCompleter:
             raise self._outage(what, _reason(fault)) from fault
         except openai.APIStatusError as fault:
             return failed(request, f"the endpoint answered {fault.status_code}: {_reason(fault)}")
-        except (openai.APIResponseValidationError, ValueError) as fault:
+        except ValueError as fault:
             return failed(request, f"the endpoint's answer cannot be read: {fault}"[:300])
 
-    def _post(self, request: Request, messages: list[ChatCompletionMessageParam]) -> ChatCompletion:
+    def _post(self, request: Request, messages: list[ChatCompletionMessageParam]) -> str:
         sampling = request.sampling
         extra: dict[str, object] = {}
         if sampling.top_k:
             extra["top_k"] = sampling.top_k
         if sampling.repetition_penalty != 1:
             extra["repetition_penalty"] = sampling.repetition_penalty
-        return self._client.chat.completions.create(
+        response = self._client.chat.completions.with_raw_response.create(
             model=self._model,
             messages=messages,
             temperature=sampling.temperature,
@@ -132,6 +131,7 @@ class RemoteCompleter:
             seed=request.seed,
             extra_body=extra or None,
         )
+        return response.text
 
     def _outage(self, what: str, reason: str) -> CompletionError:
         return CompletionError(

@@ -122,7 +122,7 @@ def _locate(masses: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 def _draw_filtered(scaled: torch.Tensor, uniform: torch.Tensor, settings: Sequence[Sampling]) -> torch.Tensor:
-    """Draw under top-k and top-p. A few hundred candidates nearly always hold the nucleus; where not, all are sorted."""
+    """Draw under top-k and top-p. Some hundred candidates nearly always hold the nucleus; where not, all are sorted."""
     vocabulary = scaled.shape[-1]
     top_k = torch.tensor([min(s.top_k or vocabulary, vocabulary) for s in settings], device=scaled.device)[:, None]
     top_p = torch.tensor([s.top_p for s in settings], device=scaled.device, dtype=torch.float64)[:, None]

@@ -15,11 +15,11 @@ ATTENTION = "tutelage_slots"
 """Name under which the attention function is registered."""
 
 
-class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+class SlotLayer(CacheLayerMixin):
     """Keys and values of one layer: the prefix (H, F, D) and the slots (B, H, C, D)."""
 
     def __init__(self, slots: "SlotCache") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.slots = slots
         self.prefix_keys: torch.Tensor | None = None
         self.prefix_values: torch.Tensor | None = None
@@ -94,7 +94,8 @@ class SlotCache(Cache):
         self.starts = torch.zeros(rows, dtype=torch.long)
         self.sources = self.targets = torch.zeros(0, dtype=torch.long)
         self._masks: dict[int, tuple[torch.Tensor, torch.Tensor | None]] = {}
-        super().__init__(layers=[SlotLayer(self) for _ in range(num_layers)])
+        self.slot_layers = [SlotLayer(self) for _ in range(num_layers)]
+        super().__init__(layers=list(self.slot_layers))
 
     def begin_prefix(self, length: int) -> None:
         """The next forward pass computes the shared prefix of ``length`` tokens."""
@@ -119,8 +120,7 @@ class SlotCache(Cache):
     def rearrange(self, rows: torch.Tensor | None, *, end: int, columns: int) -> None:
         """Keep ``rows`` (None: all), so that the columns in use end at ``end`` and ``columns`` of them exist."""
         old, new = slice(self.first, self.end), slice(end - (self.end - self.first), end)
-        for layer in self.layers:
-            assert isinstance(layer, SlotLayer)
+        for layer in self.slot_layers:
             layer.rearrange(rows, old, new, columns)
         self.starts = (self.starts if rows is None else self.starts[rows.cpu()]) + (end - self.end)
         self.first, self.end = new.start, end
@@ -178,14 +178,15 @@ def slot_attention(
     sliding_window: int | None = None,
     **kwargs: object,
 ) -> tuple[torch.Tensor, None]:
-    """Attention over a :class:`SlotCache`: query (B, H * G, S, D), keys and values of the slots; returns (B, S, H * G, D).
+    """Attention over a :class:`SlotCache`: ``query`` (B, H * G, S, D), keys and values of the slots.
+
+    Returns (B, S, H * G, D).
 
     One token a row goes through plain batched products, which on CPUs are two to three times as fast as the fused
     kernel at query length 1; the shared prefix is read once for all rows, as one product a head (Juravsky et al. 2024,
     "Hydragen", here with one softmax over both parts instead of a combination of two).
     """
-    layer = slots.layers[int(module.layer_idx)]  # type: ignore[arg-type]
-    assert isinstance(layer, SlotLayer)
+    layer = slots.slot_layers[int(module.layer_idx)]  # type: ignore[arg-type]
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     window = sliding_window or 0
     if slots.mode == "step":
@@ -217,7 +218,7 @@ def _step(
     scale: float,
     masks: tuple[torch.Tensor, torch.Tensor | None],
 ) -> torch.Tensor:
-    rows, heads, own, width = key.shape
+    rows, heads, _, width = key.shape
     query = query.reshape(rows, heads, -1, width)
     groups = query.shape[2]
     scores = torch.matmul(query, key.transpose(2, 3)).float().mul_(scale).add_(masks[0])

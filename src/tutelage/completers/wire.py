@@ -3,7 +3,8 @@
 import json
 from typing import cast
 
-from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import BaseModel, Field
 
 from tutelage.errors import CompletionError
 from tutelage.records import Answer, Conversation, Message, Request, TextPart
@@ -32,28 +33,46 @@ def _write(message: Message) -> ChatCompletionMessageParam:
     return cast(ChatCompletionMessageParam, written)
 
 
-def read_completion(request: Request, completion: ChatCompletion) -> Answer:
-    """Return the answer in ``completion``; raises ``ValueError`` when it holds none.
+class _Message(BaseModel):
+    content: str | None = None
+    # vLLM, llama.cpp and DeepSeek give reasoning in a field of its own, under one of two names.
+    reasoning_content: str | None = None
+    reasoning: str | None = None
 
-    Reasoning comes in a field of its own (vLLM, llama.cpp, DeepSeek: ``reasoning_content``, ``reasoning``) or as a
-    ``<think>`` block at the start of the text; either way it is taken out.
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+def read_completion(request: Request, body: str) -> Answer:
+    """Return the answer in the JSON ``body``; raises ``ValueError`` when it holds none.
+
+    Reasoning is taken out, whether it comes in a field of its own or as a ``<think>`` block at the start of the text.
     """
-    if not completion.choices:
-        raise ValueError("no choices in it")
+    completion = _Completion.model_validate_json(body)
     choice = completion.choices[0]
-    fields = choice.message.model_extra or {}
-    separate = fields.get("reasoning_content") or fields.get("reasoning") or ""
-    inline, text = _split(choice.message.content or "")
     if choice.finish_reason not in ("stop", "length"):
         raise ValueError(f"it ended with {choice.finish_reason}")
-    usage = completion.usage
+    inline, text = _split(choice.message.content or "")
+    usage = completion.usage or _Usage()
     return Answer(
         request_id=request.id,
         text=text,
         finish="length" if choice.finish_reason == "length" else "stop",
-        reasoning=separate if isinstance(separate, str) and separate else inline,
-        prompt_tokens=usage.prompt_tokens if usage else None,
-        completion_tokens=usage.completion_tokens if usage else None,
+        reasoning=choice.message.reasoning_content or choice.message.reasoning or inline,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
         seed=request.seed,
     )
 

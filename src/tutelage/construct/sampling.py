@@ -1,12 +1,11 @@
 """Asking for answers to items and checking them: what distillation and lessons share."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tutelage.completers.protocol import Completer
-from tutelage.completers.replay import answer_all
+from tutelage.completers.replay import Spent, answer_all, seconds_of
 from tutelage.events import Emit
 from tutelage.recipe.construct import ConstructSection
 from tutelage.records import (
@@ -60,7 +59,7 @@ class Place:
 
 @dataclass(slots=True)
 class Meter:
-    """What one paradigm asked for: answers, tokens, seconds of this process."""
+    """What one paradigm asked for: answers, tokens, seconds (also those of a process that was killed)."""
 
     answers: int = 0
     tokens: int = 0
@@ -112,10 +111,10 @@ class Sampler:
             for number in range(samples)
         ]
         log = RecordLog(self.folder / f"{name}.jsonl", Answer)
-        started = time.monotonic()
-        answers = answer_all(asker.open, requests, log=log, chunk=self.chunk, emit=self.emit, label=name)
+        timing = RecordLog(self.folder / "timing.jsonl", Spent)
+        answers = answer_all(asker.open, requests, log=log, chunk=self.chunk, emit=self.emit, label=name, timing=timing)
         meter = self.meters.setdefault(paradigm, Meter())
-        meter.seconds += time.monotonic() - started
+        meter.seconds += seconds_of(timing, name)
         meter.answers += len(answers)
         meter.tokens += sum(answer.completion_tokens or 0 for answer in answers)
         items = [item for item, _ in prompts for _ in range(samples)]

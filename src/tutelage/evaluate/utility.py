@@ -19,6 +19,7 @@ from tutelage.models.logprobs import token_logprobs
 from tutelage.records import Answer, Request, Sampling, content_id, user
 from tutelage.records.jsonl import RecordLog
 from tutelage.records.scores import UtilityMeasures
+from tutelage.runs import read_state
 from tutelage.text.repetition import repeated_share
 from tutelage.text.words import words
 
@@ -52,7 +53,7 @@ def measure_utility(
     """
     file = folder / "utility.json"
     if file.is_file():
-        return UtilityMeasures.from_json(file.read_bytes())
+        return read_state(file, UtilityMeasures)
     asked = general_prompts()[:prompts]
     requests = [
         Request(id=f"general/{index}", messages=(user(prompt),), sampling=Sampling(max_tokens=max_tokens))

@@ -4,6 +4,7 @@
 |---|---|
 | ``run`` | one recipe, one call |
 | ``rounds`` | the loop |
+| ``levels`` | a user's rows: what they can prove, and levels estimated from the start |
 | ``planning`` | from scores to the next round's prompts |
 | ``stages`` | measure, construct, curate, tune: each resumable by itself |
 | ``gating`` | the candidate against the promoted model |

@@ -5,17 +5,16 @@ rough: they rest on the constants below, measured with SmolLM2-135M-Instruct on 
 accelerator only the tokens are given.
 """
 
-from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from urllib.parse import urlsplit, urlunsplit
 
-from tutelage.pipeline.items import gate_items, guarded_items, probe_items, test_items
+from tutelage.pipeline.items import Tasks, final_items, gate_items, gate_rule, is_scored, probe_items
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
-from tutelage.records import Demonstration, Item, Record
+from tutelage.records import Item, Record
 from tutelage.reflect.gate import GateRule, gate_power
 from tutelage.tasks.build import demonstrations_of
-from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask
 
 ANSWER_TOKENS = 60
@@ -33,7 +32,6 @@ SCORING_TOKENS_S = 350.0
 TRAINING_TOKENS_S = 500.0
 """Trained tokens a second, LoRA."""
 RATES_HOLD_FOR = {"default", "smollm2-135m-instruct"}
-REPEATED_SHARE = 0.01
 THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -61,16 +59,17 @@ class Estimate(Record):
     claims: tuple[str, ...]
 
 
-def estimate_run(recipe: Recipe, tasks: Mapping[str, Task]) -> Estimate:
+def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     """Return what a run of ``recipe`` would do; nothing is loaded, asked or written."""
     demonstrations = demonstrations_of(list(tasks.values()))
-    test = test_items(recipe, tasks)
+    test = final_items(recipe, tasks)
+    rows = _rows(recipe, _prompts(recipe, tasks), len(demonstrations))
     stages = [
         _scoring(recipe, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
-        _constructing(recipe),
-        _tuning(recipe, "tune", _rows(recipe, demonstrations), times=recipe.rounds),
+        _constructing(recipe, _prompts(recipe, tasks)),
+        _tuning(recipe, "tune", rows, times=recipe.rounds),
         _gating(recipe, gate_items(recipe, tasks, 1)),
-        *_final(recipe, len(test), demonstrations),
+        *_final(recipe, len(test), written=len(demonstrations), rows=rows),
     ]
     known = [stage.minutes for stage in stages if stage.minutes is not None]
     return Estimate(
@@ -98,9 +97,9 @@ def _scoring(recipe: Recipe, stage: str, items: int, *, times: int) -> StageEsti
     )
 
 
-def _constructing(recipe: Recipe) -> StageEstimate:
+def _constructing(recipe: Recipe, prompts: int) -> StageEstimate:
     section = recipe.construct
-    for_teacher, for_lessons = _divided(recipe)
+    for_teacher, for_lessons = _divided(recipe, prompts)
     answers = 0.0
     parts = []
     if section.distill is not None and for_teacher:
@@ -125,22 +124,31 @@ def _constructing(recipe: Recipe) -> StageEstimate:
     )
 
 
-def _divided(recipe: Recipe) -> tuple[int, int]:
+def _prompts(recipe: Recipe, tasks: Tasks) -> int:
+    """New prompts a round: no more than there are, where all tasks are made of rows."""
+    rows = [task for task in tasks.values() if isinstance(task, RowsTask)]
+    if len(rows) < len(tasks):
+        return recipe.construct.prompts
+    there = sum(item.split == "train" for task in rows for item in task.all_items)
+    return min(recipe.construct.prompts, there)
+
+
+def _divided(recipe: Recipe, prompts: int) -> tuple[int, int]:
     """How many prompts of a round go to the teacher and to lessons."""
     section = recipe.construct
     if section.distill is None:
-        return 0, section.prompts if section.self_improve is not None else 0
+        return 0, prompts if section.self_improve is not None else 0
     if section.self_improve is None:
-        return section.prompts, 0
-    for_teacher = round(section.prompts * section.distill.share)
-    return for_teacher, section.prompts - for_teacher
+        return prompts, 0
+    for_teacher = round(prompts * section.distill.share)
+    return for_teacher, prompts - for_teacher
 
 
-def _rows(recipe: Recipe, demonstrations: Sequence[Demonstration]) -> int:
+def _rows(recipe: Recipe, prompts: int, demonstrations: int) -> int:
     """Training rows of a round, on average over the rounds: rows of promoted rounds stay."""
     expert = recipe.construct.expert
-    written = len(demonstrations) * expert.repeat if expert is not None else 0
-    made = ACCEPTED_SHARE * sum(_divided(recipe)) * recipe.construct.keep_per_prompt
+    written = demonstrations * expert.repeat if expert is not None else 0
+    made = ACCEPTED_SHARE * sum(_divided(recipe, prompts)) * recipe.construct.keep_per_prompt
     return round(written + made * (recipe.rounds + 1) / 2)
 
 
@@ -170,7 +178,7 @@ def _gating(recipe: Recipe, items: Sequence[Item]) -> StageEstimate:
     )
 
 
-def _final(recipe: Recipe, items: int, demonstrations: Sequence[Demonstration]) -> list[StageEstimate]:
+def _final(recipe: Recipe, items: int, *, written: int, rows: int) -> list[StageEstimate]:
     if not items:
         return []
     controls = recipe.controls
@@ -178,9 +186,9 @@ def _final(recipe: Recipe, items: int, demonstrations: Sequence[Demonstration]) 
     found = [_scoring(recipe, "final (test)", items, times=1 + recipe.rounds + rivals)]
     expert = recipe.construct.expert
     if controls.expert_only and expert is not None:
-        found.append(_tuning(recipe, "tune (expert only)", len(demonstrations) * expert.repeat, times=1))
+        found.append(_tuning(recipe, "tune (expert only)", written * expert.repeat, times=1))
     if controls.placebo:
-        found.append(_tuning(recipe, "tune (placebo)", _rows(recipe, demonstrations), times=1))
+        found.append(_tuning(recipe, "tune (placebo)", rows, times=1))
     return found
 
 
@@ -213,8 +221,10 @@ def _who_sees_what(recipe: Recipe) -> tuple[str, ...]:
         case ModelTeacher(id=model):
             return (f"The teacher is {model}, run on this machine; it sees train items with {shots} each.", here)
         case EndpointTeacher() as endpoint:
-            host = urlsplit(endpoint.base_url).hostname or endpoint.base_url
-            shown = f"The teacher is {endpoint.model} at {endpoint.base_url}; it is sent train items with {shots} each."
+            parts = urlsplit(endpoint.base_url)
+            host = parts.hostname or endpoint.base_url
+            address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+            shown = f"The teacher is {endpoint.model} at {address}; it is sent train items with {shots} each."
             kept = "Probe, gate and test items and the student's answers are not sent to it."
             if host in THIS_MACHINE:
                 return (shown, kept, here)
@@ -224,30 +234,32 @@ def _who_sees_what(recipe: Recipe) -> tuple[str, ...]:
             return (shown, kept, refused)
 
 
-def _claims(recipe: Recipe, tasks: Mapping[str, Task], test: Sequence[Item]) -> tuple[str, ...]:
-    gate = recipe.reflect.gate
-    rule = GateRule(
-        confidence=gate.confidence, margin=gate.margin, resamples=gate.resamples, rounds=recipe.rounds, fresh=True
-    )
-    found = [gate_power(gate_items(recipe, tasks, 1), rule).words]
-    ordinary = [item for item in test if not item.transfer]
-    if not ordinary:
+def _claims(recipe: Recipe, tasks: Tasks, test: Sequence[Item]) -> tuple[str, ...]:
+    rule = gate_rule(recipe, tasks)
+    found: list[str] = []
+    scored = [item for item in gate_items(recipe, tasks, 1) if is_scored(tasks, item)]
+    if scored:
+        found.append(gate_power(scored, rule).words)
+    if not rule.fresh:
+        found.append("There are too few rows for fresh gates: every round is judged on the same ones.")
+    ordinary = [item for item in test if not item.transfer and is_scored(tasks, item)]
+    if ordinary:
+        found.append(_test_claim(ordinary, rule.confidence))
+    elif not test:
         found.append("There is no final test (evaluate.test is 0): the run ends with the verdicts of its gates.")
-    else:
-        power = gate_power(ordinary, GateRule(confidence=gate.confidence))
-        size = f"The test split has {power.n:,} items in {power.clusters:,} groups and {power.cells} cells"
-        if power.detectable is None:
-            found.append(f"{size}: too few to show any improvement; expect wide intervals and no claim.")
-        else:
-            found.append(f"{size}: a true rise of {power.detectable:.3f} or more will show, a smaller one may not.")
     for name, task in tasks.items():
         if isinstance(task, RowsTask):
             found += [f"{name}: {said}" for said in task.capability()]
-    drawn = [item.id for item in guarded_items(recipe, tasks)]
-    share = 1 - len(set(drawn)) / len(drawn)
-    if share > REPEATED_SHARE:
-        found.append(f"{share:.0%} of the items are drawn more than once: there are no more, so the gates share them.")
     return tuple(found)
+
+
+def _test_claim(items: Sequence[Item], confidence: float) -> str:
+    power = gate_power(items, GateRule(confidence=confidence))
+    cells = f"{power.cells} cell{'' if power.cells == 1 else 's'}"
+    size = f"The test split has {power.n:,} items in {power.clusters:,} groups and {cells}"
+    if power.detectable is None:
+        return f"{size}: too few to show any improvement; expect wide intervals and no claim."
+    return f"{size}: a true rise of {power.detectable:.3f} or more will show, a smaller one may not."
 
 
 def _times(number: int, noun: str) -> str:

@@ -1,56 +1,86 @@
 """The end of a run: every candidate and every control scored once on the test split, and compared in pairs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from tutelage.construct.expert import expert_rows
 from tutelage.construct.placebo import placebo
 from tutelage.construct.sampling import Asker, Place
 from tutelage.evaluate.compare import compare
+from tutelage.evaluate.heldout import measure_losses
+from tutelage.evaluate.imitation import compare_losses
 from tutelage.files import write_atomic
-from tutelage.pipeline.rounds import Progress, final_items
+from tutelage.pipeline.gating import own_items
+from tutelage.pipeline.items import final_items
+from tutelage.pipeline.levels import estimated_tasks
+from tutelage.pipeline.rounds import Progress
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import Measured, measure, tune_stage
 from tutelage.records import Example, Item, Sampling
 from tutelage.records.comparison import Comparison
+from tutelage.records.heldout import HeldOutLoss, RowLoss
 from tutelage.records.jsonl import read_records
 from tutelage.records.outcome import RunOutcome
 from tutelage.records.scores import ScoreSummary
 from tutelage.reflect.matrix import build_matrix
 from tutelage.seeds import derive_seed
+from tutelage.tasks.rows import RowsTask
+from tutelage.tasks.rows.capability import describe_split
 
 START, FEW_SHOT, EXPERT_ONLY, PLACEBO = "start", "few-shot", "expert-only", "placebo"
 PLACEBO_SAMPLES = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One model on the test split: its answers and scores, and the loss of a user's references."""
+
+    measured: Measured
+    losses: list[RowLoss]
+
+
 def finish(shop: Shop, loop: Progress) -> RunOutcome:
     """Score, compare, write ``matrix.json`` and ``outcome.json``, and return the outcome."""
-    measured: dict[str, Measured] = {}
-    items = final_items(shop)
+    tested: dict[str, Tested] = {}
+    items = final_items(shop.recipe, shop.tasks)
     if items:
-        measured[START] = _test(shop, START, Trained(0, None), items)
+        tested[START] = _test(shop, START, Trained(0, None), items)
         for candidate in loop.candidates:
             label = f"round {candidate.round}"
-            measured[label] = _test(shop, label, candidate, items)
-        measured |= _controls(shop, loop, items)
-        _write_matrix(shop, loop, {label: m.summary for label, m in measured.items()})
-    outcome = _outcome(shop, loop, measured)
+            tested[label] = _test(shop, label, candidate, items)
+        tested |= _controls(shop, loop, items)
+        _write_matrix(shop, loop, {label: found.measured.summary for label, found in tested.items()})
+    outcome = _outcome(shop, loop, tested, items)
     write_atomic(shop.run.path / "outcome.json", outcome.model_dump_json(indent=1) + "\n")
     return outcome
 
 
-def _test(shop: Shop, label: str, model: Trained, items: Sequence[Item], *, few_shot: bool = False) -> Measured:
+def _test(shop: Shop, label: str, model: Trained, items: Sequence[Item], *, few_shot: bool = False) -> Tested:
     name = f"final/{label.replace(' ', '-')}"
-    folder = shop.run.path / name
-    contexts = shop.few_shot(items) if few_shot else None
     if shop.run.state(name) is not None:
-        return measure(shop, folder, model, items, label=label, contexts=contexts)
-    with shop.run.stage(name):
-        return measure(shop, folder, model, items, label=label, contexts=contexts)
+        return _tested(shop, shop.run.path / name, model, items, label=label, few_shot=few_shot)
+    with shop.run.stage(name) as folder:
+        return _tested(shop, folder, model, items, label=label, few_shot=few_shot)
 
 
-def _controls(shop: Shop, loop: Progress, items: Sequence[Item]) -> dict[str, Measured]:
+def _tested(shop: Shop, folder: Path, model: Trained, items: Sequence[Item], *, label: str, few_shot: bool) -> Tested:
+    contexts = shop.few_shot(items) if few_shot else None
+    measured = measure(shop, folder, model, items, label=label, contexts=contexts)
+    losses = measure_losses(
+        folder,
+        items=own_items(shop.tasks, items),
+        open_bundle=lambda: shop.engines.scored(model.weights),
+        max_tokens=shop.recipe.tune.max_tokens,
+        emit=shop.listening(f"evaluate {label}", model.round),
+        contexts=contexts,
+    )
+    return Tested(measured, losses)
+
+
+def _controls(shop: Shop, loop: Progress, items: Sequence[Item]) -> dict[str, Tested]:
     wanted = shop.recipe.controls
-    found: dict[str, Measured] = {}
+    found: dict[str, Tested] = {}
     if wanted.few_shot:
         found[FEW_SHOT] = _test(shop, FEW_SHOT, Trained(0, None), items, few_shot=True)
     if wanted.expert_only and shop.recipe.construct.expert is not None:
@@ -94,23 +124,34 @@ def _write_matrix(shop: Shop, loop: Progress, scores: dict[str, ScoreSummary]) -
     write_atomic(shop.run.path / "matrix.json", matrix.model_dump_json(indent=1) + "\n")
 
 
-def _outcome(shop: Shop, loop: Progress, measured: dict[str, Measured]) -> RunOutcome:
+def _outcome(shop: Shop, loop: Progress, tested: dict[str, Tested], items: Sequence[Item]) -> RunOutcome:
     round = loop.champion.round
     last = f"round {loop.candidates[-1].round}" if loop.candidates else START
     shown = f"round {round}" if round else last
     comparisons: list[Comparison] = []
-    if shown in measured:
-        for label, other in measured.items():
+    losses: list[HeldOutLoss] = []
+    if shown in tested:
+        for label, other in tested.items():
             if label != shown:
-                comparisons.append(_compare(shop, (label, other), (shown, measured[shown])))
-    words = _words(loop, shown, comparisons)
+                comparisons.append(_compare(shop, (label, other.measured), (shown, tested[shown].measured)))
+                losses += _compare_losses(shop, (label, other), (shown, tested[shown]))
+    own = {name: task for name, task in shop.tasks.items() if isinstance(task, RowsTask)}
     return RunOutcome(
         name=shop.recipe.name,
         promoted_round=round,
         verdicts=tuple(verdict.outcome for verdict in loop.verdicts),
-        scores={label: m.summary for label, m in measured.items()},
+        scores={label: found.measured.summary for label, found in tested.items()},
         comparisons=tuple(comparisons),
-        words=words,
+        losses=tuple(losses),
+        limits=tuple(f"{name}: {said}" for name, task in own.items() for said in task.capability()),
+        estimated_levels=estimated_tasks(shop),
+        words=" ".join(
+            [
+                _words(loop, shown, comparisons),
+                *(found.words for found in losses if found.before == START),
+                *(f"{name}: {describe_split([item for item in items if item.task == name], 'test')}" for name in own),
+            ]
+        ),
     )
 
 
@@ -122,6 +163,17 @@ def _compare(shop: Shop, before: tuple[str, Measured], after: tuple[str, Measure
         split="test",
         seed=derive_seed(shop.seed, "compare", before[0], after[0]),
     )
+
+
+def _compare_losses(shop: Shop, before: tuple[str, Tested], after: tuple[str, Tested]) -> list[HeldOutLoss]:
+    found = compare_losses(
+        before[1].losses,
+        after[1].losses,
+        labels=(before[0], after[0]),
+        split="test",
+        seed=derive_seed(shop.seed, "compare losses", before[0], after[0]),
+    )
+    return [found] if found is not None else []
 
 
 def _words(loop: Progress, shown: str, comparisons: Sequence[Comparison]) -> str:

@@ -1,19 +1,26 @@
 """Promotion: the candidate against the promoted model on fresh items that no plan ever saw."""
 
-from tutelage.evaluate.run import draw_items
+from collections.abc import Sequence
+from pathlib import Path
+
+from tutelage.evaluate.heldout import measure_losses
 from tutelage.events import Event
 from tutelage.files import write_atomic
+from tutelage.pipeline.items import Tasks, gate_items
+from tutelage.pipeline.planning import rounds_of
 from tutelage.pipeline.shop import Shop, Trained
-from tutelage.pipeline.stages import Measured, measure
-from tutelage.records import Item
-from tutelage.records.scores import GateScores, GateVerdict
+from tutelage.pipeline.stages import measure
+from tutelage.recipe import Recipe
+from tutelage.records import Engine, Item
+from tutelage.records.scores import GatePower, GateScores, GateVerdict
 from tutelage.reflect.gate import GateRule, decide, gate_power
+from tutelage.runs import read_state
 from tutelage.seeds import derive_seed
+from tutelage.tasks.rows import RowsTask
+from tutelage.tasks.rows.capability import is_checked
 
-
-def gate_items(shop: Shop, round: int) -> list[Item]:
-    """The gate's items of a round: fresh ones each round."""
-    return draw_items(shop.tasks, "gate", shop.recipe.evaluate.gate, seed=derive_seed(shop.seed, "gate items", round))
+CHANCE_REPEATS = 0.01
+"""Share of gate items that may come twice in a run although the tasks make them without end."""
 
 
 def gate_stage(shop: Shop, round: int, champion: Trained, candidate: Trained) -> GateVerdict:
@@ -26,31 +33,90 @@ def gate_stage(shop: Shop, round: int, champion: Trained, candidate: Trained) ->
     emit = shop.listening("gate", round)
     if shop.run.state(name) is None:
         with shop.run.stage(name) as folder:
-            items = gate_items(shop, round)
-            rule = _rule(shop)
-            power = gate_power(items, rule)
+            items = gate_items(shop.recipe, shop.tasks, round)
+            rule = gate_rule(shop.recipe, shop.tasks)
+            power = _power(shop, items, rule)
             write_atomic(folder / "power.json", power.model_dump_json(indent=1) + "\n")
-            emit(Event("note", data={"text": power.words}))
-            before = measure(shop, folder / "before", champion, items, label="promoted model", utility=True)
-            after = measure(shop, folder / "after", candidate, items, label="candidate", utility=True)
+            for text in (power.words, *_cautions(shop, items, rule)):
+                emit(Event("note", data={"text": text}))
+            before = _scores(shop, folder / "before", champion, items, label="promoted model")
+            after = _scores(shop, folder / "after", candidate, items, label="candidate")
             seed = derive_seed(shop.seed, "gate", round)
-            verdict = decide(_scores(before), _scores(after), rule=rule, seed=seed, power=power)
+            verdict = decide(before, after, rule=rule, seed=seed, power=power)
             write_atomic(file, verdict.model_dump_json(indent=1) + "\n")
-    verdict = GateVerdict.from_json(file.read_bytes())
+    verdict = read_state(file, GateVerdict)
     emit(Event("verdict", data={"outcome": verdict.outcome, "text": verdict.words}))
     return verdict
 
 
-def _rule(shop: Shop) -> GateRule:
-    section = shop.recipe.reflect.gate
+def gate_rule(recipe: Recipe, tasks: Tasks) -> GateRule:
+    """The rule of a run: rows come to an end, so that their gate asks the same ones in every round and must say so."""
+    section = recipe.reflect.gate
+    rounds = rounds_of(recipe, tasks)
+    drawn = [item.id for round in range(1, rounds + 1) for item in gate_items(recipe, tasks, round)]
     return GateRule(
         confidence=section.confidence,
         margin=section.margin,
         resamples=section.resamples,
-        rounds=shop.recipe.rounds,
-        fresh=True,
+        rounds=rounds,
+        fresh=len(drawn) - len(set(drawn)) <= CHANCE_REPEATS * len(drawn),
     )
 
 
-def _scores(measured: Measured) -> GateScores:
-    return GateScores(engine=measured.summary.engine, items=tuple(measured.examined.scores), utility=measured.utility)
+def is_scored(tasks: Tasks, item: Item) -> bool:
+    """Whether an answer to the item can get a score: not where it is a user's row without a check."""
+    return is_checked(item) or not isinstance(tasks[item.task], RowsTask)
+
+
+def own_items(tasks: Tasks, items: Sequence[Item]) -> list[Item]:
+    """The items that are a user's rows: their references are held out, and their loss means something."""
+    return [item for item in items if isinstance(tasks[item.task], RowsTask)]
+
+
+def _power(shop: Shop, items: Sequence[Item], rule: GateRule) -> GatePower:
+    scored = [item for item in items if is_scored(shop.tasks, item)]
+    power = gate_power(scored, rule)
+    if scored or not items:
+        return power
+    words = (
+        f"The gate compares the loss of {len(items)} references; how small a fall of it shows depends on how much it "
+        "differs from row to row, which is not known before."
+    )
+    return power.model_copy(update={"words": words})
+
+
+def _cautions(shop: Shop, items: Sequence[Item], rule: GateRule) -> list[str]:
+    """What must be known of the gate beside its power, before it is asked."""
+    said = []
+    if not items:
+        said.append("No row fell to the gate: nothing can be promoted. Give more rows, or another share to the gate.")
+    if not rule.fresh:
+        said.append(
+            f"The gate's rows come to an end and are asked again in every round: each of {rule.rounds} rounds may err "
+            f"with {rule.alpha:.3g}, so that all together stay at {1 - rule.confidence:.3g}."
+        )
+    unscored = sum(not is_scored(shop.tasks, item) for item in items)
+    if unscored:
+        decides = "decides" if unscored == len(items) else "is a guard"
+        said.append(f"{unscored} rows of the gate have no check: the loss of their references {decides}.")
+    return said
+
+
+def _scores(shop: Shop, folder: Path, model: Trained, items: Sequence[Item], *, label: str) -> GateScores:
+    if not items:
+        return GateScores(engine=Engine(model=shop.recipe.model.id, engine="not asked"), items=())
+    measured = measure(shop, folder, model, items, label=label, utility=True)
+    scored = {item.id for item in items if is_scored(shop.tasks, item)}
+    losses = measure_losses(
+        folder,
+        items=own_items(shop.tasks, items),
+        open_bundle=lambda: shop.engines.scored(model.weights),
+        max_tokens=shop.recipe.tune.max_tokens,
+        emit=shop.listening("gate", model.round),
+    )
+    return GateScores(
+        engine=measured.summary.engine,
+        items=tuple(score for score in measured.examined.scores if score.item_id in scored),
+        utility=measured.utility,
+        losses=tuple(losses),
+    )

@@ -1,11 +1,12 @@
 """From the probe's scores and what was accepted before to the prompts of the next round."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tutelage.errors import TutelageError
 from tutelage.events import Event
 from tutelage.files import write_atomic
 from tutelage.pipeline.shop import Shop
+from tutelage.recipe import Recipe
 from tutelage.recipe.custom import load_object
 from tutelage.recipe.reflect import CustomPlanner, GapYieldPlanner, UniformPlanner
 from tutelage.records import Level
@@ -13,15 +14,24 @@ from tutelage.records.jsonl import read_records
 from tutelage.records.scores import CellState, Plan, ScoreSummary
 from tutelage.records.tradeoff import CellYield
 from tutelage.reflect.plan import Policy, allocate, round_shares, uniform
+from tutelage.runs import read_state
 from tutelage.tasks.protocol import Task
 
 FLOOR_SHARE = 0.3  # of an even share: every cell stays in the data, so that nothing learned is forgotten
+
+NOTHING_TO_SAMPLE = Plan(
+    policy="expert rows alone",
+    budget=0,
+    allocations=(),
+    words="No task can check an answer, so nothing is sampled: the round learns from the experts' answers alone.",
+)
 
 
 def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> dict[tuple[str, Level], int]:
     """Return how many new prompts each (task, level) gets in ``round`` and write ``rounds/<round>/plan/plan.json``.
 
-    ``probes`` are the promoted model's probe scores, one for the start and each round before; the last steers.
+    ``probes`` are the promoted model's probe scores, one for the start and each round before; the last steers. Where no
+    task can check an answer, nothing is sampled and the round learns from the experts' answers alone.
     """
     name = f"rounds/{round}/plan"
     file = shop.run.path / name / "plan.json"
@@ -30,9 +40,9 @@ def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> dict[t
             states = _states(shop, round, probes)
             budget = shop.recipe.construct.prompts
             floor = int(FLOOR_SHARE * budget / max(1, len(states)))
-            plan = _policy(shop)(states, budget, floor=floor)
+            plan = _policy(shop)(states, budget, floor=floor) if states else NOTHING_TO_SAMPLE
             write_atomic(file, plan.model_dump_json(indent=1) + "\n")
-    plan = Plan.from_json(file.read_bytes())
+    plan = read_state(file, Plan)
     shop.listening("plan", round)(Event("plan", data={"text": plan.words}))
     return _by_task(plan, shop.tasks)
 
@@ -59,20 +69,21 @@ def _policy(shop: Shop) -> Policy:
 
 def _states(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> list[CellState]:
     counts = _counts(shop, round)
+    values = {(cell.dimension, cell.level): cell.value for cell in probes[-1].cells}
     states: list[CellState] = []
-    for cell in probes[-1].cells:
-        key = (cell.dimension, cell.level)
+    for key in _cells(shop.tasks):
+        value = values.get(key)
         earlier = probes[-2].cells if len(probes) > 1 else ()
         old = next((c.value for c in earlier if (c.dimension, c.level) == key), None)
         known = counts.get(key)
         rows = known.accepted if known else 0
-        moved = (cell.value - old) / rows if cell.value is not None and old is not None and rows else None
+        moved = (value - old) / rows if value is not None and old is not None and rows else None
         states.append(
             CellState(
-                dimension=cell.dimension,
-                level=cell.level,
-                weight=shop.weight(cell.dimension),
-                value=cell.value,
+                dimension=key[0],
+                level=key[1],
+                weight=shop.weight(key[0]),
+                value=value,
                 accepted=rows,
                 attempted=known.attempted if known else 0,
                 tokens=known.tokens if known else 0,
@@ -80,6 +91,23 @@ def _states(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> list[Cell
             )
         )
     return states
+
+
+def rounds_of(recipe: Recipe, tasks: Mapping[str, Task]) -> int:
+    """How many rounds can differ: only one, where no answer can be checked and every round has the same rows."""
+    sampled = any(can_be_sampled(task, level) for task in tasks.values() for level in task.levels)
+    return recipe.rounds if sampled else 1
+
+
+def can_be_sampled(task: Task, level: Level) -> bool:
+    """Whether the task has anything to learn from at a level that a check could accept."""
+    return bool(task.items("train", level, 1, 0))
+
+
+def _cells(tasks: dict[str, Task]) -> list[tuple[str, Level]]:
+    """The cells for which data can be made, whether the probe split has items of them or not."""
+    found = [(task.dimension, level) for task in tasks.values() for level in task.levels if can_be_sampled(task, level)]
+    return list(dict.fromkeys(found))
 
 
 def _counts(shop: Shop, round: int) -> dict[tuple[str, Level], CellYield]:
@@ -96,7 +124,13 @@ def _by_task(plan: Plan, tasks: dict[str, Task]) -> dict[tuple[str, Level], int]
     """Divide each cell's prompts evenly over the tasks of its dimension that can ask at its level."""
     found: dict[tuple[str, Level], int] = {}
     for given in plan.allocations:
-        names = [n for n, task in tasks.items() if task.dimension == given.dimension and given.spent_at in task.levels]
+        names = [
+            name
+            for name, task in tasks.items()
+            if task.dimension == given.dimension
+            and given.spent_at in task.levels
+            and can_be_sampled(task, given.spent_at)
+        ]
         for name, share in zip(names, round_shares([1.0] * len(names), given.attempts), strict=True):
             found[name, given.spent_at] = found.get((name, given.spent_at), 0) + share
     return found

@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tutelage.evaluate.run import draw_items
+from tutelage.errors import TrainingError
+from tutelage.evaluate.run import Examined
+from tutelage.evaluate.summary import summarize
 from tutelage.events import Event
 from tutelage.files import write_atomic
-from tutelage.pipeline.gating import gate_items, gate_stage
-from tutelage.pipeline.planning import plan_round
+from tutelage.pipeline.gating import gate_stage
+from tutelage.pipeline.items import guarded_items, probe_items
+from tutelage.pipeline.planning import plan_round, rounds_of
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import Measured, construct_stage, curate_stage, measure, tune_stage
-from tutelage.records import Example, Item
+from tutelage.records import Engine, Example, Item, Ledger
 from tutelage.records.scores import GateVerdict, ScoreSummary
 from tutelage.reflect.diagnose import diagnose
 from tutelage.reflect.matrix import build_matrix
-from tutelage.runs import Best
-from tutelage.seeds import derive_seed
+from tutelage.runs import Best, read_state
 
 
 @dataclass(slots=True)
@@ -31,22 +33,15 @@ class Progress:
     steering: list[ScoreSummary] = field(default_factory=list)
 
 
-def final_items(shop: Shop) -> list[Item]:
-    """The items of the test split, the same for every model of the run."""
-    return draw_items(shop.tasks, "test", shop.recipe.evaluate.test, seed=derive_seed(shop.seed, "test items"))
-
-
 def run_rounds(shop: Shop) -> Progress:
     """Run all rounds and return where they led."""
     start = Trained(0, None)
-    probe = _probe_items(shop)
+    probe = probe_items(shop.recipe, shop.tasks)
     first = _probe(shop, start, probe)
     loop = Progress(champion=start, rows=[], probes=[first.summary], steering=[first.summary.placed(role="promoted")])
-    guarded = [*probe, *final_items(shop)]
+    guarded = guarded_items(shop.recipe, shop.tasks)
     for round in range(1, shop.recipe.rounds + 1):
-        guarded += gate_items(shop, round)
-    for round in range(1, shop.recipe.rounds + 1):
-        if _reached(shop, loop):
+        if _reached(shop, loop) or _nothing_new(shop, round):
             break
         _one_round(shop, loop, round, probe, guarded)
     return loop
@@ -57,6 +52,7 @@ def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], gu
     made = construct_stage(shop, round, prompts, loop.champion)
     known = {row.id for row in loop.rows}
     rows = curate_stage(shop, round, [*loop.rows, *(row for row in made.rows if row.id not in known)], guarded)
+    _need_rows(shop, round, rows)
     candidate = tune_stage(shop, f"rounds/{round}/tune", rows, round=round)
     probed = _probe(shop, candidate, probe)
     verdict = gate_stage(shop, round, loop.champion, candidate)
@@ -76,6 +72,21 @@ def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], gu
     write_atomic(shop.run.path / "probe_matrix.json", matrix.model_dump_json(indent=1) + "\n")
 
 
+def _need_rows(shop: Shop, round: int, rows: Sequence[Example]) -> None:
+    """Say where the rows went, if none is left."""
+    if rows:
+        return
+    file = shop.run.round(round) / "curate" / "ledger.json"
+    ledger = read_state(file, Ledger)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in ledger.dropped.items())
+    raise TrainingError(
+        f"no row is left to learn from in round {round}",
+        where=str(file.with_name("dropped.jsonl")),
+        received=f"{ledger.rows_in} rows before curation" + (f", of which dropped: {reasons}" if reasons else ""),
+        remedy="give references to learn from, a teacher that passes the checks, or other steps under curate",
+    )
+
+
 def _again(summary: ScoreSummary, round: int) -> ScoreSummary:
     """The promoted model's scores, carried into a round that changed nothing."""
     return summary.placed(round=round, role="promoted")
@@ -91,8 +102,13 @@ def _reached(shop: Shop, loop: Progress) -> bool:
     return True
 
 
-def _probe_items(shop: Shop) -> list[Item]:
-    return draw_items(shop.tasks, "probe", shop.recipe.evaluate.probe, seed=derive_seed(shop.seed, "probe items"))
+def _nothing_new(shop: Shop, round: int) -> bool:
+    """Whether a round could only tune again on the rows of the one before."""
+    if round <= rounds_of(shop.recipe, shop.tasks):
+        return False
+    text = "No answer can be checked, so a further round would learn from the same rows again: the loop ends here."
+    shop.emit(Event("note", data={"text": text}))
+    return True
 
 
 def _probe(shop: Shop, model: Trained, items: Sequence[Item]) -> Measured:
@@ -100,6 +116,10 @@ def _probe(shop: Shop, model: Trained, items: Sequence[Item]) -> Measured:
     name = f"rounds/{model.round}/evaluate"
     folder = shop.run.path / name
     label = f"round {model.round}" if model.round else "start"
+    if not items:
+        nobody = Engine(model=shop.recipe.model.id, engine="not asked")
+        nothing = summarize([], split="probe", round=model.round, label=label, engine=nobody)
+        return Measured(Examined([], [], []), nothing, None)
     if shop.run.state(name) is not None:
         return measure(shop, folder, model, items, label=label)
     with shop.run.stage(name):

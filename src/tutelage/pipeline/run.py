@@ -6,11 +6,12 @@ from pathlib import Path
 from tutelage.events import Emit, Event, silent, to_all
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.final import finish
+from tutelage.pipeline.levels import say_limits, settle_levels
 from tutelage.pipeline.rounds import run_rounds
 from tutelage.pipeline.shop import Shop
 from tutelage.recipe import Recipe
 from tutelage.records.outcome import RunOutcome
-from tutelage.runs import RunDirectory
+from tutelage.runs import RunDirectory, read_state
 from tutelage.tasks.build import build_tasks, demonstrations_of
 
 
@@ -28,12 +29,14 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
     with RunDirectory.create(path, recipe) as folder:
         outcome_file = path / "outcome.json"
         if folder.finished:
-            return RunOutcome.from_json(outcome_file.read_bytes())
+            return read_state(outcome_file, RunOutcome)
         listeners = to_all(folder.log, emit)
         started = time.monotonic()
         listeners(Event("run_started", data={"name": recipe.name, "path": str(path)}))
         with Engines(recipe, offline=offline) as engines:
             shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)
+            say_limits(shop)
+            shop = settle_levels(shop)
             outcome = finish(shop, run_rounds(shop))
         folder.finish(outcome=outcome.words, seconds=time.monotonic() - started)
         listeners(Event("run_finished", data={"text": outcome.words, "path": str(path)}))

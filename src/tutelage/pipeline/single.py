@@ -9,6 +9,7 @@ from tutelage.errors import RunError
 from tutelage.events import Emit, silent, to_all
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items, probe_items
+from tutelage.pipeline.levels import settle_levels
 from tutelage.pipeline.planning import plan_round
 from tutelage.pipeline.rounds import Progress, _probe
 from tutelage.pipeline.shop import Shop, Trained
@@ -17,7 +18,7 @@ from tutelage.recipe import Recipe
 from tutelage.records import Example
 from tutelage.records.jsonl import read_records
 from tutelage.records.scores import GateVerdict, ScoreSummary
-from tutelage.runs import RunDirectory
+from tutelage.runs import RunDirectory, read_state
 from tutelage.tasks.build import build_tasks, demonstrations_of
 
 
@@ -76,7 +77,8 @@ def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool) -> Ite
     path = out if out is not None else Path("runs") / recipe.name
     with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline) as engines:
         listeners = to_all(folder.log, emit)
-        yield Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)
+        shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)
+        yield settle_levels(shop)
 
 
 def _standing(shop: Shop, round: int) -> Progress:
@@ -98,10 +100,10 @@ def _standing(shop: Shop, round: int) -> Progress:
                 remedy="finish it with: tutelage run",
             )
         folder = shop.run.round(before)
-        if GateVerdict.from_json((folder / "gate" / "verdict.json").read_bytes()).outcome == "promoted":
+        if read_state(folder / "gate" / "verdict.json", GateVerdict).outcome == "promoted":
             loop.champion = Trained(before, folder / "tune" / "weights")
             loop.rows = _records(shop, before, "curate")
-            loop.probes.append(ScoreSummary.from_json((folder / "evaluate" / "summary.json").read_bytes()))
+            loop.probes.append(read_state(folder / "evaluate" / "summary.json", ScoreSummary))
     return loop
 
 

@@ -8,16 +8,19 @@ from tutelage.construct.build import Cast, Constructed, construct
 from tutelage.construct.sampling import Place
 from tutelage.curate.build import build_steps
 from tutelage.curate.sieve import curate
+from tutelage.errors import RunError
 from tutelage.evaluate.run import Contexts, Examined, examine
 from tutelage.evaluate.summary import summarize
 from tutelage.evaluate.utility import measure_utility
 from tutelage.events import Event
 from tutelage.files import write_atomic
+from tutelage.pipeline.encoding import encode_all, keep_ledger
 from tutelage.pipeline.shop import Shop, Trained
-from tutelage.records import Example, Item, Ledger, Lesson, Level, Preference
+from tutelage.records import Answer, Example, Item, Ledger, Lesson, Level, Preference
 from tutelage.records.jsonl import read_records, write_records
-from tutelage.records.scores import ScoreSummary, UtilityMeasures
+from tutelage.records.scores import ItemScore, ScoreSummary, UtilityMeasures
 from tutelage.records.tradeoff import TradeOff
+from tutelage.runs import read_state
 from tutelage.seeds import derive_seed
 from tutelage.tune import Saved, Started, Step, Summary, train
 
@@ -41,10 +44,15 @@ def measure(
     contexts: Contexts | None = None,
     utility: bool = False,
 ) -> Measured:
-    """Answer and score ``items`` with the reference engine; ``utility`` also reads and answers general text."""
+    """Answer and score ``items`` with the reference engine; ``utility`` also reads and answers general text.
+
+    ``summary.json`` is written last; where it is, everything is read and nothing is asked or judged again.
+    """
+    file = folder / "summary.json"
+    if file.is_file():
+        return _measured(folder, items, utility=utility)
     section = shop.recipe.evaluate
     emit = shop.listening(f"evaluate {label}", model.round)
-    folder.mkdir(parents=True, exist_ok=True)
     engines = shop.engines
     examined = examine(
         folder,
@@ -66,9 +74,6 @@ def measure(
             max_tokens=section.max_tokens,
             emit=emit,
         )
-    file = folder / "summary.json"
-    if file.is_file():
-        return Measured(examined, ScoreSummary.from_json(file.read_bytes()), measures)
     summary = summarize(
         examined.scores,
         split=items[0].split,
@@ -79,6 +84,22 @@ def measure(
     write_atomic(file, summary.model_dump_json(indent=1) + "\n")
     emit(Event("scores", data={"label": label, "split": summary.split, "macro": summary.macro.value, "n": summary.n}))
     return Measured(examined, summary, measures)
+
+
+def _measured(folder: Path, items: Sequence[Item], *, utility: bool) -> Measured:
+    answers = {answer.request_id: answer for answer in read_records(folder / "answers.jsonl", Answer)}
+    scores = {score.item_id: score for score in read_records(folder / "scores.jsonl", ItemScore)}
+    changed = {item.id for item in items} ^ scores.keys()
+    if changed or not scores.keys() <= answers.keys():
+        raise RunError(
+            "the items are no longer those that were scored",
+            where=str(folder),
+            received=f"{len(changed)} others",
+            remedy="the data behind the recipe has changed: start over in another folder with --out",
+        )
+    examined = Examined(list(items), [answers[item.id] for item in items], [scores[item.id] for item in items])
+    measures = read_state(folder / "utility.json", UtilityMeasures) if utility else None
+    return Measured(examined, read_state(folder / "summary.json", ScoreSummary), measures)
 
 
 def construct_stage(shop: Shop, round: int, prompts: Mapping[tuple[str, Level], int], student: Trained) -> Constructed:
@@ -138,13 +159,16 @@ def tune_stage(shop: Shop, name: str, rows: Sequence[Example], *, round: int) ->
     learned = [row for row in rows for _ in range(repeat if row.lineage.paradigm == "expert" else 1)]
     with shop.run.stage(name) as folder:
         bundle = shop.engines.bundle()
-        documents = [bundle.template.encode(row.messages) for row in learned]
+        encoding = encode_all(bundle.template, learned)
         section = shop.recipe.tune
-        for news in train(bundle, documents, section, folder=folder, seed=derive_seed(shop.seed, "tune")):
+        for news in train(bundle, encoding.documents, section, folder=folder, seed=derive_seed(shop.seed, "tune")):
             match news:
-                case Started(steps=steps, trainable_parameters=trainable):
+                case Started(steps=steps, trainable_parameters=trainable, dropped=dropped):
                     total = steps
-                    text = f"{len(learned):,} rows, {steps:,} steps, {trainable:,} weights are trained"
+                    ledger = keep_ledger(folder, learned, encoding, dropped)
+                    text = f"{ledger.kept:,} rows, {steps:,} steps, {trainable:,} weights are trained"
+                    if sum(ledger.dropped.values()):
+                        text += f"; {sum(ledger.dropped.values()):,} rows cannot be trained on (dropped.jsonl)"
                     emit(Event("note", data={"text": text}))
                 case Step() as step:
                     emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))

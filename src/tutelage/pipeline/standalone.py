@@ -9,14 +9,14 @@ from pathlib import Path
 from tutelage.curate.build import build_steps
 from tutelage.curate.sieve import Curated
 from tutelage.curate.sieve import curate as sift
-from tutelage.errors import DataError, Problem, RunError, TemplateError
+from tutelage.errors import DataError, Problem, RunError
 from tutelage.evaluate.compare import compare as compare_scores
 from tutelage.evaluate.run import examine
 from tutelage.evaluate.summary import summarize
 from tutelage.events import Emit, Event, located, silent
 from tutelage.files import write_atomic
 from tutelage.models.load import load_bundle
-from tutelage.models.template import ChatTemplate, Encoded
+from tutelage.pipeline.encoding import encode_all, keep_ledger
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items, split_items
 from tutelage.recipe import Recipe
@@ -24,12 +24,12 @@ from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.model import ModelSection
 from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
 from tutelage.recipe.tune import TuneSection
-from tutelage.records import Dropped, Example, Ledger, Split
+from tutelage.records import Example, Split
 from tutelage.records.comparison import Comparison
 from tutelage.records.importers import import_examples
 from tutelage.records.jsonl import read_records, write_records
 from tutelage.records.scores import ItemScore, ScoreSummary
-from tutelage.runs import RunDirectory
+from tutelage.runs import RunDirectory, read_state
 from tutelage.seeds import derive_seed
 from tutelage.tasks.build import build_tasks
 from tutelage.tune import Saved, Started, Step, Summary, train
@@ -94,51 +94,35 @@ def tune(
 ) -> Summary:
     """Tune ``model`` on rows and leave the weights in ``out/weights``; the same call after a kill goes on.
 
-    A row longer than ``section.max_tokens`` is dropped, never truncated: ``out/dropped.jsonl`` names it and
-    ``out/ledger.json`` counts it.
+    A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
+    ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it.
 
     Raises
     ------
-    DataError: rows from which no exact loss mask can be made, all of them. TrainingError: nothing to train on, or
-    training cannot go on. RunError: ``out`` holds another training.
+    TrainingError: there is nothing to train on, most rows would be dropped, or training cannot go on. RunError:
+    ``out`` holds another training.
     """
     settings = section if section is not None else TuneSection()
     rows = read_rows(data)
     given = ModelSection(id=model) if isinstance(model, str) else model
     bundle = load_bundle(given.id, dtype=given.dtype, device=given.device, revision=given.revision, offline=offline)
-    documents = encode_rows(bundle.template, rows)
+    encoding = encode_all(bundle.template, rows)
     emit_here = located(emit, stage="tune")
     total = 0
-    for news in train(bundle, documents, settings, folder=out, seed=derive_seed(seed, "tune")):
+    for news in train(bundle, encoding.documents, settings, folder=out, seed=derive_seed(seed, "tune")):
         match news:
-            case Started(steps=total, rows=number, trainable_parameters=trainable, dropped=dropped):
-                _write_ledger(out, rows, dropped)
-                text = f"{number:,} rows, {total:,} steps, {trainable:,} weights are trained"
+            case Started(steps=total, trainable_parameters=trainable, dropped=dropped):
+                ledger = keep_ledger(out, rows, encoding, dropped)
+                text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
                 emit_here(Event("note", data={"text": text}))
-            case Step() as step:
+            case Step(step=done) as step:
                 emit_here(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
-                news_data = {"label": "steps", "done": step.step, "total": total, "unit": "steps"}
-                emit_here(Event("progress", data=news_data))
+                emit_here(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))
             case Saved():
                 continue
             case Summary() as summary:
                 return summary
     raise AssertionError("training ended without a summary")
-
-
-def encode_rows(template: ChatTemplate, rows: Sequence[Example]) -> list[Encoded]:
-    """Return ids and loss mask of every row. Raises :class:`DataError` with every row that allows none."""
-    found: list[Encoded] = []
-    problems: list[Problem] = []
-    for number, row in enumerate(rows, start=1):
-        try:
-            found.append(template.encode(row.messages))
-        except TemplateError as error:
-            fault = error.problem
-            problems.append(Problem(fault.what, f"row {number} ({row.id})", fault.received, fault.remedy))
-    if problems:
-        raise DataError("rows for this chat template", problems)
-    return found
 
 
 def evaluate(
@@ -217,26 +201,15 @@ def scores_of(path: Path | str, label: str | None = None) -> Evaluated:
         place = folder / "final" / wanted.replace(" ", "-")
         if not (place / "summary.json").is_file():
             files = sorted(folder.glob("final/*/summary.json"))
-            names = [ScoreSummary.from_json(file.read_bytes()).label for file in files]
+            names = [read_state(file, ScoreSummary).label for file in files]
             remedy = f"there are: {', '.join(names)}" if names else "finish it with: tutelage run"
             raise RunError("this model has no test scores", where=str(folder), received=wanted, remedy=remedy)
         folder = place
     elif not (folder / "summary.json").is_file():
         remedy = "give a run's folder, or what tutelage evaluate --out wrote"
         raise RunError("there are no scores here", where=str(folder), remedy=remedy)
-    summary = ScoreSummary.from_json((folder / "summary.json").read_bytes())
+    summary = read_state(folder / "summary.json", ScoreSummary)
     return Evaluated(summary, read_records(folder / "scores.jsonl", ItemScore))
-
-
-def _write_ledger(out: Path, rows: Sequence[Example], dropped: dict[int, str]) -> None:
-    gone = [
-        Dropped(id=rows[index].id, step="tune", reason=reason, row=rows[index].to_json())
-        for index, reason in sorted(dropped.items())
-    ]
-    counts = {"unusable for training": len(gone)} if gone else {}
-    ledger = Ledger(stage="tune", rows_in=len(rows), kept=len(rows) - len(gone), dropped=counts)
-    write_records(out / "dropped.jsonl", gone)
-    write_atomic(out / "ledger.json", ledger.model_dump_json(indent=1) + "\n")
 
 
 def _claim(folder: Path, identity: str) -> None:

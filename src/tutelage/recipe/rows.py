@@ -100,5 +100,9 @@ class RowsSection(Section):
     split_seed: int = Field(default=0, ge=0)
     """Seed of the deal. It is not the run's, so that the test rows stay the test rows."""
 
+    level_samples: int = Field(default=4, ge=0)
+    """Where the file states no level: answers of the starting model a row, from whose pass rate a level is estimated;
+    0 makes every row basic."""
+
     weight: float = Field(default=1.0, gt=0)
     """Weight of the dimension when the budget is planned."""

@@ -11,6 +11,7 @@
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |
+| ``heldout`` | the loss of references that were held out |
 | ``tradeoff`` | what each paradigm of data construction gave and took |
 | ``jsonl`` | reading and writing records, with errors by file, line and key |
 | ``tables``, ``importers`` | a user's files: rows of any common format, as examples |

@@ -48,6 +48,7 @@ class Answer(Record):
 
     ``prompt_tokens`` and ``completion_tokens`` are None where the engine does not say. ``finish`` is ``length`` when
     the answer was cut at ``max_tokens``. An answer with ``finish == "error"`` has no text and must stay unscored.
+    ``request`` is the hash of the whole request, where answers are logged to be used again.
     """
 
     request_id: str
@@ -59,6 +60,7 @@ class Answer(Record):
     completion_tokens: int | None = None
     logprobs: tuple[float, ...] | None = None
     seed: int = 0
+    request: str = ""
 
     @property
     def ended(self) -> bool:

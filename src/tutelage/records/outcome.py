@@ -4,6 +4,7 @@ from pydantic import Field
 
 from tutelage.records.base import Record
 from tutelage.records.comparison import Comparison
+from tutelage.records.heldout import HeldOutLoss
 from tutelage.records.scores import Outcome, ScoreSummary
 
 
@@ -12,7 +13,8 @@ class RunOutcome(Record):
 
     ``promoted_round`` 0 means that the starting model was kept. ``verdicts`` holds each round's outcome. ``scores`` are
     the test scores of every model by label; ``comparisons`` set the loop's model against the start and each control.
-    ``words`` says it for people, including what the figures do not prove.
+    ``losses`` do so for the loss of a user's references. ``limits`` says what a user's own rows can and cannot prove,
+    ``estimated_levels`` names the tasks whose levels were estimated. ``words`` says it all for people.
     """
 
     name: str
@@ -20,4 +22,7 @@ class RunOutcome(Record):
     verdicts: tuple[Outcome, ...]
     scores: dict[str, ScoreSummary] = Field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
+    losses: tuple[HeldOutLoss, ...] = ()
+    limits: tuple[str, ...] = ()
+    estimated_levels: tuple[str, ...] = ()
     words: str

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tutelage.records.answers import Engine
 from tutelage.records.base import Level, Record, Split
+from tutelage.records.heldout import HeldOutLoss, RowLoss
 from tutelage.statistics import Difference
 
 Role = Literal["candidate", "promoted"]
@@ -178,11 +179,12 @@ class UtilityMeasures(Record):
 
 
 class GateScores(Record):
-    """One model's answers to the items of the gate, and who scored them."""
+    """One model's answers to the items of the gate, who scored them, and the loss of the gate's references."""
 
     engine: Engine
     items: tuple[ItemScore, ...]
     utility: UtilityMeasures | None = None
+    losses: tuple[RowLoss, ...] = ()
 
 
 class GuardResult(Record):
@@ -227,12 +229,14 @@ class GateVerdict(Record):
     """Promoted, rejected or inconclusive, with everything that led there; ``words`` is what a person reads.
 
     ``alpha`` is the two-sided error of the macro comparison, ``guard_alpha`` the one-sided of each guard.
-    ``unguarded`` names what should have been guarded and was not measured.
+    ``unguarded`` names what should have been guarded and was not measured. ``loss`` compares the loss of the gate's
+    references; it decides where no item can be scored.
     """
 
     outcome: Outcome
     words: str
     macro: Difference
+    loss: HeldOutLoss | None = None
     guards: tuple[GuardResult, ...]
     unguarded: tuple[str, ...] = ()
     needed: int | None = None

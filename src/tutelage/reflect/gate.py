@@ -4,6 +4,10 @@ Promoted: the macro score (mean over cells, items paired) rose with the lower bo
 and every guard passed. Rejected: it did not rise, or a guard failed. Otherwise inconclusive, with the number of items
 that would do. Macro and guards use the paired clustered bootstrap of ``tutelage.statistics``.
 
+Where no item can be scored (a user's rows without any check) the log-likelihood of their references takes the place of
+the macro score, with the same interval and the same guards, and the words say what that does not prove. Where other
+items have scores, the scores decide and such rows are a guard.
+
 Error over a run of K rounds. The chance that a round promotes a model that is no better is α/2 (the lower side of the
 macro comparison). Fresh items each round: α is min(α, 2α/K), so that K rounds together stay at 5 % or below; K ≤ 2 pays
 nothing. A finite set that is used again: α/K (Bonferroni), for the macro and for each guard. Guards need no correction
@@ -21,8 +25,10 @@ from typing import Protocol
 from pydantic import Field, model_validator
 
 from tutelage.errors import DataError, Problem
+from tutelage.evaluate.imitation import compare_losses
 from tutelage.evaluate.summary import macro_design
 from tutelage.records import Level, Record
+from tutelage.records.heldout import HeldOutLoss, RowLoss
 from tutelage.records.scores import (
     GatePower,
     GateScores,
@@ -32,7 +38,16 @@ from tutelage.records.scores import (
     Outcome,
     UtilityMeasures,
 )
-from tutelage.reflect.guards import MARGINS, SAFETY_GUARDS, UTILITY_GUARDS, NonInferiority, rate_guard, utility_guards
+from tutelage.reflect.guards import (
+    MARGINS,
+    REFERENCES,
+    SAFETY_GUARDS,
+    UTILITY_GUARDS,
+    NonInferiority,
+    rate_guard,
+    reference_guard,
+    utility_guards,
+)
 from tutelage.seeds import derive_seed
 from tutelage.statistics import (
     Difference,
@@ -156,8 +171,13 @@ def decide(
     pairs = _paired(before, after)
     old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     macro, left_out = _macro(old, new, rule=rule, seed=derive_seed(seed, "gate", "macro"))
+    loss = _loss(before, after, rule=rule, seed=derive_seed(seed, "gate", "loss"))
+    by_loss = macro.estimate is None and loss is not None and not loss.checked
+    deciding = loss.rise if by_loss and loss is not None else macro
     guards = _guards(old, new, utility=(before.utility, after.utility), rule=rule, seed=seed)
-    outcome, reason = _outcome(macro, guards, rule=rule)
+    if not by_loss:
+        guards += _reference_guards(before.losses, after.losses, rule=rule, seed=seed)
+    outcome, reason = _outcome(deciding, guards, rule=rule, by_loss=by_loss)
     missing = tuple(name for name in rule.guards if name not in {guard.name for guard in guards})
     gaps = [f"{name} could not be scored" for name in left_out]
     gaps += [f"{name} has to be guarded and was not measured" for name in rule.required if name in missing]
@@ -167,16 +187,19 @@ def decide(
         outcome=outcome,
         words="",
         macro=macro,
+        loss=loss,
         guards=tuple(guards),
         unguarded=missing,
-        needed=_needed(macro, guards, items=len(old), rule=rule) if outcome == "inconclusive" else None,
+        needed=_needed(deciding, guards, items=deciding.n if by_loss else len(old), rule=rule)
+        if outcome == "inconclusive"
+        else None,
         power=power or gate_power(old, rule),
         alpha=rule.alpha,
         guard_alpha=rule.guard_alpha,
         before_engine=before.engine,
         engine=after.engine,
     )
-    return verdict.model_copy(update={"words": _words(verdict, reason)})
+    return verdict.model_copy(update={"words": _words(verdict, reason, by_loss=by_loss)})
 
 
 def _paired(before: GateScores, after: GateScores) -> list[tuple[ItemScore, ItemScore]]:
@@ -226,6 +249,38 @@ def _macro(
     return found, left_out
 
 
+def _loss(before: GateScores, after: GateScores, *, rule: GateRule, seed: int) -> HeldOutLoss | None:
+    return compare_losses(
+        before.losses,
+        after.losses,
+        labels=("promoted model", "candidate"),
+        split="gate",
+        seed=seed,
+        confidence=1 - rule.alpha,
+        resamples=rule.resamples,
+    )
+
+
+def _test(name: str, *, rule: GateRule, seed: int) -> NonInferiority:
+    return NonInferiority(
+        alpha=rule.guard_alpha,
+        margin=rule.margin_of(name),
+        resamples=rule.resamples,
+        seed=derive_seed(seed, "gate", name),
+        max_unscored=rule.max_unscored,
+        power=rule.power,
+    )
+
+
+def _reference_guards(
+    before: Sequence[RowLoss], after: Sequence[RowLoss], *, rule: GateRule, seed: int
+) -> list[GuardResult]:
+    rows = [row for row in before if not row.checked]
+    others = {row.item_id: row for row in after}
+    test = _test(REFERENCES, rule=rule, seed=seed)
+    return [reference_guard(rows, [others[row.item_id] for row in rows], test=test)] if rows else []
+
+
 def _guards(
     old: Sequence[ItemScore],
     new: Sequence[ItemScore],
@@ -234,17 +289,7 @@ def _guards(
     rule: GateRule,
     seed: int,
 ) -> list[GuardResult]:
-    tests = {
-        name: NonInferiority(
-            alpha=rule.guard_alpha,
-            margin=rule.margin_of(name),
-            resamples=rule.resamples,
-            seed=derive_seed(seed, "gate", name),
-            max_unscored=rule.max_unscored,
-            power=rule.power,
-        )
-        for name in rule.guards
-    }
+    tests = {name: _test(name, rule=rule, seed=seed) for name in rule.guards}
     guards = []
     for name in (*SAFETY_GUARDS, *rule.dimensions):
         at = [i for i, item in enumerate(old) if name in _guard_names(item)]
@@ -259,12 +304,12 @@ def _guard_names(item: ItemScore) -> tuple[str, str]:
     return item.dimension, f"{item.dimension}/{item.facet}"
 
 
-def _outcome(macro: Difference, guards: Sequence[GuardResult], *, rule: GateRule) -> tuple[Outcome, str]:
+def _outcome(macro: Difference, guards: Sequence[GuardResult], *, rule: GateRule, by_loss: bool) -> tuple[Outcome, str]:
     """Return the outcome and what decided it."""
     failed = [guard for guard in guards if guard.outcome == "failed"]
     undecided = [guard for guard in guards if guard.outcome == "undecided"]
     if macro.estimate is not None and macro.estimate <= 0:
-        return "rejected", "the score did not rise"
+        return "rejected", "the loss of the references did not fall" if by_loss else "the score did not rise"
     if failed:
         return "rejected", "; ".join(guard.words for guard in failed)
     if macro.estimate is None:
@@ -290,7 +335,7 @@ def _needed(macro: Difference, guards: Sequence[GuardResult], *, items: int, rul
     return math.ceil(items * max(factors) - 1e-9) if factors else None
 
 
-def _words(verdict: GateVerdict, reason: str) -> str:
+def _words(verdict: GateVerdict, reason: str, *, by_loss: bool) -> str:
     macro, guards = verdict.macro, verdict.guards
     parts = [verdict.outcome.capitalize() + (f": {reason}." if reason else ".")]
     if macro.estimate is not None:
@@ -299,13 +344,15 @@ def _words(verdict: GateVerdict, reason: str) -> str:
             f"{100 * macro.confidence:.4g} % interval {macro.low:+.3f} to {macro.high:+.3f}; {macro.n:,} items in "
             f"{macro.clusters:,} groups)."
         )
+    if verdict.loss is not None:
+        parts.append(("No item here has a check, so the loss decides. " if by_loss else "") + verdict.loss.words)
     if guards:
         passed = sum(guard.outcome == "passed" for guard in guards)
         parts.append(f"{passed} of {len(guards)} guards passed.")
     if verdict.needed:
         parts.append(
-            f"If the differences are as seen, about {verdict.needed:,} items would decide; until then the "
-            "promoted model stays."
+            f"If the differences are as seen, about {verdict.needed:,} {'rows' if by_loss else 'items'} would "
+            "decide; until then the promoted model stays."
         )
     if verdict.unguarded:
         parts.append(f"Not guarded, because not measured: {', '.join(verdict.unguarded)}.")

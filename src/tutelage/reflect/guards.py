@@ -9,6 +9,7 @@ below the margin, fails if the loss itself reaches the margin, and is undecided 
 | ``perplexity`` | relative rise of the perplexity of general text | 0.10 |
 | ``repetition`` | rise of the share of repeated word 5-grams in general answers | 0.10 |
 | ``ended`` | fall of the share of general answers that end | 0.10 |
+| ``references`` | relative rise of the perplexity of a user's references that have no check | 0.10 |
 | ``length`` | relative change of their length, up or down (two one-sided tests, geometric mean of ratios) | 1.00 |
 
 Length has a margin of its own: most models that are worth tuning ramble, and stopping sooner is no harm; half or twice
@@ -19,11 +20,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tutelage.records.heldout import RowLoss
 from tutelage.records.scores import SAFETY, SAFETY_FACETS, GuardResult, ItemScore, UtilityMeasures
 from tutelage.statistics import Bounds, Design, Difference, items_to_decide, paired_clustered_bootstrap
 
 MARGINS = {"length": 1.0}
 UTILITY_GUARDS = ("perplexity", "repetition", "ended", "length")
+REFERENCES = "references"
 SAFETY_GUARDS = tuple(f"{SAFETY}/{facet}" for facet in SAFETY_FACETS)
 
 Values = Sequence[float | None]
@@ -87,6 +90,13 @@ def utility_guards(
         found = tests["length"].compare(old, new, design=design, bounds=None)
         results.append(_result("length", found, test=tests["length"], kind=_Loss(0, ratio=True)))
     return results
+
+
+def reference_guard(before: Sequence[RowLoss], after: Sequence[RowLoss], *, test: NonInferiority) -> GuardResult:
+    """Guard the likelihood of references over paired rows, where the score decides and these rows have none."""
+    design = Design([row.group for row in before])
+    found = test.compare([row.nll for row in before], [row.nll for row in after], design=design, bounds=None)
+    return _result(REFERENCES, found, test=test, kind=_Loss(+1, ratio=True))
 
 
 def _ruined(before: Values, after: Values) -> bool:
@@ -157,9 +167,9 @@ def _result(name: str, found: Difference, *, test: NonInferiority, kind: _Loss) 
 
 def _unit(name: str, value: float | None) -> float | None:
     """Return a mean in the guard's own unit: perplexity, words (geometric mean), or a rate."""
-    if value is None or name not in ("perplexity", "length"):
+    if value is None or name not in ("perplexity", REFERENCES, "length"):
         return value
-    return math.exp(min(value, 700.0)) if name == "perplexity" else math.expm1(value)
+    return math.expm1(value) if name == "length" else math.exp(min(value, 700.0))
 
 
 def _needed(found: Difference, distance: float, *, test: NonInferiority) -> int | None:

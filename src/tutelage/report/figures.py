@@ -16,6 +16,7 @@ ROW = 50
 AXIS = 34
 MARGIN = 2.0  # percent left free at both ends, for half of a mark
 MAX_POINTS = 400
+MAX_LABEL = 24  # letters that stand beside the value on a phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +34,30 @@ class Interval:
 def interval_plot(rows: Sequence[Interval], *, name: str, title: str) -> Markup:
     """Return differences with their 95 % intervals around a line at zero; ``name`` makes the ids of the page unique."""
     drawn = [row for row in rows if row.estimate is not None]
-    reach = max([abs(end) for row in drawn for end in (row.low, row.high)], default=0.1)
-    step = _nice(reach / 2)
-    limit = step * math.ceil(reach / step - 1e-9)
+    ends = [end for row in drawn for end in (row.low, row.high)]
+    least, most = min([0.0, *ends]), max([0.0, *ends])
+    step = _nice(max(most - least, 0.02) / 4)
+    scale = step * math.floor(least / step - 0.25), step * math.ceil(most / step + 0.25)
     height = ROW * len(rows) + AXIS
     bottom = ROW * len(rows) + 8
     parts = []
-    for tick in _ticks(-limit, limit, step):
-        x = _percent(tick, -limit, limit)
-        anchor = "start" if tick == -limit else "end" if tick == limit else "middle"
-        at = 0 if tick == -limit else 100 if tick == limit else x
+    ticks = _ticks(*scale, step)
+    for index, tick in enumerate(ticks):
+        x = _percent(tick, scale)
+        first, last = index == 0, index == len(ticks) - 1
+        anchor, at = ("start", 0.0) if first else ("end", 100.0) if last else ("middle", x)
         kind = "zero" if abs(tick) < step / 2 else "grid"
         parts.append(f'<line class="{kind}" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{bottom}"/>')
         label = f"{tick:+.2g}".replace("-", "−") if abs(tick) > step / 2 else "0"
         parts.append(f'<text class="tick" x="{at:.2f}%" y="{bottom + 18}" text-anchor="{anchor}">{label}</text>')
-    parts += [_interval(row, top=ROW * index, limit=limit) for index, row in enumerate(rows)]
+    parts += [_interval(row, top=ROW * index, scale=scale) for index, row in enumerate(rows)]
     said = "; ".join(f"{row.label}: {_spoken(row)}" for row in rows)
     return _figure(name, title, f"{said}.", "".join(parts), height=height, kind="intervals")
 
 
-def _interval(row: Interval, *, top: int, limit: float) -> str:
-    label = f'<text class="label" x="0" y="{top + 17}">{escape(row.label)}</text>'
+def _interval(row: Interval, *, top: int, scale: tuple[float, float]) -> str:
+    short = row.label if len(row.label) <= MAX_LABEL else f"{row.label[: MAX_LABEL - 1].rstrip()}…"
+    label = f'<text class="label" x="0" y="{top + 17}">{escape(short)}<title>{escape(row.label)}</title></text>'
     if row.estimate is None:
         value = f'<text class="value" x="100%" y="{top + 17}" text-anchor="end">{escape(row.note or "unscored")}</text>'
         return label + value
@@ -61,17 +65,18 @@ def _interval(row: Interval, *, top: int, limit: float) -> str:
         f'<text class="value" x="100%" y="{top + 17}" text-anchor="end"><tspan class="main">{signed(row.estimate)}'
         f"</tspan> [{signed(row.low)}, {signed(row.high)}]</text>"
     )
-    low, high, middle = (_percent(end, -limit, limit) for end in (row.low, row.high, row.estimate))
+    low, high, middle = (_percent(end, scale) for end in (row.low, row.high, row.estimate))
     y = top + 34
     marks = f'<line x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>'
     marks += "".join(f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{y - 4}" y2="{y + 4}"/>' for x in (low, high))
     marks += f'<circle cx="{middle:.2f}%" cy="{y}" r="5"/>'
-    return f'{label}{value}<g class="mark {row.tone}"><title>{escape(row.label)}: {_spoken(row)}</title>{marks}</g>'
+    hover = f"<title>{escape(row.label)}: {escape(_spoken(row))}</title>"
+    return f'{label}{value}<g class="mark {row.tone}">{hover}{marks}</g>'
 
 
 def _spoken(row: Interval) -> str:
     if row.estimate is None:
-        return str(escape(row.note or "unscored"))
+        return row.note or "unscored"
     return f"{signed(row.estimate)}, 95 % interval {span(row.low, row.high, is_difference=True)}"
 
 
@@ -114,11 +119,12 @@ def _figure(name: str, title: str, description: str, content: str, *, height: in
     return Markup(
         f'<svg class="figure {kind}" width="100%" height="{height}" role="img" '
         f'aria-labelledby="{name}-title {name}-description"><title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-description">{description}</desc>{content}</svg>'
+        f'<desc id="{name}-description">{escape(description)}</desc>{content}</svg>'
     )
 
 
-def _percent(value: float, low: float, high: float) -> float:
+def _percent(value: float, scale: tuple[float, float]) -> float:
+    low, high = scale
     return MARGIN + (100 - 2 * MARGIN) * (value - low) / (high - low)
 
 

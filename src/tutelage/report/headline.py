@@ -1,12 +1,11 @@
 """The verdict of the run in words, and what its figures do not prove."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tutelage.records.comparison import Comparison
-from tutelage.report.names import rival, rival_meaning, title
+from tutelage.report.names import rival, rival_meaning
 from tutelage.report.numbers import plural, rate, signed, span
-from tutelage.report.reading import START, RunData
+from tutelage.report.reading import RunData
 from tutelage.statistics import Difference
 
 OWN_KINDS = {"rows", "custom"}
@@ -21,6 +20,7 @@ class Rival:
     meaning: str
     difference: Difference
     judgment: str
+    tone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,15 @@ def headline(data: RunData) -> Headline:
 def judgment(found: Difference) -> str:
     """Return what an interval allows to say."""
     if found.estimate is None:
-        return "could not be compared"
+        return "not compared with"
     if found.low > 0:
-        return "better"
-    return "worse" if found.high < 0 else "not told apart"
+        return "better than"
+    return "worse than" if found.high < 0 else "not told apart from"
+
+
+def judgment_tone(found: Difference) -> str:
+    """Return the tone of that: good, bad, or none."""
+    return {"better than": "good", "worse than": "bad"}.get(judgment(found), "")
 
 
 def _status(data: RunData) -> tuple[str, str]:
@@ -103,7 +108,7 @@ def _against_start(found: Comparison) -> str:
 
 def _progress(data: RunData) -> list[str]:
     done = len(data.stages)
-    words = [f"{plural(done, 'stage')} finished; this page shows what there is."]
+    words = [f"{plural(done, 'stage') if done else 'No stage'} finished so far; this page shows what there is."]
     if data.last_event is not None:
         event = data.last_event
         where = f" in {event.stage}" if event.stage else ""
@@ -116,7 +121,9 @@ def _progress(data: RunData) -> list[str]:
 
 def _rival(found: Comparison) -> Rival:
     label = found.before
-    return Rival(label, rival(label), rival_meaning(label), found.macro, judgment(found.macro))
+    return Rival(
+        label, rival(label), rival_meaning(label), found.macro, judgment(found.macro), judgment_tone(found.macro)
+    )
 
 
 def caveats(data: RunData) -> list[tuple[str, str]]:
@@ -215,10 +222,4 @@ def _style() -> tuple[str, str]:
 
 def engine_words(engine: str, dtype: str) -> str:
     """Return who answered: program and arithmetic."""
-    return f"{engine} in {dtype}" if dtype else engine
-
-
-def lead_dimensions(data: RunData) -> Sequence[str]:
-    """Return the dimensions of the run in words, in the order of its matrix."""
-    matrix = data.matrix or data.probe_matrix
-    return [title(name) for name in matrix.dimensions] if matrix else []
+    return f"{engine} in {dtype.removeprefix('torch.')}" if dtype else engine

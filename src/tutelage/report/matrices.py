@@ -7,9 +7,9 @@ model scores. For safety both rates stand in every cell.
 from dataclasses import dataclass
 from typing import Literal
 
-from tutelage.records import LEVELS
-from tutelage.records.scores import SAFETY, CellScore, MacroScore, Matrix, Score
-from tutelage.report.names import facet, symbol, title, tone
+from tutelage.records import LEVELS, Level
+from tutelage.records.scores import SAFETY, CellScore, MacroScore, Matrix, Score, ScoreSummary
+from tutelage.report.names import short_facet, symbol, title, tone
 from tutelage.report.numbers import plural, rate, span
 
 SHADES = 10
@@ -80,19 +80,32 @@ def heat_maps(matrix: Matrix, verdicts: dict[int, str]) -> list[HeatMap]:
     return maps
 
 
-def transfer_maps(summaries: dict[str, tuple[CellScore, ...]], total: dict[str, Score]) -> list[HeatMap]:
-    """Return one map of the transfer cells: rows cells, columns the models by their label."""
+def transfer_maps(summaries: dict[str, ScoreSummary]) -> list[HeatMap]:
+    """Return the maps of the transfer cells, all of them together first; columns are the models by label."""
     columns = tuple(Column(i, label, "", "", "") for i, label in enumerate(summaries))
-    cells = list(dict.fromkeys((c.dimension, c.level) for found in summaries.values() for c in found))
-    rows = [("All transfer cells", tuple(_cell(total[label], None, what=f"Transfer, {label}") for label in summaries))]
-    for dimension, level in cells:
-        found = (next((c for c in x if (c.dimension, c.level) == (dimension, level)), None) for x in summaries.values())
-        made = tuple(
-            _cell(cell, None, what=f"Transfer, {dimension}, {level}, {label}")
-            for cell, label in zip(found, summaries, strict=True)
+    means = tuple(_cell(found.transfer, None, what=f"Transfer, {label}") for label, found in summaries.items())
+    maps = [HeatMap("All transfer cells", columns, (("Mean over cells", means),))]
+    cells = [cell for found in summaries.values() for cell in found.transfer_cells]
+    for dimension in dict.fromkeys(cell.dimension for cell in cells):
+        levels = [level for level in LEVELS if any((c.dimension, c.level) == (dimension, level) for c in cells)]
+        rows = tuple(
+            (
+                title(level),
+                tuple(
+                    _cell(
+                        _transfer_cell(found, dimension, level), None, what=f"Transfer, {dimension}, {level}, {label}"
+                    )
+                    for label, found in summaries.items()
+                ),
+            )
+            for level in levels
         )
-        rows.append((f"{title(dimension)}, {level}", made))
-    return [HeatMap("Transfer", columns, tuple(rows))] if cells else []
+        maps.append(HeatMap(title(dimension), columns, rows))
+    return maps
+
+
+def _transfer_cell(found: ScoreSummary, dimension: str, level: Level) -> CellScore | None:
+    return next((cell for cell in found.transfer_cells if (cell.dimension, cell.level) == (dimension, level)), None)
 
 
 def shade(value: float | None) -> int | None:
@@ -115,7 +128,7 @@ def _cell(found: Score | None, kept: Score | None, *, what: str) -> Cell | None:
         return None
     rates: tuple[tuple[str, str], ...] = ()
     if isinstance(found, CellScore) and found.dimension == SAFETY:
-        rates = tuple((facet(f"{SAFETY}/{name}"), _value(score)) for name, score in found.facets.items())
+        rates = tuple((short_facet(f"{SAFETY}/{name}"), _value(score)) for name, score in found.facets.items())
     other = kept is not None and (kept.value, kept.n, kept.low, kept.high) != (
         found.value,
         found.n,

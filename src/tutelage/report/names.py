@@ -6,11 +6,23 @@ FACETS = {
     "faithfulness/stated": "Answer stated in the passage",
     "faithfulness/absent": "Answer absent from the passage",
 }
+SHORT_FACETS = {
+    "safety/harmful": "harmful refused",
+    "safety/harmless": "harmless answered",
+    "faithfulness/stated": "stated in passage",
+    "faithfulness/absent": "absent from passage",
+}
+GUARDS = {
+    "ended": "General answers that end",
+    "length": "Length of general answers, words",
+    "perplexity": "Perplexity of general text",
+    "repetition": "Repeated 5-grams in general answers",
+}
 RIVALS = {
     "start": ("the start", "the model before any tuning"),
-    "few-shot": ("few-shot prompt", "the start under a prompt of expert demonstrations, untrained"),
-    "expert-only": ("expert rows only", "the start tuned on the expert rows alone"),
-    "placebo": ("placebo", "the start tuned on the same prompts and alike lengths, verdicts ignored"),
+    "few-shot": ("the few-shot prompt", "the start under a prompt of expert demonstrations, untrained"),
+    "expert-only": ("the expert rows", "the start tuned on the expert rows alone"),
+    "placebo": ("the placebo", "the start tuned on the same prompts and alike lengths, verdicts ignored"),
 }
 PARADIGMS = {"expert": "Expert annotation", "distill": "Distillation", "self": "Self-improvement"}
 # Symbol and tone of an outcome: the symbol and the word carry the meaning, color only repeats it.
@@ -27,13 +39,23 @@ OUTCOMES = {
 
 def title(name: str) -> str:
     """Return a name in words: ``instruction_following`` → ``Instruction following``."""
-    words = name.replace("_", " ").replace("-", " ").strip()
+    words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 
 
 def facet(name: str) -> str:
     """Return what a facet ``dimension/facet`` measures."""
     return FACETS.get(name) or title(name.partition("/")[2] or name)
+
+
+def short_facet(name: str) -> str:
+    """Return the same in two or three words."""
+    return SHORT_FACETS.get(name) or name.partition("/")[2].replace("_", " ")
+
+
+def guard(name: str) -> str:
+    """Return what a guard watches."""
+    return GUARDS.get(name) or (facet(name) if "/" in name else title(name))
 
 
 def rival(label: str) -> str:

@@ -63,6 +63,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
+def guard_value(value: float | None, name: str) -> str:
+    """Return a guarded measure in its own unit: perplexity and length with one decimal, rates with three."""
+    return decimal(value, 1 if name in ("perplexity", "length") else 3)
+
+
 def plural(number: int, noun: str) -> str:
     """Return a count with its noun: ``1 item``, ``12 items``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -17,14 +17,12 @@ from tutelage.files import write_atomic
 from tutelage.records.comparison import Comparison
 from tutelage.report import names, numbers, samples, tables
 from tutelage.report.figures import Interval, interval_plot, loss_curve
-from tutelage.report.headline import caveats, engine_words, headline, judgment
-from tutelage.report.matrices import SHADES, heat_maps, transfer_maps
+from tutelage.report.headline import caveats, engine_words, headline, judgment_tone
+from tutelage.report.matrices import SHADES, HeatMap, heat_maps, transfer_maps
 from tutelage.report.reading import START, RunData, Tuning, read_run
 from tutelage.report.redact import redacted, visible
 from tutelage.runs import RunDirectory
 from tutelage.statistics import Difference
-
-JUDGMENTS = {"better": "good", "worse": "bad"}
 
 
 def write_report(run: RunDirectory, *, redact: bool = False) -> Path:
@@ -90,9 +88,10 @@ def _environment(*, redact: bool) -> Environment:
         "share": numbers.share,
         "probability": numbers.probability,
         "duration": numbers.duration,
+        "guard_value": numbers.guard_value,
         "name": names.title,
         "rival": names.rival,
-        "rival_meaning": names.rival_meaning,
+        "guard": names.guard,
         "symbol": names.symbol,
         "tone": names.tone,
         "outcome": samples.outcome,
@@ -114,12 +113,14 @@ def _environment(*, redact: bool) -> Environment:
 
 
 def _interval(label: str, found: Difference) -> Interval:
-    tone = JUDGMENTS.get(judgment(found), "")
-    return Interval(label, found.estimate, found.low, found.high, found.reason, tone)
+    return Interval(label, found.estimate, found.low, found.high, found.reason, judgment_tone(found))
 
 
 def _rival_plot(data: RunData) -> Markup | None:
-    rows = [_interval(f"vs. {names.rival(found.before)}", found.macro) for found in data.comparisons]
+    rows = [
+        _interval(names.title(names.rival(found.before).removeprefix("the ")), found.macro)
+        for found in data.comparisons
+    ]
     title = f"Mean over cells on test: {data.shown} minus each rival, with 95 % intervals"
     return interval_plot(rows, name="rivals", title=title) if rows else None
 
@@ -130,18 +131,17 @@ def _score_plot(found: Comparison | None) -> Markup | None:
     rows = []
     for name, difference in found.dimensions.items():
         rows.append(_interval(names.title(name), difference))
-        rows += [_interval(names.facet(k), d) for k, d in found.facets.items() if k.partition("/")[0] == name]
+        inside = tables.facets_of(name, found.facets)
+        rows += [_interval(f"· {names.short_facet(key)}", found.facets[key]) for key in inside]
     if found.transfer:
         rows.append(_interval("Transfer", found.transfer))
     title = f"{found.after} minus {found.before} on test by dimension and facet, with 95 % intervals"
     return interval_plot(rows, name="dimensions", title=title)
 
 
-def _transfer(data: RunData) -> list[object]:
-    labels = [label for label in (START, data.shown or "") if label in data.scores and data.scores[label].transfer]
-    cells = {label: data.scores[label].transfer_cells for label in labels}
-    totals = {label: total for label in labels if (total := data.scores[label].transfer)}
-    return list(transfer_maps(cells, totals)) if labels else []
+def _transfer(data: RunData) -> list[HeatMap]:
+    known = {label: data.scores[label] for label in (START, data.shown or "") if label in data.scores}
+    return transfer_maps(known) if any(found.transfer for found in known.values()) else []
 
 
 def _losses(tunings: tuple[Tuning, ...]) -> list[tuple[Tuning, Markup]]:

@@ -10,10 +10,10 @@ from tutelage.report.names import title
 from tutelage.report.reading import RoundData, RunData
 
 KINDS = {
-    "revision": "kept: the student's revision",
-    "teacher": "kept: the teacher's answer",
-    "nothing": "nothing kept",
-    "attempt": "kept: the student's first attempt",
+    "revision": "the revision was kept",
+    "teacher": "the teacher's answer was kept",
+    "nothing": "nothing was kept",
+    "attempt": "the first attempt was kept",
 }
 FLIPS_EACH = 2
 

@@ -1,7 +1,7 @@
 """What the tables of the page say: before and after, the data of a round, where the time went."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tutelage.records import PARADIGMS, Example, Ledger
@@ -10,7 +10,7 @@ from tutelage.records.tradeoff import TradeOff
 from tutelage.report.names import PARADIGMS as PARADIGM_NAMES
 from tutelage.report.names import facet, title
 from tutelage.report.numbers import count, decimal, duration, share
-from tutelage.report.reading import START, RoundData, RunData
+from tutelage.report.reading import START, RunData
 from tutelage.statistics import Difference
 
 
@@ -48,9 +48,9 @@ TRADEOFF_COLUMNS = (
     "Attempted",
     "Accepted",
     "Acceptance",
-    "Diversity (distinct-2)",
+    "Distinct‑2",
     "Tokens",
-    "Computing time",
+    "Computing",
     "Rows an hour",
     "Tokens a row",
     "Seconds a row",
@@ -65,15 +65,13 @@ def score_rows(data: RunData) -> list[ScoreRow]:
         return []
     found = data.against_start
     rows = [ScoreRow("macro", "Mean over cells", before.macro, after.macro, found.macro if found else None)]
-    for name in before.dimensions.keys() & after.dimensions.keys() and before.dimensions:
-        if name not in after.dimensions:
-            continue
+    for name in (name for name in before.dimensions if name in after.dimensions):
         pair = before.dimensions[name], after.dimensions[name]
         difference = found.dimensions.get(name) if found else None
         p = found.p_holm.get(name) if found else None
         rows.append(ScoreRow("dimension", title(name), *pair, difference, p))
-        for key in before.facets:
-            if key.partition("/")[0] == name and key in after.facets:
+        for key in facets_of(name, before.facets):
+            if key in after.facets:
                 pair = before.facets[key], after.facets[key]
                 rows.append(ScoreRow("facet", facet(key), *pair, found.facets.get(key) if found else None))
     if before.transfer and after.transfer:
@@ -81,6 +79,12 @@ def score_rows(data: RunData) -> list[ScoreRow]:
             ScoreRow("transfer", "Transfer", before.transfer, after.transfer, found.transfer if found else None)
         )
     return rows
+
+
+def facets_of(dimension: str, facets: Iterable[str]) -> list[str]:
+    """Return those of ``facets`` that divide a dimension: a single one says no more than the dimension itself."""
+    inside = [name for name in facets if name.partition("/")[0] == dimension]
+    return inside if len(inside) > 1 else []
 
 
 def tradeoff_rows(tradeoffs: Sequence[TradeOff]) -> list[TradeOffRow]:
@@ -123,12 +127,9 @@ def composition(kept: Sequence[Example]) -> list[tuple[str, tuple[int, ...]]]:
     """Return the rows that are trained on by dimension: how many of each paradigm, and in all."""
     counts = Counter((row.dimension, row.lineage.paradigm) for row in kept)
     dimensions = sorted({dimension for dimension, _ in counts})
-    rows = [
-        (title(name) or "Other", tuple(counts[name, p] for p in PARADIGMS) + (sum(counts[name, p] for p in PARADIGMS),))
-        for name in dimensions
-    ]
-    totals = tuple(sum(row[1][i] for row in rows) for i in range(len(PARADIGMS) + 1))
-    return [*rows, ("All", totals)]
+    rows = [(title(name) or "Other", [counts[name, paradigm] for paradigm in PARADIGMS]) for name in dimensions]
+    totals = [sum(column) for column in zip(*(numbers for _, numbers in rows), strict=True)]
+    return [(name, (*numbers, sum(numbers))) for name, numbers in [*rows, ("All", totals)]]
 
 
 def times(data: RunData) -> list[tuple[str, float, str]]:
@@ -147,8 +148,3 @@ def _stage_order(name: str) -> tuple[int, int, int, str]:
     if parts[0] != "rounds":
         return 1, 0, 0, name
     return 0, int(parts[1]), order.index(parts[2]) if parts[2] in order else len(order), name
-
-
-def made_rows(rounds: Sequence[RoundData]) -> list[RoundData]:
-    """Return the rounds whose data has been made."""
-    return [found for found in rounds if found.constructed]

@@ -11,21 +11,28 @@ MIN_CELL = 20
 FEW_REFERENCE_WORDS = 5
 
 
+def is_checked(item: Item) -> bool:
+    """Whether answers to a row can be scored at all."""
+    return item.spec.get("check") != "none"
+
+
 def describe(items: Sequence[Item], *, estimated: bool, repeats: int, failing: int) -> tuple[str, ...]:
     """Return sentences on rows, splits, the smallest improvement that can be shown, and what stays unproved.
 
     ``failing`` is how many experts' answers do not pass the check of their own row. The figures assume that 3 of 10
     answers change between right and wrong, 80 % power, 95 % confidence, and a correlation of 0.2 within a group.
     """
-    said = [_rows(items), *(_power(items, split) for split in ("gate", "test"))]
-    unchecked = [item for item in items if item.spec.get("check") == "none"]
+    said = [_rows(items), *(describe_split(items, split) for split in ("gate", "test"))]
+    unchecked = [item for item in items if not is_checked(item)]
     if unchecked:
-        part = "No row has" if len(unchecked) == len(items) else f"{len(unchecked)} of the {len(items)} rows have no"
+        part = "No row has a" if len(unchecked) == len(items) else f"{len(unchecked)} of the {len(items)} rows have no"
         said.append(
-            f"{part}{' a' if len(unchecked) == len(items) else ''} check: they give a held-out loss and no score. "
-            "A lower loss says that the model finds such answers likelier. It does not say that the answers it writes "
-            "itself are right, faithful or safe, and such rows promote no model."
+            f"{part} check: they give the loss of their references and no score. A lower loss says that the model "
+            "finds such answers likelier. It does not say that the answers it writes itself are right, faithful or "
+            "safe. Where no item of the gate has a check, the loss alone decides on promotion."
         )
+        if bare := sum(not item.reference for item in unchecked):
+            said.append(f"{bare} of them have no reference either: nothing is learned from them and nothing measured.")
         if short := sum(0 < len((item.reference or "").split()) <= FEW_REFERENCE_WORDS for item in unchecked):
             said.append(
                 f"{short} of them have a short reference: with check exact, contains or numeric they would count."
@@ -48,10 +55,15 @@ def _rows(items: Sequence[Item]) -> str:
     return f"{len(items)} rows in {len({item.group for item in items})} groups: {parts}."
 
 
-def _power(items: Sequence[Item], split: str) -> str:
-    scored = [item for item in items if item.split == split and item.spec.get("check") != "none"]
+def describe_split(items: Sequence[Item], split: str) -> str:
+    """Return what the rows of one split can show."""
+    there = [item for item in items if item.split == split]
+    scored = [item for item in there if is_checked(item)]
+    if not there:
+        return f"On {split} nothing can be shown: no row fell to it."
     if not scored:
-        return f"On {split} nothing can be shown: no row there has a check."
+        rows = f"{_number(sum(bool(item.reference) for item in there), 'reference')}"
+        return f"On {split} no answer can be scored, as no row there has a check; the loss of {rows} is compared."
     sizes = list(Counter(item.group for item in scored).values())
     least = detectable_difference(len(scored), design_effect=design_effect(sizes, SHARED_SOURCE))
     rows = f"{_number(len(scored), 'checked row')} in {_number(len(sizes), 'group')}"

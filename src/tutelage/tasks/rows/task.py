@@ -10,7 +10,7 @@ from tutelage.recipe.rows import RowsSection
 from tutelage.records import LEVELS, Answer, Demonstration, Item, Level, Split, Verdict, unscored
 from tutelage.seeds import derive_seed
 from tutelage.tasks.rows.audit import audit_answer
-from tutelage.tasks.rows.capability import describe
+from tutelage.tasks.rows.capability import describe, is_checked
 from tutelage.tasks.rows.reading import read_items
 
 
@@ -61,8 +61,14 @@ class RowsTask:
         return self._items
 
     def items(self, split: Split, level: Level, n: int, seed: int) -> list[Item]:
-        """Return ``n`` different items of a split at a level, drawn by ``seed``; fewer where there are no more."""
+        """Return ``n`` different items of a split at a level, drawn by ``seed``; fewer where there are no more.
+
+        Those of train all have a check: they are there to be answered and checked, and an answer to a row without one
+        can never be kept. Its reference is learned from all the same (:meth:`demonstrations`).
+        """
         there = [item for item in self._items if item.split == split and item.level == level]
+        if split == "train":
+            there = [item for item in there if is_checked(item)]
         return sorted(there, key=lambda item: (derive_seed(seed, "rows", item.id), item.id))[:n]
 
     def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
@@ -113,6 +119,6 @@ class RowsTask:
         return check.judge(item, answer.text)
 
     def _is_sound(self, item: Item) -> bool:
-        if item.spec.get("check") == "none":
+        if not is_checked(item):
             return True
         return self._verdict(item, Answer(request_id=item.id, text=item.reference or "")).passed

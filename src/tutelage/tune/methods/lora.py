@@ -42,6 +42,8 @@ class LoraTuned:
             self._peft: PeftModel | None = get_peft_model(
                 self.model, config, autocast_adapter_dtype=not self._keep_dtype
             )
+        if isinstance(config.target_modules, set):  # would be written in the order of hashes, new in every process
+            config.target_modules = sorted(config.target_modules)
         self.parameters: dict[str, nn.Parameter] = {
             name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
         }

@@ -71,6 +71,7 @@ def train(
     fingerprint = fingerprint_of(model, rows, section, seed=seed)
     finished = load_summary(folder, fingerprint)
     if finished is not None:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # a kill may have come between summary and removal
         yield finished
         return
     steps = section.epochs * steps_an_epoch(len(rows), section.batch_size)

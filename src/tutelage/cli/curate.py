@@ -1,0 +1,73 @@
+"""``tutelage curate``."""
+
+from pathlib import Path
+
+from tutelage.cli.console import OUT, Terminal, say, say_json, table, waiting
+from tutelage.errors import InputErrors, Problem
+from tutelage.pipeline.standalone import curate, read_rows
+from tutelage.recipe import Recipe, load_recipe
+from tutelage.records import Ledger
+from tutelage.runs import read_state
+
+YAML = {".yaml", ".yml"}
+
+
+def curate_command(
+    data: Path,
+    *,
+    out: Path | None,
+    recipe: Path | None,
+    round: int,
+    settings: list[str],
+    quiet: bool,
+    json: bool,
+    offline: bool,
+) -> None:
+    """Curate a file, or a round of a run, and print the ledger."""
+    if data.suffix.lower() in YAML:
+        if recipe is not None:
+            raise InputErrors("curate", [Problem("two recipes are given", received=f"{data} and {recipe}")])
+        given = load_recipe(data, settings)
+        folder = (out if out is not None else Path("runs") / given.name) / "rounds" / str(round) / "curate"
+        _curate_round(given, round, out=out, quiet=quiet, json=json, offline=offline)
+        ledger = read_state(folder / "ledger.json", Ledger)
+        after = f"Next: tutelage tune {data} --round {round}"
+    else:
+        if settings and recipe is None:
+            raise InputErrors("curate", [Problem("--set overrides keys of a recipe", remedy="give --recipe")])
+        if out is None:
+            raise InputErrors(
+                "curate", [Problem("--out is missing", remedy="say where the kept rows are to go: -o FOLDER")]
+            )
+        folder = out
+        with waiting(f"curating {data}", quiet=quiet or json):
+            rows = read_rows(data)
+            ledger = curate(rows, recipe=load_recipe(recipe, settings) if recipe is not None else None, out=out).ledger
+        after = f"Next: tutelage tune --data {folder / 'records.jsonl'} -o FOLDER"
+        if recipe is None:
+            after = "No --recipe was given, so no row was compared with evaluation items.\n" + after
+    if json:
+        say_json(ledger.model_dump_json())
+    elif not quiet:
+        print_ledger(ledger)
+        say(f"\n{ledger.kept:,} rows in {folder / 'records.jsonl'}, dropped ones with reasons in dropped.jsonl")
+        say(after)
+
+
+def print_ledger(ledger: Ledger) -> None:
+    """Print the counts of a ledger; they add up."""
+    shown = table("rows", "", right=("rows",))
+    shown.add_row(f"{ledger.rows_in:,}", "came in")
+    for reason, count in sorted(ledger.dropped.items(), key=lambda pair: -pair[1]):
+        shown.add_row(f"−{count:,}", reason)
+    shown.add_row(f"{ledger.kept:,}", "kept", style="bold")
+    OUT.print(shown)
+    for note in ledger.notes:
+        say(f"  {note}", style="dim")
+
+
+def _curate_round(recipe: Recipe, round: int, *, out: Path | None, quiet: bool, json: bool, offline: bool) -> None:
+    from tutelage.pipeline.single import curate_round
+
+    with Terminal(quiet=quiet, json=json) as terminal:
+        curate_round(recipe, round=round, out=out, emit=terminal, offline=offline)

@@ -1,0 +1,36 @@
+"""What a command is pointed at: a recipe, a run's folder, or a model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutelage.errors import InputErrors, Problem
+from tutelage.recipe import Recipe, load_recipe
+from tutelage.runs import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A recipe (None: only a model is named), the model's id, its adapter, and a name for people."""
+
+    recipe: Recipe | None
+    model: str
+    adapter: Path | None
+    label: str
+
+
+def find_target(given: str, settings: list[str], adapter: Path | None) -> Target:
+    """Return what ``given`` names; of a run it is the promoted model, unless an adapter is given."""
+    path = Path(given).expanduser()
+    named = adapter.name if adapter is not None else "start"
+    if path.suffix.lower() in {".yaml", ".yml"}:
+        recipe = load_recipe(path, settings)
+        return Target(recipe, recipe.model.id, adapter, named)
+    if settings:
+        raise InputErrors(given, [Problem("--set overrides keys of a recipe, and this is none")])
+    if (path / "recipe.json").is_file():
+        run = RunDirectory.open(path)
+        best = run.best
+        promoted = path / best.weights if best.weights is not None else None
+        label = named if adapter is not None else f"round {best.round}" if best.round else "start"
+        return Target(run.recipe, run.recipe.model.id, adapter or promoted, label)
+    return Target(None, given, adapter, named)

@@ -1,0 +1,64 @@
+"""Rows on their way into training: ids and loss masks, and a ledger of those that get none."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutelage.errors import TemplateError, TrainingError
+from tutelage.files import write_atomic
+from tutelage.models.template import ChatTemplate, Encoded
+from tutelage.records import Dropped, Example, Ledger
+from tutelage.records.jsonl import write_records
+
+MAX_DROPPED = 0.5
+"""Share of the rows from which on dropping is refused: a model of the few that are left is not what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Rows as documents: ``places[i]`` is the row of ``documents[i]``; ``refused`` says why a row has no document."""
+
+    documents: list[Encoded]
+    places: list[int]
+    refused: dict[int, str]
+
+
+def encode_all(template: ChatTemplate, rows: Sequence[Example]) -> Encoding:
+    """Encode every row that ``template`` gives an exact loss mask. Raises :class:`TemplateError` if it gives none."""
+    found = Encoding([], [], {})
+    first: TemplateError | None = None
+    for place, row in enumerate(rows):
+        try:
+            found.documents.append(template.encode(row.messages))
+            found.places.append(place)
+        except TemplateError as error:
+            first = first or error
+            found.refused[place] = f"no exact loss mask: {error.problem}"
+    if first is not None and not found.documents:
+        raise first
+    return found
+
+
+def keep_ledger(folder: Path, rows: Sequence[Example], encoding: Encoding, dropped: Mapping[int, str]) -> Ledger:
+    """Write ``dropped.jsonl`` and ``ledger.json`` of a training: ``dropped`` are documents that it cannot use, and why.
+
+    Raises
+    ------
+    TrainingError: more than half of the rows were dropped; the files are written nevertheless.
+    """
+    unusable = {encoding.places[name]: f"unusable for training: {reason}" for name, reason in dropped.items()}
+    reasons = sorted((encoding.refused | unusable).items())
+    gone = [Dropped(id=rows[at].id, step="tune", reason=reason, row=rows[at].to_json()) for at, reason in reasons]
+    counts = Counter(row.reason.partition(":")[0] for row in gone)
+    ledger = Ledger(stage="tune", rows_in=len(rows), kept=len(rows) - len(gone), dropped=dict(sorted(counts.items())))
+    write_records(folder / "dropped.jsonl", gone)
+    write_atomic(folder / "ledger.json", ledger.model_dump_json(indent=1) + "\n")
+    if len(gone) > MAX_DROPPED * len(rows):
+        raise TrainingError(
+            f"{len(gone):,} of {len(rows):,} rows cannot be trained on",
+            where=str(folder / "dropped.jsonl"),
+            received=f"the first: {gone[0].reason}",
+            remedy="raise tune.max_tokens, or make the rows shorter",
+        )
+    return ledger

@@ -1,0 +1,141 @@
+"""The guides are run as they stand: every bash, python and yaml block, in order, in an empty folder.
+
+A python block whose first line is ``# file.py`` is written to that file, a yaml block laid over the recipe that its
+first line names. The test brings what a reader brings, a file of rows, and keeps it small: the tiny model in place of
+any other, few and short answers.
+"""
+
+import csv
+import os
+import random
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"^```(bash|python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
+SMALL = (
+    "model.id=tiny",
+    "evaluate.max_tokens=6",
+    "evaluate.general_prompts=2",
+    "evaluate.probe=4",
+    "evaluate.gate=6",
+    "evaluate.test=6",
+    "construct.max_tokens=6",
+    "construct.prompts=6",
+    "reflect.gate.resamples=1000",
+)
+WORDS = (
+    "pump valve filter hose motor gauge switch lamp cable fan belt gear shaft wheel frame cover screw spring lever "
+    "handle turn stop leak rattle heat cool fill drain open close lift hold"
+)
+# What every block of a guide starts with: the reader's commands unchanged, the sizes appended.
+PRELUDE = f"""set -euo pipefail
+tutelage() {{
+  case "$1" in
+    init) {shlex.quote(sys.executable)} -m tutelage "$@" --model tiny ;;
+    run) {shlex.quote(sys.executable)} -m tutelage "$@" {" ".join(f"--set {setting}" for setting in SMALL)} ;;
+    *) {shlex.quote(sys.executable)} -m tutelage "$@" ;;
+  esac
+}}
+"""
+
+
+def blocks(guide: str) -> list[tuple[str, str]]:
+    return BLOCK.findall((DOCS / "guides" / f"{guide}.md").read_text(encoding="utf-8"))
+
+
+def bring_rows(folder: Path) -> None:
+    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["prompt", "reference"])
+        draw = random.Random(0)
+        for _ in range(40):
+            one, other, *answer = draw.sample(WORDS.split(), 10)
+            writer.writerow([f"What is said of {one} and {other}?", f"That they {' '.join(answer)}."])
+
+
+def follow(guide: str, folder: Path) -> str:
+    """Do what the guide says and return what was printed."""
+    printed = []
+    for language, text in blocks(guide):
+        named = FILE.match(text)
+        if language == "bash":
+            printed.append(execute(["bash", "-c", PRELUDE + text], folder))
+        elif language == "yaml":
+            assert named, f"{guide}: a yaml block names its recipe in the first line"
+            lay_over(folder / named[1], text)
+        elif named:
+            (folder / named[1]).write_text(text, encoding="utf-8")
+        else:
+            printed.append(execute([sys.executable, "-c", text], folder))
+    return "\n".join(printed)
+
+
+def execute(command: list[str], folder: Path) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def lay_over(recipe: Path, text: str) -> None:
+    before = yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
+    merged = {**before, **yaml.safe_load(text)}
+    recipe.write_text(re.sub("id: HuggingFaceTB/[^}\n]*", "id: tiny", yaml.safe_dump(merged)), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a reader who has followed the guide on own data."""
+    folder = tmp_path_factory.mktemp("reader")
+    bring_rows(folder)
+    said = follow("own-data", folder)
+    assert "No row has a check" in said
+    assert "imitation" in said
+    assert (folder / "runs" / "my-checked" / "manifest.json").is_file()
+    return folder
+
+
+def test_own_data_ends_in_a_report(reader: Path) -> None:
+    page = (reader / "runs" / "my-task" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "my-task" in page
+
+
+def test_reading_a_report(reader: Path) -> None:
+    said = follow("reading-a-report", reader)
+    assert "loss of the references" in said
+    assert "promoted weights:" in said
+
+
+def test_own_task(tmp_path: Path) -> None:
+    said = follow("own-task", tmp_path)
+    assert "The date is right." in said
+    assert "Year, month and day with dashes were asked" in said
+    assert (tmp_path / "runs" / "dates" / "outcome.json").is_file()
+
+
+def test_own_teacher(tmp_path: Path) -> None:
+    bring_rows(tmp_path)
+    said = follow("own-teacher", tmp_path)
+    assert (tmp_path / "runs" / "taught" / "outcome.json").is_file()
+    assert "my-large-model" in said
+
+
+@pytest.mark.parametrize("page", ["tour", "guides/own-data", "guides/own-task", "guides/own-teacher"])
+def test_what_a_page_names_is_there(page: str) -> None:
+    file = DOCS / f"{page}.md"
+    text = file.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
+        assert (file.parent / link).exists(), link
+    for path in re.findall(r"`((?:src|docs|tests|recipes)/[^`]*)`", text):
+        assert (ROOT / path).exists(), path
