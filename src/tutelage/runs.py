@@ -104,8 +104,9 @@ class RunDirectory:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open an existing run for reading."""
-        if not (path / "recipe.json").is_file():
-            raise RunError("there is no run here", where=str(path), remedy="list them with: tutelage runs")
+        with storage(path, "open the run"):
+            if not (path / "recipe.json").is_file():
+                raise RunError("there is no run here", where=str(path), remedy="list them with: tutelage runs")
         return cls(path)
 
     def _own(self) -> None:
@@ -128,6 +129,9 @@ class RunDirectory:
         before = self.recipe.model_dump(mode="json", exclude=place)
         now = recipe.model_dump(mode="json", exclude=place)
         if before == now:
+            return
+        if not any(self.path.glob("rounds/*/*/*")):  # nothing was made yet: the recipe was mended after its first error
+            write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2) + "\n")
             return
         changed = [f"{key}: {old} → {new}" for key, old, new in _differences(before, now)]
         shown = "; ".join(changed[:5]) + ("; …" if len(changed) > 5 else "")
@@ -291,5 +295,8 @@ def _differences(before: JsonValue, now: JsonValue, at: str = "") -> Iterator[tu
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted(before.keys() | now.keys()):
             yield from _differences(before.get(key), now.get(key), f"{at}.{key}" if at else key)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for index, (old, new) in enumerate(zip(before, now, strict=True)):
+            yield from _differences(old, new, f"{at}.{index}")
     elif before != now:
         yield at, before, now

@@ -23,6 +23,7 @@ BLOCK = re.compile(r"^```(bash|python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTA
 FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
 SMALL = (
     "model.id=tiny",
+    "engines.threads=1",
     "evaluate.max_tokens=6",
     "evaluate.general_prompts=2",
     "evaluate.probe=4",

@@ -35,6 +35,7 @@ SMALL: dict[str, JsonValue] = {
     "seed": 0,
     "rounds": 1,
     "model": {"id": "tiny"},
+    "engines": {"threads": 1},
     "construct": {"prompts": 4, "max_tokens": 4},
     "evaluate": {"probe": 4, "gate": 200, "test": 200, "max_tokens": 4, "general_prompts": 0},
     "reflect": {"gate": {"resamples": 1000}},

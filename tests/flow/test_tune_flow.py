@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from tutelage.errors import ModelError, RunError, StorageError, TrainingError
+from tutelage.models.adapters import add_adapter
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, TuneSection
 from tutelage.records import assistant, user
-from tutelage.tune import Progress, Saved, Started, Step, Summary, merge, train
+from tutelage.tune import Progress, Saved, Started, Step, Summary, train
 from tutelage.tune.methods import build_method
 from tutelage.tune.objectives import Sft
 from tutelage.tune.training.attention import connect
@@ -117,7 +118,7 @@ def test_an_adapter_loads_and_merges(tmp_path: Path) -> None:
     with torch.no_grad():
         start = tiny_model().model(input_ids=ids).logits
         loaded = load_bundle("tiny", adapter=tmp_path / "weights").model(input_ids=ids).logits
-        merged = merge(tiny_model().model, tmp_path / "weights")(input_ids=ids).logits
+        merged = add_adapter(tiny_model().model, tmp_path / "weights", merge=True)(input_ids=ids).logits
     assert (loaded - start).abs().max() > 0.01
     torch.testing.assert_close(loaded, merged, rtol=1e-3, atol=1e-4)
 
@@ -277,4 +278,4 @@ def test_merging_what_does_not_compute_is_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         model.model.layers[0].self_attn.q_proj.weight.fill_(float("inf"))
     with pytest.raises(ModelError, match="merg"):
-        merge(model, tmp_path / "weights")
+        add_adapter(model, tmp_path / "weights", merge=True)

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from tutelage.models.adapters import add_adapter
 from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
 from tutelage.recipe.tune import AdamWOptimizer, CosineSchedule, FullMethod, LoraMethod, TuneSection
 from tutelage.seeds import derive_seed
-from tutelage.tune import Summary, merge, train
+from tutelage.tune import Summary, train
 from tutelage.tune.training.batches import rows_of_step
 
 LORA = TuneSection(
@@ -133,7 +134,7 @@ def test_lora_takes_the_plain_path_and_reloads_in_plain_peft(tmp_path: Path) -> 
         expected = adapted.eval()(input_ids=ids).logits
         found = again.eval()(input_ids=ids).logits
         start = ours.model(input_ids=ids).logits
-        merged = merge(bundle().model, tmp_path / "weights")
+        merged = add_adapter(bundle().model, tmp_path / "weights", merge=True)
         torch.testing.assert_close(found, expected, rtol=1e-2, atol=5e-3)
         assert (found - start).abs().max() > 0.05
         torch.testing.assert_close(merged(input_ids=ids).logits, found, rtol=1e-4, atol=1e-4)

@@ -8,8 +8,12 @@ import pytest
 
 from tutelage.cli.columns import propose
 from tutelage.cli.init import Wishes, init_command
+from tutelage.construct.expert import expert_rows
+from tutelage.curate import build_steps, curate
 from tutelage.errors import DataError, InputErrors
+from tutelage.pipeline.items import guarded_items
 from tutelage.recipe import load_recipe
+from tutelage.recipe.construct import ExpertSection
 from tutelage.records import LEVELS, SPLITS, Answer
 from tutelage.records.tables import Row
 from tutelage.tasks.build import build_tasks, demonstrations_of
@@ -144,3 +148,13 @@ def test_columns_are_found_by_name_and_used_once() -> None:
         "reference": "output",
         "group": "Patient",
     }
+
+
+@pytest.mark.parametrize("wishes", [Wishes(), Wishes(own_check=True), Wishes(own_task=True)])
+def test_what_comes_with_init_survives_its_own_curation(tmp_path: Path, wishes: Wishes) -> None:
+    """Train rows share no run of words with evaluation items but the phrases of the task."""
+    tasks = make(tmp_path / "own", wishes)
+    recipe = load_recipe(tmp_path / "own" / "recipe.yaml", ["evaluate.probe=2", "evaluate.gate=4", "evaluate.test=4"])
+    rows = expert_rows(demonstrations_of(list(tasks.values())), ExpertSection(), seed=0)
+    kept = curate(rows, build_steps(recipe.curate, guarded_items(recipe, tasks))).kept
+    assert len(kept) == len(rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tutelage.errors import RunError
+from tutelage.errors import RunError, StorageError
 from tutelage.events import Event
 from tutelage.recipe import parse_recipe
 from tutelage.runs import Best, RunDirectory
@@ -33,10 +33,53 @@ def test_a_stage_is_finished_only_when_its_block_ended(tmp_path: Path) -> None:
 
 
 def test_another_recipe_is_refused_and_says_what_changed(tmp_path: Path) -> None:
-    RunDirectory.create(tmp_path / "run", RECIPE).close()
+    with RunDirectory.create(tmp_path / "run", RECIPE) as run, run.stage("rounds/1/plan") as folder:
+        (folder / "plan.json").write_text("{}")
     RunDirectory.create(tmp_path / "run", RECIPE.relative_to(Path("elsewhere"))).close()
     with pytest.raises(RunError, match="seed: 0 → 3"):
         RunDirectory.create(tmp_path / "run", OTHER)
+
+
+def test_a_recipe_that_was_mended_before_anything_was_made_takes_the_folder(tmp_path: Path) -> None:
+    RunDirectory.create(tmp_path / "run", RECIPE).close()
+    with RunDirectory.create(tmp_path / "run", OTHER) as run:
+        assert run.recipe == OTHER
+    with pytest.raises(RunError, match="another process"), RunDirectory.create(tmp_path / "run", OTHER):
+        RunDirectory.create(tmp_path / "run", RECIPE)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "lock").touch()
+    (folder / ".recipe.json.0123abcd.partial").write_text("{")  # killed while the recipe was written
+    with RunDirectory.create(folder, RECIPE) as run:
+        assert sorted(p.name for p in folder.iterdir()) == ["lock", "recipe.json"]
+        (folder / "rounds/1/tune/.weights.0123abcd.partial").mkdir(parents=True)
+        (folder / "rounds/1/tune/.metrics.jsonl.0123abcd.partial").touch()
+        run.log(Event("note", data={"text": "one"}))
+        with (folder / "events.jsonl").open("a") as file:
+            file.write('{"kind": "torn')
+    with RunDirectory.create(folder, RECIPE) as run:
+        run.log(Event("note", data={"text": "two"}))
+        assert list(folder.rglob("*.partial")) == []
+        assert [line.count('"text"') for line in (folder / "events.jsonl").read_text().splitlines()] == [1, 1]
+
+
+def test_damaged_files_are_named_with_what_to_do(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with RunDirectory.create(folder, RECIPE) as run:
+        with run.stage("rounds/1/plan"):
+            pass
+        stage = folder / "rounds/1/plan/stage.json"
+        stage.write_text('{"stage": 3}')
+        with pytest.raises(RunError, match=r"plan/stage\.json.*damaged.*Delete .*plan to make it again"):
+            run.state("rounds/1/plan")
+    (folder / "recipe.json").write_text('{"name": "mine", "tusks": []}')
+    with pytest.raises(RunError, match=r"recipe\.json.*damaged"):
+        RunDirectory.create(folder, RECIPE)
+    with pytest.raises(StorageError, match="name is too long"):
+        RunDirectory.open(tmp_path / ("n" * 300))
 
 
 def test_a_foreign_folder_and_a_file_are_refused(tmp_path: Path) -> None:

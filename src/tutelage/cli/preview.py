@@ -134,7 +134,8 @@ def _print_counts(measured: Sequence[Measured], usable: Sequence[Measured], limi
 
 def _print_dropped(too_long: Sequence[Measured], faulty: Sequence[Measured], limit: int) -> None:
     if too_long:
-        say(f"\n{len(too_long):,} rows are longer than {limit:,} tokens and would be dropped, never truncated:")
+        are = "1 row is" if len(too_long) == 1 else f"{len(too_long):,} rows are"
+        say(f"\n{are} longer than {limit:,} tokens and would be dropped, never truncated:")
         for one in sorted(too_long, key=lambda one: -one.tokens)[:20]:
             say(f"  {one.row.id}  {one.tokens:,} tokens")
     if faulty:

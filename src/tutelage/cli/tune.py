@@ -94,4 +94,5 @@ def _say_summary(summary: Summary) -> None:
         f"({summary.tokens_per_second:,.0f} tokens/s){went}."
     )
     if summary.dropped:
-        say(f"{len(summary.dropped):,} rows were not trained on, for example: {next(iter(summary.dropped.values()))}.")
+        were = "1 row was" if len(summary.dropped) == 1 else f"{len(summary.dropped):,} rows were"
+        say(f"{were} not trained on (dropped.jsonl), for example: {next(iter(summary.dropped.values()))}.")

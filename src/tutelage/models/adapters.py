@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tutelage.errors import ModelError
@@ -13,6 +14,8 @@ from tutelage.models.faults import InWords
 from tutelage.models.hardware import cast_weights
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+MERGE_TOLERANCE = 1e-3
+"""Largest difference of logits that a merge in float32 may make, in standard deviations of the logits."""
 
 
 def require_adapter(folder: Path) -> None:
@@ -35,8 +38,13 @@ def adapter_digest(folder: Path) -> str:
 def add_adapter(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrainedModel:
     """Return ``model`` with the adapter of ``folder``: as layers beside the weights, or added into them.
 
-    ``merge`` adds in float32 and rounds once; in bfloat16 small updates still vanish in the rounding of large weights,
-    so unmerged is what scores are made with. Raises :class:`ModelError` when the adapter does not fit the model.
+    ``merge`` adds in float32 and rounds once, to the arithmetic that the model came in: in bfloat16 a sum
+    W + (alpha/r)·BA would round most of a small update away.
+
+    Raises
+    ------
+    ModelError: the adapter does not fit the model, or merging in float32 changes the logits of a fixed row by more
+        than :data:`MERGE_TOLERANCE`.
     """
     require_adapter(folder)
     dtype = model.dtype
@@ -50,10 +58,38 @@ def add_adapter(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrai
     absent = [str(complaint.message) for complaint in complaints if "missing adapter keys" in str(complaint.message)]
     if absent:
         raise _misfit(folder, absent[0][:300])
-    plain = adapted.merge_and_unload() if merge else adapted.get_base_model()
+    plain = _merged(adapted, folder) if merge else adapted.get_base_model()
     assert isinstance(plain, PreTrainedModel)
     cast_weights(plain, dtype)
     return plain
+
+
+def _merged(beside: PeftModel, folder: Path) -> PreTrainedModel:
+    """Add a float32 adapter into its float32 base, and refuse when the logits move."""
+    vocabulary: int = beside.config.get_text_config().vocab_size
+    beside.eval()
+    before = _logits(beside, vocabulary)
+    try:
+        merged: PreTrainedModel = beside.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise ModelError("the adapter cannot be merged", where=str(folder), received=str(error)) from error
+    moved = ((_logits(merged, vocabulary) - before).abs().max() / before.std()).item()
+    if not moved <= MERGE_TOLERANCE:
+        raise ModelError(
+            "merging the adapter changes what the model computes",
+            where=str(folder),
+            received=f"{moved:.2g} standard deviations of the logits; {MERGE_TOLERANCE:g} are tolerated",
+            remedy="use the adapter unmerged",
+        )
+    return merged
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, vocabulary: int) -> Tensor:
+    """Logits (T, V) of one fixed row of varied tokens."""
+    ids = (torch.arange(64, device=next(model.parameters()).device) * 7919 + 17) % vocabulary
+    logits: Tensor = model(input_ids=ids[None]).logits[0]
+    return logits
 
 
 def _misfit(folder: Path, received: str) -> ModelError:

@@ -13,6 +13,7 @@ from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.construct.sampling import Asker
+from tutelage.models.adapters import CONFIG as ADAPTER_CONFIG
 from tutelage.models.hardware import pick_device
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.recipe import Recipe
@@ -104,15 +105,18 @@ class Engines:
         return self._open
 
     def _load(self, weights: Path | None, *, merge: bool = False) -> Bundle:
+        """The starting model, with an adapter if ``weights`` holds one; a folder of whole weights stands for itself."""
         model = self.recipe.model
+        whole = weights is not None and not (weights / ADAPTER_CONFIG).is_file()
         return load_bundle(
-            model.id,
+            str(weights) if whole else model.id,
             dtype=model.dtype,
             device=model.device,
-            revision=model.revision,
+            revision=None if whole else model.revision,
             offline=self.offline,
-            adapter=weights,
-            merge=merge,
+            adapter=None if whole else weights,
+            merge=merge and weights is not None and not whole,
+            template=self.recipe.folder / model.template if model.template is not None else None,
         )
 
     def _local(self, weights: Path | None, batch_size: int) -> Completer:

@@ -57,7 +57,7 @@ def parse_recipe(
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        raise RecipeError(source, [_problem(detail, tree, lines) for detail in error.errors()]) from None
+        raise RecipeError(source, [_problem(detail, tree, lines) for detail in _own_faults(error)]) from None
     return recipe.relative_to(folder) if folder is not None else recipe
 
 
@@ -68,22 +68,28 @@ def _nearby(path: Path) -> str:
 
 
 def _parse_yaml(text: str, source: str) -> tuple[Tree, dict[Location, int]]:
+    lines: dict[Location, int] = {}
+    repeated: list[Problem] = []
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         tree = yaml.safe_load(text)
+        if node is not None:
+            _collect_lines(node, (), lines, repeated)
+    except RecursionError:
+        remedy = "a recipe is at most a few levels deep"
+        raise RecipeError(source, [Problem("not valid YAML: nested without end", remedy=remedy)]) from None
+    except ValueError as error:  # what looks like a date or a number and is none
+        raise RecipeError(source, [Problem(f"not valid YAML: {error}", remedy="put it in quotes")]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         what = getattr(error, "problem", None) or str(error)
         raise RecipeError(source, [Problem(f"not valid YAML: {what}", where=where)]) from None
-    if tree is None or node is None:
+    if tree is None:
         raise RecipeError(source, [Problem("the recipe is empty", remedy="make one with: tutelage init")])
     if not isinstance(tree, dict):
         remedy = "start with a line such as: name: my-run"
         raise RecipeError(source, [Problem("a recipe is a mapping", received=type(tree).__name__, remedy=remedy)])
-    lines: dict[Location, int] = {}
-    repeated: list[Problem] = []
-    _collect_lines(node, (), lines, repeated)
     if repeated:
         raise RecipeError(source, repeated)
     return tree, lines
@@ -133,6 +139,18 @@ def _apply_override(tree: Tree, override: str) -> list[Problem]:
     return []
 
 
+def _own_faults(error: ValidationError) -> list[ErrorDetails]:
+    """Leave out that a list is too short when the reason is that its members are at fault."""
+    details = error.errors()
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(p != detail["loc"] and p[: len(detail["loc"])] == detail["loc"] for p in places)
+    ]
+
+
 def _problem(detail: ErrorDetails, tree: Tree, lines: dict[Location, int]) -> Problem:
     loc = _in_file(detail["loc"], tree)
     line = next((lines[loc[:size]] for size in range(len(loc), -1, -1) if loc[:size] in lines), 1)
@@ -148,9 +166,10 @@ def _problem(detail: ErrorDetails, tree: Tree, lines: dict[Location, int]) -> Pr
         return Problem("this key is required", where=where)
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         context = detail.get("ctx", {})
-        expected = str(context.get("expected_tags", "")) or "one of the documented kinds"
+        expected = context.get("expected_tags")
         received = repr(context.get("tag")) if "tag" in context else "nothing"
-        return Problem("unknown or missing kind", where=where, received=received, remedy=f"choose one of {expected}")
+        remedy = f"choose one of {expected}" if expected else "give its kind"
+        return Problem("unknown or missing kind", where=where, received=received, remedy=remedy)
     what = detail["msg"].removeprefix("Value error, ")
     return Problem(what, where=where, received=_short(detail["input"]))
 

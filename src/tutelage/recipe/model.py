@@ -1,5 +1,6 @@
 """Which model is tuned, and which engines answer."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,6 +16,9 @@ class ModelSection(Section):
 
     revision: str | None = None
     """The revision of a hub id; other ids have none."""
+
+    template: Path | None = None
+    """File of a chat template (Jinja) that replaces the tokenizer's own, relative to the recipe."""
 
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """Arithmetic of the weights; ``auto`` takes bfloat16 where the processor has it."""

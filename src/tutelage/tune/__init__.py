@@ -9,8 +9,7 @@
 A new objective or method is one file and one line in its package's index; neither knows of the other.
 """
 
-from tutelage.tune.methods import merge
 from tutelage.tune.training.loop import train
 from tutelage.tune.training.progress import Progress, Saved, Started, Step, Summary
 
-__all__ = ["Progress", "Saved", "Started", "Step", "Summary", "merge", "train"]
+__all__ = ["Progress", "Saved", "Started", "Step", "Summary", "train"]

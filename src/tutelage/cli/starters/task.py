@@ -43,7 +43,7 @@ class Shopping:
                 dimension=self.dimension,
                 level=level,
                 split=split,
-                messages=(user(f"What is the total of this bill? Answer with the number alone.\n\n{bill}"),),
+                messages=(user(f"What is the total of this bill? Answer with the number.\n\n{bill}"),),
                 group=", ".join(sorted(goods)),  # intervals treat items of one group as related
                 reference=str(total),
                 spec={"total": total},

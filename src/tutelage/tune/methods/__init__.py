@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from tutelage.models.load import Bundle
 from tutelage.recipe.tune import FullMethod, LoraMethod
 from tutelage.tune.methods.full import tune_fully
-from tutelage.tune.methods.lora import add_lora, merge
+from tutelage.tune.methods.lora import add_lora
 
 
 class Tuned(Protocol):
@@ -55,4 +55,4 @@ def build_method(section: LoraMethod | FullMethod) -> Callable[[Bundle, int], Tu
             return lambda bundle, seed: tune_fully(bundle)
 
 
-__all__ = ["Tuned", "build_method", "merge"]
+__all__ = ["Tuned", "build_method"]

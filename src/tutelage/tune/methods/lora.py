@@ -7,17 +7,13 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
-from tutelage.errors import ModelError, TrainingError
-from tutelage.models.hardware import cast_weights
+from tutelage.errors import TrainingError
 from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
 from tutelage.recipe.tune import LoraMethod
-
-MERGE_TOLERANCE = 1e-3
-"""Largest difference of logits that a merge in float32 may make, in standard deviations of the logits."""
 
 
 class LoraTuned:
@@ -96,41 +92,3 @@ def _targets(model: PreTrainedModel, targets: str | tuple[str, ...]) -> str | li
             remedy=f"choose among {', '.join(sorted(layers))}, or all-linear",
         )
     return list(targets)
-
-
-def merge(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
-    """Add the adapter of a folder into the weights of ``model``, in float32, and return the model (changed in place).
-
-    Float32, because a bfloat16 sum W + (alpha/r)·BA rounds most of the update away; cast afterwards where that is
-    wanted and measured. Logits of a fixed row before and after may differ by :data:`MERGE_TOLERANCE`.
-
-    Raises
-    ------
-    ModelError: they differ by more, or the merged weights are not finite.
-    """
-    cast_weights(model, torch.float32)
-    vocabulary: int = model.config.get_text_config().vocab_size
-    with quiet():
-        beside = PeftModel.from_pretrained(model, str(adapter), autocast_adapter_dtype=False).eval()
-    before = _logits(beside, vocabulary)
-    try:
-        merged: PreTrainedModel = beside.merge_and_unload(safe_merge=True)
-    except ValueError as error:
-        raise ModelError("the adapter cannot be merged", where=str(adapter), received=str(error)) from error
-    moved = ((_logits(merged, vocabulary) - before).abs().max() / before.std()).item()
-    if not moved <= MERGE_TOLERANCE:
-        raise ModelError(
-            "merging the adapter changes what the model computes",
-            where=str(adapter),
-            received=f"{moved:.2g} standard deviations of the logits; {MERGE_TOLERANCE:g} are tolerated",
-            remedy="use the adapter unmerged",
-        )
-    return merged
-
-
-@torch.no_grad()
-def _logits(model: nn.Module, vocabulary: int) -> Tensor:
-    """Logits (T, V) of one fixed row of varied tokens."""
-    ids = (torch.arange(64, device=next(model.parameters()).device) * 7919 + 17) % vocabulary
-    logits: Tensor = model(input_ids=ids[None]).logits[0]
-    return logits

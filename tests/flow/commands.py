@@ -1,0 +1,74 @@
+"""Runs command lines of tutelage in children of a process that has everything imported: ``python commands.py JOBS.json``.
+
+A job is ``{"argv": [...], "cwd": path, "file_bytes": limit, "memory_bytes": limit, "interrupt_after": seconds}``, the
+last three optional. Each is answered with a line of JSON: exit code (99: an exception nobody caught), what was written
+to the two outputs, and the seconds it took.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import tutelage.cli.app
+import tutelage.cli.run
+import tutelage.pipeline.run
+import tutelage.report.page
+from tutelage.cli import main as command
+
+assert tutelage.cli.app
+assert tutelage.cli.run
+assert tutelage.pipeline.run
+assert tutelage.report.page
+
+
+def child(job: dict[str, Any], out: int, err: int) -> None:
+    """Be the command line."""
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.chdir(job["cwd"])
+    os.environ.update(job.get("environment", {}))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for limit, value in ((resource.RLIMIT_FSIZE, "file_bytes"), (resource.RLIMIT_AS, "memory_bytes")):
+        if value in job:
+            resource.setrlimit(limit, (job[value], job[value]))
+    sys.argv = ["tutelage", *job["argv"]]
+    code = 0
+    try:
+        command()
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 0
+    except BaseException:
+        traceback.print_exc()
+        code = 99
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    """Do all jobs, one after another."""
+    for job in json.loads(Path(sys.argv[1]).read_text()):
+        started = time.monotonic()
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            pid = os.fork()
+            if not pid:
+                child(job, out.fileno(), err.fileno())
+            if "interrupt_after" in job:
+                time.sleep(job["interrupt_after"])
+                os.kill(pid, signal.SIGINT)
+            _, status = os.waitpid(pid, 0)
+            out.seek(0)
+            err.seek(0)
+            row = {"code": os.waitstatus_to_exitcode(status), "out": out.read(), "err": err.read()}
+        print(json.dumps({**row, "seconds": time.monotonic() - started}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
