@@ -102,7 +102,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bring_rows(folder)
     said = follow("own-data", folder)
     assert "No row has a check" in said
-    assert "imitation" in said
+    assert "imitation" in (folder / "runs" / "my-task" / "outcome.json").read_text(encoding="utf-8")
     assert (folder / "runs" / "my-checked" / "manifest.json").is_file()
     return folder
 

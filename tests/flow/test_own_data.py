@@ -100,11 +100,12 @@ def test_levels_are_estimated_frozen_and_marked(leveled: tuple[Recipe, Path, Run
     assert any("estimated" in note and "frozen" in note for note in notes)
     items = (path / "final/start/items.jsonl").read_text(encoding="utf-8").splitlines()
     assert all(json.loads(line)["spec"]["level_estimated"] for line in items)
-    cells = {cell.level: cell for cell in outcome.scores["start"].cells}
-    assert {level: cell.value for level, cell in cells.items()} == pytest.approx(
-        {"basic": 1.0, "intermediate": 0.6, "advanced": 0.3, "expert": 0.0}
-    )
-    assert min(cell.n for cell in cells.values()) >= 20
+    cells = outcome.scores["start"].cells
+    rate = {level: fraction for fraction, level in expected.items()}
+    scores = [ItemScore.from_json(line) for line in (path / "final/start/scores.jsonl").read_bytes().splitlines()]
+    assert all(score.score == pytest.approx(rate[score.level]) for score in scores)
+    assert {cell.level for cell in cells} == set(rate)
+    assert min(cell.n for cell in cells) >= 20
 
 
 def test_a_resumed_run_reads_the_levels(leveled: tuple[Recipe, Path, RunOutcome, list[str]]) -> None:
@@ -145,7 +146,7 @@ def test_references_without_a_check_are_judged_by_their_loss(tmp_path: Path) -> 
     verdict = GateVerdict.from_json((tmp_path / "run/rounds/1/gate/verdict.json").read_bytes())
     assert verdict.macro.estimate is None
     assert verdict.loss is not None
-    assert verdict.alpha == 0.05  # later rounds could only repeat the first, so there is one
+    assert verdict.alpha == pytest.approx(0.05)  # later rounds could only repeat the first, so there is one
     assert outcome.verdicts == (verdict.outcome,)
     failed = [guard for guard in verdict.guards if guard.outcome != "passed"]
     assert (verdict.outcome == "promoted") == (verdict.loss.rise.low > 0 and not failed)

@@ -15,11 +15,16 @@ RECIPE = parse_recipe("name: mine\ntasks: [{kind: safety}]\n")
 OTHER = parse_recipe("name: mine\nseed: 3\ntasks: [{kind: safety}]\n")
 
 
+def _write_half(run: RunDirectory) -> None:
+    with run.stage("rounds/1/construct") as folder:
+        (folder / "half.txt").write_text("half")
+        raise KeyError("killed in the middle")
+
+
 def test_a_stage_is_finished_only_when_its_block_ended(tmp_path: Path) -> None:
     with RunDirectory.create(tmp_path / "run", RECIPE) as run:
-        with pytest.raises(KeyError), run.stage("rounds/1/construct") as folder:
-            (folder / "half.txt").write_text("half")
-            raise KeyError
+        with pytest.raises(KeyError):
+            _write_half(run)
         assert run.state("rounds/1/construct") is None
         with run.stage("rounds/1/construct") as folder:
             assert (folder / "half.txt").read_text() == "half"

@@ -6,21 +6,15 @@ from pathlib import Path
 from tutelage.evaluate.heldout import measure_losses
 from tutelage.events import Event
 from tutelage.files import write_atomic
-from tutelage.pipeline.items import Tasks, gate_items
-from tutelage.pipeline.planning import rounds_of
+from tutelage.pipeline.items import Tasks, gate_items, gate_rule, is_scored
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import measure
-from tutelage.recipe import Recipe
 from tutelage.records import Engine, Item
 from tutelage.records.scores import GatePower, GateScores, GateVerdict
 from tutelage.reflect.gate import GateRule, decide, gate_power
 from tutelage.runs import read_state
 from tutelage.seeds import derive_seed
 from tutelage.tasks.rows import RowsTask
-from tutelage.tasks.rows.capability import is_checked
-
-CHANCE_REPEATS = 0.01
-"""Share of gate items that may come twice in a run although the tasks make them without end."""
 
 
 def gate_stage(shop: Shop, round: int, champion: Trained, candidate: Trained) -> GateVerdict:
@@ -47,25 +41,6 @@ def gate_stage(shop: Shop, round: int, champion: Trained, candidate: Trained) ->
     verdict = read_state(file, GateVerdict)
     emit(Event("verdict", data={"outcome": verdict.outcome, "text": verdict.words}))
     return verdict
-
-
-def gate_rule(recipe: Recipe, tasks: Tasks) -> GateRule:
-    """The rule of a run: rows come to an end, so that their gate asks the same ones in every round and must say so."""
-    section = recipe.reflect.gate
-    rounds = rounds_of(recipe, tasks)
-    drawn = [item.id for round in range(1, rounds + 1) for item in gate_items(recipe, tasks, round)]
-    return GateRule(
-        confidence=section.confidence,
-        margin=section.margin,
-        resamples=section.resamples,
-        rounds=rounds,
-        fresh=len(drawn) - len(set(drawn)) <= CHANCE_REPEATS * len(drawn),
-    )
-
-
-def is_scored(tasks: Tasks, item: Item) -> bool:
-    """Whether an answer to the item can get a score: not where it is a user's row without a check."""
-    return is_checked(item) or not isinstance(tasks[item.task], RowsTask)
 
 
 def own_items(tasks: Tasks, items: Sequence[Item]) -> list[Item]:

@@ -37,7 +37,7 @@ def run_rounds(shop: Shop) -> Progress:
     """Run all rounds and return where they led."""
     start = Trained(0, None)
     probe = probe_items(shop.recipe, shop.tasks)
-    first = _probe(shop, start, probe)
+    first = probe_stage(shop, start, probe)
     loop = Progress(champion=start, rows=[], probes=[first.summary], steering=[first.summary.placed(role="promoted")])
     guarded = guarded_items(shop.recipe, shop.tasks)
     for round in range(1, shop.recipe.rounds + 1):
@@ -54,7 +54,7 @@ def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], gu
     rows = curate_stage(shop, round, [*loop.rows, *(row for row in made.rows if row.id not in known)], guarded)
     _need_rows(shop, round, rows)
     candidate = tune_stage(shop, f"rounds/{round}/tune", rows, round=round)
-    probed = _probe(shop, candidate, probe)
+    probed = probe_stage(shop, candidate, probe)
     verdict = gate_stage(shop, round, loop.champion, candidate)
     loop.candidates.append(candidate)
     loop.candidate_rows[round] = rows
@@ -111,7 +111,7 @@ def _nothing_new(shop: Shop, round: int) -> bool:
     return True
 
 
-def _probe(shop: Shop, model: Trained, items: Sequence[Item]) -> Measured:
+def probe_stage(shop: Shop, model: Trained, items: Sequence[Item]) -> Measured:
     """Score a model on the probe split and say what is weak (``diagnosis.json``)."""
     name = f"rounds/{model.round}/evaluate"
     folder = shop.run.path / name

@@ -11,7 +11,7 @@ from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items, probe_items
 from tutelage.pipeline.levels import settle_levels
 from tutelage.pipeline.planning import plan_round
-from tutelage.pipeline.rounds import Progress, _probe
+from tutelage.pipeline.rounds import Progress, probe_stage
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import construct_stage, curate_stage, tune_stage
 from tutelage.recipe import Recipe
@@ -90,7 +90,7 @@ def _standing(shop: Shop, round: int) -> Progress:
             received=f"round {round}",
             remedy="give more rounds in the recipe",
         )
-    first = _probe(shop, Trained(0, None), probe_items(shop.recipe, shop.tasks))
+    first = probe_stage(shop, Trained(0, None), probe_items(shop.recipe, shop.tasks))
     loop = Progress(champion=Trained(0, None), rows=[], probes=[first.summary])
     for before in range(1, round):
         if shop.run.state(f"rounds/{before}/gate") is None:
