@@ -167,7 +167,8 @@ class RunDirectory:
     @property
     def finished(self) -> bool:
         """Whether the manifest is there."""
-        return (self.path / "manifest.json").is_file()
+        with storage(self.path, "open the run"):
+            return (self.path / "manifest.json").is_file()
 
     @property
     def manifest(self) -> Manifest:

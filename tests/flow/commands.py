@@ -1,4 +1,4 @@
-"""Runs command lines of tutelage in children of a process that has everything imported: ``python commands.py JOBS.json``.
+"""Runs command lines in children of a process that has everything imported: ``python commands.py JOBS.json``.
 
 A job is ``{"argv": [...], "cwd": path, "file_bytes": limit, "memory_bytes": limit, "interrupt_after": seconds}``, the
 last three optional. Each is answered with a line of JSON: exit code (99: an exception nobody caught), what was written

@@ -2,15 +2,20 @@
 
 A job is ``{"recipe": path, "out": path, "kills": [[pattern, n], ...]}``: for each of its kills a child works in the run
 directory until it makes the ``n``-th durable write (fsync) to a file whose path below ``out`` matches ``pattern``, and
-dies there with SIGKILL. A last child is left alone. ``{"torn": true}`` cuts the line being appended in half first.
+dies there with SIGKILL; with a pattern of null it is killed after ``n`` seconds. A last child is left alone. With
+``"torn": true`` the line being appended is cut in half first. With ``"copy": path`` the directory begins as a copy of
+another, without the files of ``"without"``.
+
 Each child's end is printed as a line of JSON: exit code or minus the signal, and the durable writes it made.
 """
 
 import json
 import os
 import re
+import shutil
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -70,12 +75,19 @@ def child(job: dict[str, Any], kill: list[Any] | None, report: int) -> None:
 def main() -> None:
     """Do all jobs, one after another."""
     for number, job in enumerate(json.loads(Path(sys.argv[1]).read_text())):
+        if "copy" in job:
+            shutil.copytree(job["copy"], job["out"])
+        for name in job.get("without", []):
+            (Path(job["out"]) / name).unlink()
         for kill in [*job["kills"], None]:
             trace = Path(job["out"] + ".trace")
             report = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             pid = os.fork()
             if not pid:
                 child(job, kill, report)
+            if kill is not None and kill[0] is None:
+                time.sleep(kill[1])
+                os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             os.close(report)
             code = os.waitstatus_to_exitcode(status)

@@ -132,7 +132,10 @@ def test_own_teacher(tmp_path: Path) -> None:
     assert "my-large-model" in said
 
 
-@pytest.mark.parametrize("page", ["tour", "guides/own-data", "guides/own-task", "guides/own-teacher"])
+@pytest.mark.parametrize(
+    "page",
+    ["tour", *(f"guides/{name}" for name in ("own-data", "own-task", "own-teacher", "reading-a-report"))],
+)
 def test_what_a_page_names_is_there(page: str) -> None:
     file = DOCS / f"{page}.md"
     text = file.read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ class Words:
                 split=split,
                 messages=(user(text),),
                 group=word[0],
-                spec={"most": 8 if level == "basic" else 5},
+                spec={"most": 20 if level == "basic" else 12},
             )
             found.setdefault(item.id, item)
         return list(found.values())

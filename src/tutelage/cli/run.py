@@ -44,7 +44,7 @@ def _run(recipe: Recipe, folder: Path, *, quiet: bool, json: bool, offline: bool
 
 def _finished(folder: Path, recipe: Recipe) -> RunOutcome | None:
     """The outcome of a finished run of this very recipe, read without loading torch."""
-    if not (folder / "manifest.json").is_file():
+    if not RunDirectory(folder).finished:
         return None
     with RunDirectory.create(folder, recipe) as run:
         return read_state(run.path / "outcome.json", RunOutcome)

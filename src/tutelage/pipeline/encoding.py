@@ -1,7 +1,7 @@
 """Rows on their way into training: ids and loss masks, and a ledger of those that get none."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from tutelage.files import write_atomic
 from tutelage.models.template import ChatTemplate, Encoded
 from tutelage.records import Dropped, Example, Ledger
 from tutelage.records.jsonl import write_records
+from tutelage.tune.training.batches import unusable
 
 MAX_DROPPED = 0.5
 """Share of the rows from which on dropping is refused: a model of the few that are left is not what was asked for."""
@@ -40,16 +41,21 @@ def encode_all(template: ChatTemplate, rows: Sequence[Example]) -> Encoding:
     return found
 
 
-def keep_ledger(folder: Path, rows: Sequence[Example], encoding: Encoding, dropped: Mapping[int, str]) -> Ledger:
-    """Write ``dropped.jsonl`` and ``ledger.json`` of a training: ``dropped`` are documents that it cannot use, and why.
+def keep_ledger(folder: Path, rows: Sequence[Example], encoding: Encoding, *, max_tokens: int) -> Ledger:
+    """Write ``dropped.jsonl`` and ``ledger.json`` of a training that takes documents of up to ``max_tokens``.
 
     Raises
     ------
     TrainingError: more than half of the rows were dropped; the files are written nevertheless.
     """
-    unusable = {encoding.places[name]: f"unusable for training: {reason}" for name, reason in dropped.items()}
-    reasons = sorted((encoding.refused | unusable).items())
-    gone = [Dropped(id=rows[at].id, step="tune", reason=reason, row=rows[at].to_json()) for at, reason in reasons]
+    reasons = dict(encoding.refused)
+    for place, document in zip(encoding.places, encoding.documents, strict=True):
+        if reason := unusable(document, max_tokens):
+            reasons[place] = f"unusable for training: {reason}"
+    gone = [
+        Dropped(id=rows[at].id, step="tune", reason=reason, row=rows[at].to_json())
+        for at, reason in sorted(reasons.items())
+    ]
     counts = Counter(row.reason.partition(":")[0] for row in gone)
     ledger = Ledger(stage="tune", rows_in=len(rows), kept=len(rows) - len(gone), dropped=dict(sorted(counts.items())))
     write_records(folder / "dropped.jsonl", gone)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tutelage.evaluate.run import draw_items
 from tutelage.recipe import Recipe
-from tutelage.records import Item, Split
+from tutelage.records import Item, Level, Split
 from tutelage.reflect.gate import GateRule
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
@@ -54,14 +54,26 @@ def split_items(recipe: Recipe, tasks: Tasks, split: Split, per_cell: int) -> li
 def gate_rule(recipe: Recipe, tasks: Tasks) -> GateRule:
     """The rule of a run: rows come to an end, so that their gate asks the same ones in every round and must say so."""
     section = recipe.reflect.gate
-    drawn = [item.id for round in range(1, recipe.rounds + 1) for item in gate_items(recipe, tasks, round)]
+    rounds = rounds_of(recipe, tasks)
+    drawn = [item.id for round in range(1, rounds + 1) for item in gate_items(recipe, tasks, round)]
     return GateRule(
         confidence=section.confidence,
         margin=section.margin,
         resamples=section.resamples,
-        rounds=recipe.rounds,
+        rounds=rounds,
         fresh=len(drawn) - len(set(drawn)) <= CHANCE_REPEATS * len(drawn),
     )
+
+
+def rounds_of(recipe: Recipe, tasks: Tasks) -> int:
+    """How many rounds can differ: only one, where no answer can be checked and every round has the same rows."""
+    sampled = any(can_be_sampled(task, level) for task in tasks.values() for level in task.levels)
+    return recipe.rounds if sampled else 1
+
+
+def can_be_sampled(task: Task, level: Level) -> bool:
+    """Whether the task has anything to learn from at a level that a check could accept."""
+    return bool(task.items("train", level, 1, 0))
 
 
 def is_scored(tasks: Tasks, item: Item) -> bool:

@@ -1,12 +1,12 @@
 """From the probe's scores and what was accepted before to the prompts of the next round."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from tutelage.errors import TutelageError
 from tutelage.events import Event
 from tutelage.files import write_atomic
+from tutelage.pipeline.items import can_be_sampled
 from tutelage.pipeline.shop import Shop
-from tutelage.recipe import Recipe
 from tutelage.recipe.custom import load_object
 from tutelage.recipe.reflect import CustomPlanner, GapYieldPlanner, UniformPlanner
 from tutelage.records import Level
@@ -91,17 +91,6 @@ def _states(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> list[Cell
             )
         )
     return states
-
-
-def rounds_of(recipe: Recipe, tasks: Mapping[str, Task]) -> int:
-    """How many rounds can differ: only one, where no answer can be checked and every round has the same rows."""
-    sampled = any(can_be_sampled(task, level) for task in tasks.values() for level in task.levels)
-    return recipe.rounds if sampled else 1
-
-
-def can_be_sampled(task: Task, level: Level) -> bool:
-    """Whether the task has anything to learn from at a level that a check could accept."""
-    return bool(task.items("train", level, 1, 0))
 
 
 def _cells(tasks: dict[str, Task]) -> list[tuple[str, Level]]:

@@ -9,8 +9,8 @@ from tutelage.evaluate.summary import summarize
 from tutelage.events import Event
 from tutelage.files import write_atomic
 from tutelage.pipeline.gating import gate_stage
-from tutelage.pipeline.items import guarded_items, probe_items
-from tutelage.pipeline.planning import plan_round, rounds_of
+from tutelage.pipeline.items import guarded_items, probe_items, rounds_of
+from tutelage.pipeline.planning import plan_round
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import Measured, construct_stage, curate_stage, measure, tune_stage
 from tutelage.records import Engine, Example, Item, Ledger

@@ -159,16 +159,16 @@ def tune_stage(shop: Shop, name: str, rows: Sequence[Example], *, round: int) ->
     learned = [row for row in rows for _ in range(repeat if row.lineage.paradigm == "expert" else 1)]
     with shop.run.stage(name) as folder:
         bundle = shop.engines.bundle()
-        encoding = encode_all(bundle.template, learned)
         section = shop.recipe.tune
+        encoding = encode_all(bundle.template, learned)
+        ledger = keep_ledger(folder, learned, encoding, max_tokens=section.max_tokens)
+        if gone := len(learned) - ledger.kept:
+            emit(Event("note", data={"text": f"{gone:,} of {len(learned):,} rows cannot be trained on: dropped.jsonl"}))
         for news in train(bundle, encoding.documents, section, folder=folder, seed=derive_seed(shop.seed, "tune")):
             match news:
-                case Started(steps=steps, trainable_parameters=trainable, dropped=dropped):
+                case Started(steps=steps, trainable_parameters=trainable):
                     total = steps
-                    ledger = keep_ledger(folder, learned, encoding, dropped)
                     text = f"{ledger.kept:,} rows, {steps:,} steps, {trainable:,} weights are trained"
-                    if sum(ledger.dropped.values()):
-                        text += f"; {sum(ledger.dropped.values()):,} rows cannot be trained on (dropped.jsonl)"
                     emit(Event("note", data={"text": text}))
                 case Step() as step:
                     emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))

@@ -111,8 +111,8 @@ def tune(
     total = 0
     for news in train(bundle, encoding.documents, settings, folder=out, seed=derive_seed(seed, "tune")):
         match news:
-            case Started(steps=total, trainable_parameters=trainable, dropped=dropped):
-                ledger = keep_ledger(out, rows, encoding, dropped)
+            case Started(steps=total, trainable_parameters=trainable):
+                ledger = keep_ledger(out, rows, encoding, max_tokens=settings.max_tokens)
                 text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
                 emit_here(Event("note", data={"text": text}))
             case Step(step=done) as step:
