@@ -24,11 +24,11 @@ tasks:
   - {{kind: custom, path: "{HERE / "words_task.py"}:Words"}}
 construct:
   prompts: 10
-  max_tokens: 128
+  max_tokens: 110
   expert: {{per_cell: 3}}
   distill: {{shots: 1, samples: 5}}
   self_improve: {{samples: 5, revisions: 1}}
-tune: {{batch_size: 2, checkpoint_every: 2}}
+tune: {{batch_size: 2, epochs: 2, checkpoint_every: 2}}
 reflect: {{gate: {{resamples: 1000}}}}
 evaluate: {{probe: 3, gate: 3, test: 2, max_tokens: 8, general_prompts: 2}}
 controls: {{few_shot: true, expert_only: true, placebo: true}}

@@ -8,17 +8,16 @@ from typing import Self
 
 import torch
 
-from tutelage.completers.ct2 import CTranslate2Completer, ctranslate2_installed
+from tutelage.completers.ct2 import CTranslate2Completer
 from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.construct.sampling import Asker
 from tutelage.models.adapters import CONFIG as ADAPTER_CONFIG
-from tutelage.models.hardware import pick_device
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
-from tutelage.recipe.model import AutoEngine, CTranslate2Engine, TransformersEngine
+from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
 
 Key = tuple[str, str, str]
 
@@ -123,19 +122,11 @@ class Engines:
         return LocalCompleter(self._load(weights, merge=True), batch_size=batch_size)
 
     def _fast(self, weights: Path | None) -> Completer:
-        engine = self.recipe.engines.sampling
-        match engine:
+        match self.recipe.engines.sampling:
             case TransformersEngine(batch_size=size):
                 return self._local(weights, size)
-            case AutoEngine() if not self._can_use_ctranslate2():
-                return self._local(weights, TransformersEngine(kind="transformers").batch_size)
-            case _:
-                workers = engine.workers if isinstance(engine, CTranslate2Engine) else 2
+            case CTranslate2Engine(workers=workers):
                 return CTranslate2Completer.of(self._load(weights, merge=True), workers=workers)
-
-    def _can_use_ctranslate2(self) -> bool:
-        on_cpu = pick_device(self.recipe.model.device).type == "cpu"
-        return on_cpu and self.recipe.model.id != "tiny" and ctranslate2_installed()
 
     def _other(self, model: str, revision: str | None) -> Completer:
         found = self._get(

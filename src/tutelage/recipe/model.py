@@ -45,19 +45,13 @@ class CTranslate2Engine(Section):
     """Single-threaded workers; one a core."""
 
 
-class AutoEngine(Section):
-    """CTranslate2 where it is installed and the model is on the CPU, else transformers."""
-
-    kind: Literal["auto"]
-
-
-SamplingEngine = Annotated[TransformersEngine | CTranslate2Engine | AutoEngine, Field(discriminator="kind")]
+SamplingEngine = Annotated[TransformersEngine | CTranslate2Engine, Field(discriminator="kind")]
 
 
 class EnginesSection(Section):
     """Who answers: one engine samples training data, the reference engine answers for every score."""
 
-    sampling: SamplingEngine = AutoEngine(kind="auto")
+    sampling: SamplingEngine = TransformersEngine(kind="transformers")
     """The engine of the construct stage."""
 
     reference_batch: int = Field(default=64, ge=1)
