@@ -1,8 +1,8 @@
 """Runs command lines in children of a process that has everything imported: ``python commands.py JOBS.json``.
 
-A job is ``{"argv": [...], "cwd": path, "file_bytes": limit, "memory_bytes": limit, "interrupt_after": seconds}``, the
-last three optional. Each is answered with a line of JSON: exit code (99: an exception nobody caught), what was written
-to the two outputs, and the seconds it took.
+A job is ``{"argv": [...], "cwd": path}`` and, where wanted, ``file_bytes`` (largest file that it may write),
+``more_memory`` (bytes that it may take beyond what it has) and ``interrupt_at`` (Ctrl-C when this file is there). Each
+is answered with a line of JSON: exit code (99: an exception nobody caught), and what was written to the two outputs.
 """
 
 import json
@@ -33,11 +33,12 @@ def child(job: dict[str, Any], out: int, err: int) -> None:
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.chdir(job["cwd"])
-    os.environ.update(job.get("environment", {}))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for limit, value in ((resource.RLIMIT_FSIZE, "file_bytes"), (resource.RLIMIT_AS, "memory_bytes")):
-        if value in job:
-            resource.setrlimit(limit, (job[value], job[value]))
+    if "file_bytes" in job:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_bytes"],) * 2)
+    if "more_memory" in job:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + job["more_memory"],) * 2)
     sys.argv = ["tutelage", *job["argv"]]
     code = 0
     try:
@@ -55,19 +56,20 @@ def child(job: dict[str, Any], out: int, err: int) -> None:
 def main() -> None:
     """Do all jobs, one after another."""
     for job in json.loads(Path(sys.argv[1]).read_text()):
-        started = time.monotonic()
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             pid = os.fork()
             if not pid:
                 child(job, out.fileno(), err.fileno())
-            if "interrupt_after" in job:
-                time.sleep(job["interrupt_after"])
+            if "interrupt_at" in job:
+                file = Path(job["cwd"]) / job["interrupt_at"]
+                while not file.exists():
+                    time.sleep(0.01)
                 os.kill(pid, signal.SIGINT)
             _, status = os.waitpid(pid, 0)
             out.seek(0)
             err.seek(0)
             row = {"code": os.waitstatus_to_exitcode(status), "out": out.read(), "err": err.read()}
-        print(json.dumps({**row, "seconds": time.monotonic() - started}), flush=True)
+        print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,18 +38,20 @@ def shrunk(path: Path) -> Recipe:
     """A shipped recipe on the tiny model, with everything that takes time made small; its structure stays."""
     whole = load_recipe(path)
     settings = [*SMALL, *(DISTILLED if whole.construct.distill is not None else [])]
+    if not whole.construct.verify:
+        settings += ["construct.max_tokens=96", "construct.prompts=48"]  # few answers of a random model end
     if whole.evaluate.test:
         settings.append("evaluate.test=2")
     return load_recipe(path, settings)
 
 
 @pytest.fixture(scope="module")
-def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, RunOutcome, list[Event]]]:
+def proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunOutcome, list[Event]]:
     """The proof recipe, shrunk: two rounds, three tasks, every control."""
     path = tmp_path_factory.mktemp("loop") / "proof"
     events: list[Event] = []
     outcome = run(shrunk(ROOT / "recipes" / "proof.yaml"), path, emit=events.append)
-    yield path, outcome, events
+    return path, outcome, events
 
 
 def test_every_stage_of_the_run_is_finished_and_its_files_are_as_stated(
@@ -180,14 +181,13 @@ def test_events_tell_the_story_in_order(proof: tuple[Path, RunOutcome, list[Even
     assert logged[-1]["text"] == outcome.words
     verdicts = [row["outcome"] for row in logged if row["kind"] == "verdict"]
     assert tuple(verdicts) == outcome.verdicts
-    assert all("power" in row["text"] or "gate" in row["text"] for row in logged if row.get("stage") == "gate")
 
 
 def test_the_second_run_only_reads(proof: tuple[Path, RunOutcome, list[Event]]) -> None:
     path, outcome, _ = proof
     before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in path.rglob("*") if p.is_file() and p.name != "lock"}
     again: list[Event] = []
-    assert run(shrunk(ROOT / "recipes" / "proof.yaml"), path, emit=again.append) == outcome
+    assert run(RunDirectory.open(path).recipe, path, emit=again.append) == outcome
     assert again == []
     assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in before} == before
 

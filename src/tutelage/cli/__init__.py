@@ -26,6 +26,8 @@ def main() -> None:
         _fail(f"{said}\nAll commands and options: tutelage --help, tutelage COMMAND --help", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
+    except MemoryError:
+        _fail("the memory of this machine does not suffice; what was finished is kept. Choose a smaller model or batch", 1)
     except OSError as error:
         if error.errno not in _REFUSED:
             raise

@@ -5,7 +5,9 @@ from typing import Self
 
 from tutelage.completers.decoding import Decoder, Row, check_model
 from tutelage.completers.preparation import answered, prepare
+from tutelage.errors import CompletionError
 from tutelage.models.bundle import Bundle
+from tutelage.models.faults import is_out_of_memory
 from tutelage.records import Answer, Engine, Request
 
 _NO_LIMIT = 1 << 20
@@ -53,7 +55,7 @@ class LocalCompleter:
         decoder = Decoder(
             bundle.model, rows, slots=self._batch_size, end_ids=bundle.template.end_ids, logprobs=self._logprobs
         )
-        for row in decoder.finished():
+        for row in _in_words(decoder.finished(), self._batch_size):
             yield answered(
                 prompts[row.index],
                 row.tokens,
@@ -68,3 +70,17 @@ class LocalCompleter:
 
     def __exit__(self, *exc_info: object) -> None:
         """Nothing to free: the bundle is the caller's, and every call frees its own cache."""
+
+
+def _in_words(rows: Iterator[Row], batch_size: int) -> Iterator[Row]:
+    """Say what to do when memory is refused in the middle of decoding."""
+    try:
+        yield from rows
+    except (MemoryError, RuntimeError) as fault:
+        if not is_out_of_memory(fault):
+            raise
+        raise CompletionError(
+            "the memory does not suffice to decode",
+            received=f"batch {batch_size}: {str(fault).splitlines()[0][:200]}",
+            remedy="choose a smaller batch (engines.reference_batch, engines.sampling.batch_size) or a smaller model",
+        ) from fault

@@ -40,9 +40,27 @@ class InWords:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Raise the written error if the block ended in a fault from below."""
+        if is_out_of_memory(fault):
+            written = self._write("").problem
+            raise ModelError(
+                "the memory does not suffice for this model",
+                where=written.where,
+                received=_in_a_line(fault),
+                remedy="choose a smaller model, model.dtype bfloat16, or a machine with more memory",
+            ) from fault
         if isinstance(fault, _FOREIGN) or _is_bare(fault):
-            reason = str(fault).strip().split("\n")[0][:_LONGEST]
-            raise self._write(f"{type(fault).__name__}: {reason}") from fault
+            raise self._write(f"{type(fault).__name__}: {_in_a_line(fault)}") from fault
+
+
+def is_out_of_memory(fault: BaseException | None) -> bool:
+    """Whether ``fault`` says that memory, of the machine or of an accelerator, was refused."""
+    said = str(fault).casefold()
+    refused = "allocate memory" in said or "out of memory" in said
+    return isinstance(fault, MemoryError) or (isinstance(fault, RuntimeError | OSError) and refused)
+
+
+def _in_a_line(fault: BaseException | None) -> str:
+    return str(fault).strip().split("\n")[0][:_LONGEST]
 
 
 def _is_bare(fault: BaseException | None) -> bool:

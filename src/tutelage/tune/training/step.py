@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from tutelage.errors import TrainingError
+from tutelage.models.faults import is_out_of_memory
 from tutelage.models.template import Encoded
 from tutelage.tune.objectives import Objective
 from tutelage.tune.training.batches import flatten, micro_batches, pack, target_count
@@ -73,7 +74,9 @@ def accumulate(
                 micro_batches=len(batches),
                 limit=limit,
             )
-        except torch.OutOfMemoryError as error:
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             limit = _smaller(batches, sizes, error)
         optimizer.discard()
 
