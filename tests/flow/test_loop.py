@@ -38,8 +38,11 @@ def shrunk(path: Path) -> Recipe:
     """A shipped recipe on the tiny model, with everything that takes time made small; its structure stays."""
     whole = load_recipe(path)
     settings = [*SMALL, *(DISTILLED if whole.construct.distill is not None else [])]
+    if not whole.construct.verify:  # unverified words of random weights would not pass the other steps
+        settings.append("curate.steps=[{kind: exact_duplicates}]")
     if not whole.construct.verify:
-        settings += ["construct.max_tokens=96", "construct.prompts=48"]  # few answers of a random model end
+        # Few answers of a random model end, and nearly all of those hold broken characters.
+        settings += ["construct.max_tokens=64", "construct.prompts=48", "curate.steps=[{kind: exact_duplicates}]"]
     if whole.evaluate.test:
         settings.append("evaluate.test=2")
     return load_recipe(path, settings)

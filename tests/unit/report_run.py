@@ -215,9 +215,11 @@ def _make_data(run: RunDirectory, round: int, asked: list[Item]) -> None:
 
 
 def _tradeoffs(round: int) -> list[TradeOff]:
-    expert = TradeOff(paradigm="expert", attempted=217, accepted=217, diversity=0.7123)
-    own = TradeOff(paradigm="self", attempted=1920, accepted=301, diversity=0.61, tokens=91_234, seconds=412.5)
-    teacher = TradeOff(paradigm="distill", attempted=240, accepted=0, tokens=12_000, seconds=55.0)
+    expert = TradeOff(paradigm="expert", attempted=217, passed=217, accepted=217, diversity=0.7123)
+    own = TradeOff(
+        paradigm="self", attempted=1920, passed=301, accepted=301, diversity=0.61, tokens=91_234, seconds=412.5
+    )
+    teacher = TradeOff(paradigm="distill", attempted=240, passed=0, accepted=0, tokens=12_000, seconds=55.0)
     return [expert, teacher, own] if round == 1 else [expert, own]
 
 

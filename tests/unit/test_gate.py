@@ -117,7 +117,7 @@ def test_a_rise_paid_with_help_for_the_harmless_is_rejected() -> None:
         (utility(repeated=0.2), "repetition"),
         (utility(ended=0.7), "ended"),
         (utility(words=200), "length"),
-        (utility(words=5), "length"),
+        (utility(words=2), "length"),
     ],
 )
 def test_each_measure_of_utility_can_refuse(measures: UtilityMeasures, name: str) -> None:

@@ -27,7 +27,7 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except MemoryError:
-        _fail("the memory of this machine does not suffice; what was finished is kept. Choose a smaller model or batch", 1)
+        _fail("the memory does not suffice; what was finished is kept. Choose a smaller model or batch", 1)
     except OSError as error:
         if error.errno not in _REFUSED:
             raise

@@ -5,6 +5,7 @@ from pathlib import Path
 from tutelage.cli.console import ERR, Terminal, say, say_json, waiting
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.records.outcome import RunOutcome
+from tutelage.report.cards import write_card
 from tutelage.report.page import write_report
 from tutelage.runs import RunDirectory, read_state
 
@@ -24,14 +25,17 @@ def run_command(
     outcome = done or _run(recipe, folder, quiet=quiet, json=json, offline=offline)
     with waiting("writing the report", quiet=quiet or json):
         report = write_report(RunDirectory.open(folder))
+        card = write_card(RunDirectory.open(folder))
     if json:
         shown = outcome.model_dump(mode="json", include={"name", "promoted_round", "verdicts", "words"})
-        say_json({"kind": "outcome", "path": str(folder), "report": str(report), "done_before": bool(done), **shown})
+        paths = {"path": str(folder), "report": str(report), "card": str(card)}
+        say_json({"kind": "outcome", **paths, "done_before": bool(done), **shown})
     elif not quiet:
         if done is not None:
             say(f"This run is done. {outcome.words}")
             say(f"To start over: rm -r {folder}, or give it another name with --set name=...")
         say(f"Report: {report}")
+        say(f"Model card: {card}")
         ERR.print(f"Talk to the model: tutelage chat {folder}", markup=False, style="dim", soft_wrap=True)
 
 

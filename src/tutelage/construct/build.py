@@ -1,6 +1,6 @@
 """One round's data from a plan: all three paradigms, each row with its lineage, each paradigm with its cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,14 @@ from tutelage.text.words import ngrams, normalize
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who takes part: the student, and the teacher (None: nobody teaches)."""
+    """Who takes part: the student, and the teacher (None: nobody teaches).
+
+    ``teacher_only`` are the cells (task, level) whose prompts all go to the teacher, because the student gets nowhere.
+    """
 
     student: Asker
     teacher: Asker | None
+    teacher_only: frozenset[tuple[str, Level]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,9 @@ def construct(
     sampler = Sampler(
         folder, section, tasks, derive_seed(place.seed, "construct", place.round), place.round, place.chunk, place.emit
     )
-    lessons_for, teacher_for = _split(_new_items(tasks, prompts, sampler.seed), section, sampler.seed)
+    lessons_for, teacher_for = _split(
+        _new_items(tasks, prompts, sampler.seed), section, seed=sampler.seed, teacher_only=cast.teacher_only
+    )
     experts = demonstrations if section.expert is not None else ()
     contexts = _contexts(section, experts, [*lessons_for, *teacher_for], sampler.seed)
     own = expert_rows(experts, section.expert, seed=place.seed) if section.expert is not None else []
@@ -95,7 +101,9 @@ def _new_items(tasks: Mapping[str, Task], prompts: Mapping[tuple[str, Level], in
     return list(found.values())
 
 
-def _split(items: Sequence[Item], section: ConstructSection, seed: int) -> tuple[list[Item], list[Item]]:
+def _split(
+    items: Sequence[Item], section: ConstructSection, *, seed: int, teacher_only: Collection[tuple[str, Level]]
+) -> tuple[list[Item], list[Item]]:
     """Divide items between lessons and the teacher, evenly within each task, level and facet."""
     if section.distill is None:
         return list(items), []
@@ -108,7 +116,7 @@ def _split(items: Sequence[Item], section: ConstructSection, seed: int) -> tuple
     for item in items:
         key = (item.task, item.level, item.facet)
         owed.setdefault(key, random.random())
-        owed[key] += section.distill.share
+        owed[key] += 1.0 if (item.task, item.level) in teacher_only else section.distill.share
         if owed[key] >= 1:
             owed[key] -= 1
             teacher.append(item)
@@ -141,6 +149,7 @@ def _tradeoffs(rows: Sequence[Example], written: int, meters: Mapping[Paradigm, 
             TradeOff(
                 paradigm=paradigm,
                 attempted=written if paradigm == "expert" else meter.answers if meter else 0,
+                passed=written if paradigm == "expert" else meter.passed if meter else 0,
                 accepted=len(own),
                 diversity=_distinct_2([row.target.text for row in own]),
                 tokens=meter.tokens if meter else None,

@@ -36,6 +36,6 @@ def distill(
         ]
         rows += kept
         failed = next((s for s in group if s.answer.ended and s.verdict.score == 0), None)
-        if kept and failed is not None:
+        if kept and failed is not None and failed.answer.text.strip() != kept[0].target.text:
             pairs.append(sampler.preference(kept[0], failed))
     return rows, pairs, {item.id: group for item, group in zip(items, asked, strict=True)}

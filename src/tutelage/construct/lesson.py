@@ -67,7 +67,7 @@ def teach(
         if not own and item.id in by_teacher:
             own, kept = [by_teacher[item.id]], "teacher"
         wrong = next((s for s in attempts[item.id] if s.answer.ended and s.verdict.score == 0), None)
-        if own and wrong is not None:
+        if own and wrong is not None and wrong.answer.text.strip() != own[0].target.text:
             pairs.append(sampler.preference(own[0], wrong))
         turns = _turns(
             sampler, attempts[item.id], critiques.get(item.id), revised.get(item.id, []), taught.get(item.id, [])

@@ -62,6 +62,7 @@ class Meter:
     """What one paradigm asked for: answers, tokens, seconds (also those of a process that was killed)."""
 
     answers: int = 0
+    passed: int = 0
     tokens: int = 0
     seconds: float = 0.0
 
@@ -118,20 +119,17 @@ class Sampler:
         meter.answers += len(answers)
         meter.tokens += sum(answer.completion_tokens or 0 for answer in answers)
         items = [item for item, _ in prompts for _ in range(samples)]
-        for item, answer in zip(items, answers, strict=True):
-            self._count(
-                item,
-                CellYield(
-                    dimension=item.dimension, level=item.level, attempted=1, tokens=answer.completion_tokens or 0
-                ),
-            )
         checked = self.check(items, answers)
+        for sample in checked:
+            passed = int(self.accepts(sample))
+            meter.passed += passed
+            tokens = sample.answer.completion_tokens or 0
+            count = CellYield(
+                dimension=sample.item.dimension, level=sample.item.level, attempted=1, accepted=passed, tokens=tokens
+            )
+            known = self.cells.get(sample.item.cell)
+            self.cells[sample.item.cell] = known.plus(count) if known else count
         return [checked[at : at + samples] for at in range(0, len(checked), samples)]
-
-    def _count(self, item: Item, more: CellYield) -> None:
-        self.cells[item.cell] = self.cells.get(item.cell, CellYield(dimension=item.dimension, level=item.level)).plus(
-            more
-        )
 
     def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Sample]:
         """Return each answer with the verdict of its item's task."""
@@ -169,7 +167,6 @@ class Sampler:
         ``spent`` are all answers that were sampled for it; their tokens are its cost.
         """
         item, text = sample.item, sample.answer.text.strip()
-        self._count(item, CellYield(dimension=item.dimension, level=item.level, accepted=1))
         return Example(
             id=content_id(source, item.id, text),
             messages=(*item.messages, assistant(text)),

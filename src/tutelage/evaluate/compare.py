@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from scipy.special import stdtr
+
 from tutelage.errors import DataError, Problem
 from tutelage.evaluate.summary import macro_design
 from tutelage.records import Split
@@ -76,7 +78,9 @@ def _rate(pairs: Sequence[Pair], seed: int) -> Difference:
 
 
 def _p_value(found: Difference) -> float | None:
-    """Two-sided bootstrap p-value: twice the smaller tail."""
-    if found.below_zero is None:
+    """Two-sided p-value of the t statistic, estimate over bootstrap standard error, with clusters − 1 degrees."""
+    if found.estimate is None or found.error is None or found.clusters < 2:
         return None
-    return min(1.0, 2 * min(found.below_zero, 1 - found.below_zero))
+    if found.error == 0:
+        return 1.0 if found.estimate == 0 else None
+    return float(2 * stdtr(found.clusters - 1, -abs(found.estimate) / found.error))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 import httpx
+import torch
 from safetensors import SafetensorError
 
 from tutelage.errors import ModelError
@@ -56,7 +57,9 @@ def is_out_of_memory(fault: BaseException | None) -> bool:
     """Whether ``fault`` says that memory, of the machine or of an accelerator, was refused."""
     said = str(fault).casefold()
     refused = "allocate memory" in said or "out of memory" in said
-    return isinstance(fault, MemoryError) or (isinstance(fault, RuntimeError | OSError) and refused)
+    return isinstance(fault, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(fault, RuntimeError | OSError) and refused
+    )
 
 
 def _in_a_line(fault: BaseException | None) -> str:

@@ -34,8 +34,8 @@ class Engines:
         self.offline = offline
         self._key: Key | None = None
         self._open: Completer | Bundle | None = None
-        threads = recipe.engines.threads or len(os.sched_getaffinity(0))
-        torch.set_num_threads(threads)
+        self._threads_before = torch.get_num_threads()
+        torch.set_num_threads(recipe.engines.threads or len(os.sched_getaffinity(0)))
 
     def __enter__(self) -> Self:
         return self
@@ -44,6 +44,7 @@ class Engines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        torch.set_num_threads(self._threads_before)
 
     def close(self) -> None:
         """Free what is open."""

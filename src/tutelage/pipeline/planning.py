@@ -1,6 +1,7 @@
 """From the probe's scores and what was accepted before to the prompts of the next round."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tutelage.errors import TutelageError
 from tutelage.events import Event
@@ -27,7 +28,15 @@ NOTHING_TO_SAMPLE = Plan(
 )
 
 
-def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> dict[tuple[str, Level], int]:
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """How many new prompts each (task, level) gets, and which of these cells only the teacher answers."""
+
+    numbers: dict[tuple[str, Level], int]
+    teacher_only: frozenset[tuple[str, Level]] = frozenset()
+
+
+def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> Prompts:
     """Return how many new prompts each (task, level) gets in ``round`` and write ``rounds/<round>/plan/plan.json``.
 
     ``probes`` are the promoted model's probe scores, one for the start and each round before; the last steers. Where no
@@ -109,9 +118,10 @@ def _counts(shop: Shop, round: int) -> dict[tuple[str, Level], CellYield]:
     return found
 
 
-def _by_task(plan: Plan, tasks: dict[str, Task]) -> dict[tuple[str, Level], int]:
+def _by_task(plan: Plan, tasks: dict[str, Task]) -> Prompts:
     """Divide each cell's prompts evenly over the tasks of its dimension that can ask at its level."""
     found: dict[tuple[str, Level], int] = {}
+    by: dict[tuple[str, Level], set[str]] = {}
     for given in plan.allocations:
         names = [
             name
@@ -122,4 +132,6 @@ def _by_task(plan: Plan, tasks: dict[str, Task]) -> dict[tuple[str, Level], int]
         ]
         for name, share in zip(names, round_shares([1.0] * len(names), given.attempts), strict=True):
             found[name, given.spent_at] = found.get((name, given.spent_at), 0) + share
-    return found
+            if share:
+                by.setdefault((name, given.spent_at), set()).add(given.by)
+    return Prompts(found, frozenset(cell for cell, who in by.items() if who == {"teacher"}))

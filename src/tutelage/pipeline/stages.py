@@ -1,6 +1,6 @@
 """The stages of a run, each resumable by itself: called again, it goes on from what its folder holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from tutelage.evaluate.utility import measure_utility
 from tutelage.events import Event
 from tutelage.files import write_atomic
 from tutelage.pipeline.encoding import encode_all, keep_ledger
+from tutelage.pipeline.planning import Prompts
 from tutelage.pipeline.shop import Shop, Trained
-from tutelage.records import Answer, Example, Item, Ledger, Lesson, Level, Preference
+from tutelage.records import Answer, Example, Item, Ledger, Lesson, Preference
 from tutelage.records.jsonl import read_records, write_records
 from tutelage.records.scores import ItemScore, ScoreSummary, UtilityMeasures
 from tutelage.records.tradeoff import TradeOff
@@ -102,7 +103,7 @@ def _measured(folder: Path, items: Sequence[Item], *, utility: bool) -> Measured
     return Measured(examined, read_state(folder / "summary.json", ScoreSummary), measures)
 
 
-def construct_stage(shop: Shop, round: int, prompts: Mapping[tuple[str, Level], int], student: Trained) -> Constructed:
+def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) -> Constructed:
     """Make a round's data."""
     name = f"rounds/{round}/construct"
     folder = shop.run.path / name
@@ -120,9 +121,9 @@ def construct_stage(shop: Shop, round: int, prompts: Mapping[tuple[str, Level], 
             folder,
             section=recipe.construct,
             tasks=shop.tasks,
-            prompts=prompts,
+            prompts=prompts.numbers,
             demonstrations=shop.demonstrations,
-            cast=Cast(student=asker, teacher=shop.engines.teacher(asker)),
+            cast=Cast(asker, shop.engines.teacher(asker), prompts.teacher_only),
             place=Place(shop.seed, round, recipe.engines.chunk, shop.listening("construct", round)),
         )
 
@@ -133,7 +134,9 @@ def curate_stage(shop: Shop, round: int, rows: Sequence[Example], guarded: Seque
     if shop.run.state(name) is not None:
         return read_records(shop.run.path / name / "records.jsonl", Example)
     with shop.run.stage(name) as folder:
-        steps = build_steps(shop.recipe.curate, items=guarded, round=round, folder=shop.recipe.folder)
+        steps = build_steps(
+            shop.recipe.curate, guarded, round=round, seed=derive_seed(shop.seed, "mix"), folder=shop.recipe.folder
+        )
         curated = curate(rows, steps)
         write_records(folder / "records.jsonl", curated.kept)
         write_records(folder / "dropped.jsonl", curated.dropped)

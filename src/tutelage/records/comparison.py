@@ -9,8 +9,9 @@ from tutelage.statistics import Difference
 class Comparison(Record):
     """``after`` against ``before``, paired by item, with clustered intervals.
 
-    ``dimensions`` and ``facets`` are means over levels. ``p_values`` are two-sided, from the bootstrap, and
-    ``p_holm`` are those adjusted over the dimensions (Holm 1979). ``transfer`` compares the transfer items alone.
+    ``dimensions`` and ``facets`` are means over levels. ``p_values`` are two-sided, from estimate and bootstrap
+    standard error; ``p_holm`` are those adjusted over the dimensions (Holm 1979). ``transfer`` compares the transfer
+    items alone.
     """
 
     before: str

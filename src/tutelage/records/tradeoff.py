@@ -6,12 +6,14 @@ from tutelage.records.base import Level, Paradigm, Record
 class TradeOff(Record):
     """One row of the trade-off table.
 
-    ``attempted`` counts answers that were sampled or written, ``accepted`` those that became training rows.
+    ``attempted`` counts answers that were sampled or written, ``passed`` those that passed their check, ``accepted``
+    those that became training rows (of several good answers to one prompt only the first ones do).
     ``diversity`` is distinct-2 over the accepted answers: different word bigrams / all word bigrams. None is unknown.
     """
 
     paradigm: Paradigm
     attempted: int
+    passed: int | None = None
     accepted: int
     diversity: float | None = None
     tokens: int | None = None
@@ -20,8 +22,8 @@ class TradeOff(Record):
 
     @property
     def acceptance(self) -> float | None:
-        """Accepted / attempted."""
-        return self.accepted / self.attempted if self.attempted else None
+        """Passed / attempted; None where nothing was asked or counted."""
+        return self.passed / self.attempted if self.attempted and self.passed is not None else None
 
     @property
     def rows_per_hour(self) -> float | None:
@@ -40,7 +42,7 @@ class TradeOff(Record):
 
 
 class CellYield(Record):
-    """What one cell's sampling gave: answers sampled, rows accepted, tokens sampled."""
+    """What one cell's sampling gave: answers sampled, those that may be learned, tokens sampled."""
 
     dimension: str
     level: Level

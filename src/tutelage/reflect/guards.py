@@ -10,10 +10,10 @@ below the margin, fails if the loss itself reaches the margin, and is undecided 
 | ``repetition`` | rise of the share of repeated word 5-grams in general answers | 0.10 |
 | ``ended`` | fall of the share of general answers that end | 0.10 |
 | ``references`` | relative rise of the perplexity of a user's references that have no check | 0.10 |
-| ``length`` | relative change of their length, up or down (two one-sided tests, geometric mean of ratios) | 1.00 |
+| ``length`` | relative change of their length (geometric mean of ratios; down counts half) | 1.00 |
 
-Length has a margin of its own: most models that are worth tuning ramble, and stopping sooner is no harm; half or twice
-the length is.
+Length has a margin of its own: most models that are worth tuning ramble until they are cut, and stopping sooner is no
+harm. Twice the length is, and so is a quarter of it: shorter answers count half (on the scale of logarithms).
 """
 
 import math
@@ -25,6 +25,8 @@ from tutelage.records.scores import SAFETY, SAFETY_FACETS, GuardResult, ItemScor
 from tutelage.statistics import Bounds, Design, Difference, items_to_decide, paired_clustered_bootstrap
 
 MARGINS = {"length": 1.0}
+SHORTER = 2.0
+"""How much less a shortening counts than a lengthening, as a factor on the logarithm: ¼ counts like twice."""
 UTILITY_GUARDS = ("perplexity", "repetition", "ended", "length")
 REFERENCES = "references"
 SAFETY_GUARDS = tuple(f"{SAFETY}/{facet}" for facet in SAFETY_FACETS)
@@ -118,8 +120,9 @@ class _Loss:
     def of(self, difference: Difference) -> tuple[float | None, float]:
         """Return the loss and its upper bound, on the scale of the test."""
         if self.sign == 0:
-            estimate = None if difference.estimate is None else abs(difference.estimate)
-            return estimate, max(difference.high, -difference.low)
+            found = difference.estimate
+            estimate = None if found is None else max(found, -found / SHORTER)
+            return estimate, max(difference.high, -difference.low / SHORTER)
         estimate = None if difference.estimate is None else self.sign * difference.estimate
         return estimate, difference.high if self.sign > 0 else -difference.low
 

@@ -6,6 +6,8 @@
 | ``cards`` | ``write_card``: a model card for the promoted weights |
 | ``reading`` | ``RunData``: whatever a run directory holds so far |
 | ``headline`` | the verdict of the run, and what its figures do not prove |
+| ``losses`` | the loss of held-out references, and what it does not prove |
+| ``levels`` | which levels were estimated |
 | ``matrices`` | heat maps of the instruction-alignment matrix |
 | ``tables`` | before and after, all models, data of each round |
 | ``samples`` | which lessons and which changed answers are shown |

@@ -6,7 +6,7 @@ import yaml
 
 from tutelage.files import write_atomic
 from tutelage.records.scores import ScoreSummary
-from tutelage.report import numbers, tables
+from tutelage.report import losses, numbers, tables
 from tutelage.report.headline import caveats, engine_words, headline
 from tutelage.report.names import rival
 from tutelage.report.reading import RunData, read_run
@@ -40,6 +40,8 @@ def card(data: RunData, *, weights: str | None) -> str:
     rows = tables.score_rows(data)
     if rows:
         parts += ["## Scores on test\n", _before_after(rows, str(data.shown))]
+    if data.outcome and data.outcome.losses:
+        parts += ["## Loss of held-out references\n", _losses(losses.loss_rows(data.outcome.losses)), losses.NOT_PROVED]
     if data.scores:
         parts += ["## Every model on the same items\n", _models(data.scores)]
     if data.manifest:
@@ -58,6 +60,16 @@ def _before_after(rows: list[tables.ScoreRow], label: str) -> str:
             f"| {row.name} | {_value(row.before.value)} | {_value(row.after.value)} | "
             f"{numbers.signed(change.estimate) if change and known else 'not compared'} | "
             f"{numbers.span(change.low, change.high, is_difference=True) if change and known else ''} | {row.after.n} |"
+        )
+    return "\n".join(lines)
+
+
+def _losses(rows: list[losses.LossRow]) -> str:
+    lines = ["| compared | rows | loss before | loss after | change | interval |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        lines.append(
+            f"| {row.before_label} → {row.after_label} | {row.rows:,} | {row.before} | {row.after} | {row.change} | "
+            f"{f'{row.confidence}: {row.low} to {row.high}' if row.low else row.reason} |"
         )
     return "\n".join(lines)
 

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from tutelage.records.comparison import Comparison
+from tutelage.records.heldout import HeldOutLoss
+from tutelage.report.levels import estimated_tasks
+from tutelage.report.losses import NOT_PROVED, loss_change, loss_judgment, loss_tone
 from tutelage.report.names import rival, rival_meaning
-from tutelage.report.numbers import plural, rate, signed, span
-from tutelage.report.reading import RunData
+from tutelage.report.numbers import confidence, decimal, plural, rate, signed, span
+from tutelage.report.reading import START, RunData
 from tutelage.statistics import Difference
 
 OWN_KINDS = {"rows", "custom"}
@@ -13,7 +16,7 @@ OWN_KINDS = {"rows", "custom"}
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """One model that the shown one is set against, and the judgment in words."""
+    """One model that the shown one is set against, and the judgment in words; ``difference`` is of scores or losses."""
 
     label: str
     name: str
@@ -25,12 +28,17 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """How the run ended; ``macro`` is the shown model against the start on test."""
+    """How the run ended; ``macro`` is the shown model against the start on test.
+
+    ``loss`` is the change of the held-out loss, given only where no test item has a score; the rivals are then judged
+    by it as well.
+    """
 
     tone: str
     status: str
     words: tuple[str, ...]
     macro: Difference | None
+    loss: Difference | None
     rivals: tuple[Rival, ...]
 
 
@@ -38,13 +46,23 @@ def headline(data: RunData) -> Headline:
     """Return the verdict of a run, finished or not."""
     tone, status = _status(data)
     against = data.against_start
+    losses = leading_losses(data)
     return Headline(
         tone=tone,
         status=status,
         words=tuple(_words(data)),
         macro=against.macro if against else None,
-        rivals=tuple(_rival(found) for found in data.comparisons),
+        loss=next((loss_change(found) for found in losses if found.before == START), None),
+        rivals=tuple(map(_rival_by_loss, losses) if losses else map(_rival, data.comparisons)),
     )
+
+
+def leading_losses(data: RunData) -> tuple[HeldOutLoss, ...]:
+    """Return the held-out losses on test if they have to speak: none where an item has a score, or no row was read."""
+    against, losses = data.against_start, data.outcome.losses if data.outcome else ()
+    is_scored = against is not None and against.macro.estimate is not None
+    is_read = any(found.before == START and found.rise.estimate is not None for found in losses)
+    return losses if is_read and not is_scored else ()
 
 
 def judgment(found: Difference) -> str:
@@ -80,11 +98,14 @@ def _words(data: RunData) -> list[str]:
     if not data.outcome.promoted_round:
         words.append("The starting model stays.")
     against = data.against_start
-    if against is None:
+    loss = next((found for found in leading_losses(data) if found.before == START), None)
+    if against is None and loss is None:
         return [*words, "Nothing was compared on the test split."]
     if not data.outcome.promoted_round:
         words.append(f"The comparisons below show the last candidate, {data.shown}, which was not promoted.")
-    return [*words, _against_start(against)]
+    if loss is not None:
+        return [*words, _loss_against_start(loss)]
+    return [*words, _against_start(against)] if against else words
 
 
 def _verdicts(data: RunData) -> str:
@@ -103,6 +124,16 @@ def _against_start(found: Comparison) -> str:
         f"On {plural(macro.n, 'test item')} in {plural(macro.clusters, 'group')}, {found.after} scores "
         f"{rate(macro.after)} where the start scores {rate(macro.before)}: {signed(macro.estimate)}, 95 % interval "
         f"{span(macro.low, macro.high, is_difference=True)}."
+    )
+
+
+def _loss_against_start(found: HeldOutLoss) -> str:
+    change = loss_change(found)
+    return (
+        f"No test item has a score. On {plural(change.n, 'reference')} in {plural(change.clusters, 'group')}, "
+        f"{found.after} has a loss of {decimal(change.after, 3)} nats a token where the start has "
+        f"{decimal(change.before, 3)}: {signed(change.estimate)}, {confidence(change.confidence)} interval "
+        f"{span(change.low, change.high, is_difference=True)}. {NOT_PROVED}"
     )
 
 
@@ -126,11 +157,42 @@ def _rival(found: Comparison) -> Rival:
     )
 
 
+def _rival_by_loss(found: HeldOutLoss) -> Rival:
+    label, change = found.before, loss_change(found)
+    return Rival(label, rival(label), rival_meaning(label), change, loss_judgment(change), loss_tone(change))
+
+
 def caveats(data: RunData) -> list[tuple[str, str]]:
     """Return what the figures of this run do not prove: a heading and a sentence or two each."""
-    found = [_items(data), _seed(data), _size(data)]
-    found += [_transfer(data), _comparisons(data), _engines(data), _safety(data), _style()]
+    found = [*_limits(data), _loss(data), _levels(data), _items(data), _seed(data), _size(data)]
+    found += [_transfer(data), _comparisons(data), _engines(data), _safety(data), _style(data)]
     return [pair for pair in found if pair is not None]
+
+
+def _limits(data: RunData) -> list[tuple[str, str]]:
+    """What the run said of each task of rows before it began; the name of the task stands before every sentence."""
+    said: dict[str, list[str]] = {}
+    for limit in data.outcome.limits if data.outcome else ():
+        name, _, words = limit.partition(": ")
+        said.setdefault(name, []).append(words)
+    return [(f"What the rows of “{name}” can and cannot prove", " ".join(words)) for name, words in said.items()]
+
+
+def _loss(data: RunData) -> tuple[str, str] | None:
+    losses = data.outcome.losses if data.outcome else ()
+    return ("A lower loss is imitation", NOT_PROVED) if losses else None
+
+
+def _levels(data: RunData) -> tuple[str, str] | None:
+    tasks = sorted(estimated_tasks(data))
+    if not tasks:
+        return None
+    return (
+        "Levels are estimated",
+        f"Those of {', '.join(tasks)} rest on a few answers of the starting model to each row, once and for all. Rows "
+        "that it failed by bad luck stand among the hard ones and rise by themselves when they are asked again: a gain "
+        "in a hard level alone proves nothing. The mean over all rows does not suffer from this.",
+    )
 
 
 def _items(data: RunData) -> tuple[str, str]:
@@ -158,6 +220,14 @@ def _seed(data: RunData) -> tuple[str, str]:
 
 def _size(data: RunData) -> tuple[str, str] | None:
     against = data.against_start
+    loss = next((loss_change(found) for found in leading_losses(data) if found.before == START), None)
+    if loss is not None:
+        half = (loss.high - loss.low) / 2
+        return (
+            "The numbers are small",
+            f"{plural(loss.n, 'reference')} in {plural(loss.clusters, 'group')} fix the change of the loss to about "
+            f"±{half:.3f} nats a token.",
+        )
     if against is None or against.macro.estimate is None:
         return None
     macro = against.macro
@@ -185,10 +255,11 @@ def _transfer(data: RunData) -> tuple[str, str] | None:
 def _comparisons(data: RunData) -> tuple[str, str] | None:
     if not data.comparisons:
         return None
+    p_values = "p-values are adjusted over the dimensions of one comparison (Holm), not over the rivals. "
     return (
         "Several comparisons were made",
-        "p-values are adjusted over the dimensions of one comparison (Holm), not over the rivals. Intervals are not "
-        "adjusted: of twenty intervals around no difference, about one excludes zero.",
+        f"{'' if leading_losses(data) else p_values}Intervals are not adjusted: of twenty intervals around no "
+        "difference, about one excludes zero.",
     )
 
 
@@ -212,7 +283,13 @@ def _safety(data: RunData) -> tuple[str, str] | None:
     )
 
 
-def _style() -> tuple[str, str]:
+def _style(data: RunData) -> tuple[str, str]:
+    if leading_losses(data):
+        return (
+            "No answer was judged",
+            "No check and no person has looked at what the models write. Whether it is right, well written or liked "
+            "was not measured.",
+        )
     return (
         "Right by program is not liked by people",
         "A check tells whether what was asked is there. Whether the answer is well written, and whether people prefer "

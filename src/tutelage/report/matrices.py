@@ -4,11 +4,13 @@ A column of a round holds its candidate's scores; where the gate did not promote
 model scores. For safety both rates stand in every cell.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from tutelage.records import LEVELS, Level
 from tutelage.records.scores import SAFETY, CellScore, MacroScore, Matrix, Score, ScoreSummary
+from tutelage.report.names import level as level_words
 from tutelage.report.names import short_facet, symbol, title, tone
 from tutelage.report.numbers import plural, rate, span
 
@@ -41,15 +43,22 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """One dimension's table; a row is its heading and a cell per column (None: not scored)."""
+    """One dimension's table; a row is its heading and a cell per column (None: not scored).
+
+    ``estimated``: its levels were estimated and not stated.
+    """
 
     heading: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
+    estimated: bool = False
 
 
-def heat_maps(matrix: Matrix, verdicts: dict[int, str]) -> list[HeatMap]:
-    """Return the maps of a matrix, the mean over its cells first; ``verdicts`` are the gate's by round."""
+def heat_maps(matrix: Matrix, verdicts: dict[int, str], *, estimated: Collection[str] = ()) -> list[HeatMap]:
+    """Return the maps of a matrix, the mean over its cells first.
+
+    ``verdicts`` are the gate's by round, ``estimated`` the dimensions whose levels were estimated.
+    """
     columns = tuple(_column(number, verdicts.get(number, "")) for number in matrix.rounds)
     means = tuple(
         _cell(
@@ -69,14 +78,14 @@ def heat_maps(matrix: Matrix, verdicts: dict[int, str]) -> list[HeatMap]:
                     _cell(
                         matrix.cell(dimension, level, round=c.round, role=_role(c)),
                         matrix.cell(dimension, level, round=c.round),
-                        what=f"{title(dimension)}, {level}, {c.heading}",
+                        what=f"{title(dimension)}, {level_words(level, dimension in estimated)}, {c.heading}",
                     )
                     for c in columns
                 ),
             )
             for level in levels
         )
-        maps.append(HeatMap(title(dimension), columns, rows))
+        maps.append(HeatMap(title(dimension), columns, rows, dimension in estimated))
     return maps
 
 

@@ -16,6 +16,7 @@ GUARDS = {
     "ended": "General answers that end",
     "length": "Length of general answers, words",
     "perplexity": "Perplexity of general text",
+    "references": "Perplexity of references without a check",
     "repetition": "Repeated 5-grams in general answers",
 }
 RIVALS = {
@@ -41,6 +42,11 @@ def title(name: str) -> str:
     """Return a name in words: ``instruction_following`` → ``Instruction following``."""
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def level(name: str, is_estimated: bool) -> str:
+    """Return a level, marked where it was estimated: ``basic (estimated)``."""
+    return f"{name} (estimated)" if is_estimated else name
 
 
 def facet(name: str) -> str:

@@ -41,6 +41,11 @@ def share(value: float | None) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
+def confidence(value: float) -> str:
+    """Return a level of confidence with the digits that it needs: ``95 %``, ``97.5 %``, ``96.67 %``."""
+    return f"{100 * value:.4g} %"
+
+
 def probability(value: float | None) -> str:
     """Return a p-value, never as zero."""
     if value is None:
@@ -64,8 +69,8 @@ def duration(seconds: float | None) -> str:
 
 
 def guard_value(value: float | None, name: str) -> str:
-    """Return a guarded measure in its own unit: perplexity and length with one decimal, rates with three."""
-    return decimal(value, 1 if name in ("perplexity", "length") else 3)
+    """Return a guarded measure in its own unit: perplexities and length with one decimal, rates with three."""
+    return decimal(value, 1 if name in ("perplexity", "references", "length") else 3)
 
 
 def plural(number: int, noun: str) -> str:

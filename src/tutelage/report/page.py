@@ -6,6 +6,7 @@ by its hash. Every text of a model or a user is escaped by the template engine.
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from markupsafe import Markup
 
 from tutelage.files import write_atomic
 from tutelage.records.comparison import Comparison
+from tutelage.records.heldout import HeldOutLoss
 from tutelage.report import names, numbers, samples, tables
 from tutelage.report.figures import Interval, interval_plot, loss_curve
-from tutelage.report.headline import caveats, engine_words, headline, judgment_tone
+from tutelage.report.headline import caveats, engine_words, headline, judgment_tone, leading_losses
+from tutelage.report.levels import estimated_dimensions, is_estimated
+from tutelage.report.losses import NOT_PROVED, loss_change, loss_rows, loss_tone
 from tutelage.report.matrices import SHADES, HeatMap, heat_maps, transfer_maps
 from tutelage.report.reading import START, RunData, Tuning, read_run
 from tutelage.report.redact import redacted, visible
@@ -55,13 +59,15 @@ def render(data: RunData, *, redact: bool = False) -> str:
             start=START,
             headline=headline(data),
             rival_plot=_rival_plot(data),
-            score_plot=_score_plot(data.against_start),
+            score_plot=None if leading_losses(data) else _score_plot(data.against_start),
             score_rows=tables.score_rows(data),
             verdicts={number: verdict.outcome for number, verdict in data.verdicts.items()},
             transfer=_transfer(data),
             flips=samples.flips(data),
             lessons=samples.shown_lessons(data.rounds),
             losses=_losses(data.tunings),
+            held_out=loss_rows(data.outcome.losses) if data.outcome else [],
+            estimated=estimated_dimensions(data),
             caveats=caveats(data),
             times=tables.times(data),
             recipe=yaml.safe_dump(
@@ -87,21 +93,26 @@ def _environment(*, redact: bool) -> Environment:
         "decimal": numbers.decimal,
         "share": numbers.share,
         "probability": numbers.probability,
+        "confidence": numbers.confidence,
         "duration": numbers.duration,
         "guard_value": numbers.guard_value,
         "name": names.title,
+        "level": names.level,
         "rival": names.rival,
         "guard": names.guard,
         "symbol": names.symbol,
         "tone": names.tone,
         "outcome": samples.outcome,
         "reason": samples.reason,
+        "is_estimated": is_estimated,
     }
     environment.globals |= {
         "span": numbers.span,
         "plural": numbers.plural,
         "engine_words": engine_words,
         "heat_maps": heat_maps,
+        "loss_rows": loss_rows,
+        "loss_not_proved": NOT_PROVED,
         "shades": range(SHADES + 1),
         "tradeoff_rows": tables.tradeoff_rows,
         "tradeoff_columns": tables.TRADEOFF_COLUMNS,
@@ -117,12 +128,24 @@ def _interval(label: str, found: Difference) -> Interval:
 
 
 def _rival_plot(data: RunData) -> Markup | None:
+    if losses := leading_losses(data):
+        return _loss_plot(losses, str(data.shown))
     rows = [
         _interval(names.title(names.rival(found.before).removeprefix("the ")), found.macro)
         for found in data.comparisons
     ]
     title = f"Mean over cells on test: {data.shown} minus each rival, with 95 % intervals"
     return interval_plot(rows, name="rivals", title=title) if rows else None
+
+
+def _loss_plot(losses: Sequence[HeldOutLoss], shown: str) -> Markup:
+    rows = []
+    for found in losses:
+        change = loss_change(found)
+        label = names.title(names.rival(found.before).removeprefix("the "))
+        rows.append(Interval(label, change.estimate, change.low, change.high, change.reason, loss_tone(change)))
+    title = f"Loss of held-out references: {shown} minus each rival, nats a token, with 95 % intervals"
+    return interval_plot(rows, name="rivals", title=title)
 
 
 def _score_plot(found: Comparison | None) -> Markup | None:

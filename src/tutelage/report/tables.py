@@ -59,9 +59,12 @@ TRADEOFF_COLUMNS = (
 
 
 def score_rows(data: RunData) -> list[ScoreRow]:
-    """Return the rows of the before/after table: the mean, each dimension followed by its facets, transfer."""
+    """Return the rows of the before/after table: the mean, each dimension followed by its facets, transfer.
+
+    None where no item of either model has a score.
+    """
     before, after = data.scores.get(START), data.scores.get(data.shown or "")
-    if before is None or after is None or before is after:
+    if before is None or after is None or before is after or before.n == after.n == 0:
         return []
     found = data.against_start
     rows = [ScoreRow("macro", "Mean over cells", before.macro, after.macro, found.macro if found else None)]
