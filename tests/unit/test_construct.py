@@ -250,6 +250,20 @@ def test_a_cut_attempt_is_told_so_and_is_no_rejected_answer(tmp_path: Path) -> N
     assert "cut off because it is too long" in taught.lessons[0].turns[0].critique
 
 
+def test_an_engines_error_is_no_answer_to_criticize(tmp_path: Path) -> None:
+    error = Answer(request_id="", text="", finish="error", error="the prompt is too long")
+    answers: Script = {
+        "ant/attempts": [error, answered("a", CUT)],
+        "ant/revisions": ["ANT", "ANT"],
+        "bee/attempts": [error, error],
+    }
+    taught = lesson(tmp_path, answers)
+    assert kept_text(taught.rows) == ["ANT"]
+    assert taught.lessons[0].turns[0].answer.text == "a"
+    assert taught.lessons[1].kept == "nothing"
+    assert [turn.answer.error for turn in taught.lessons[1].turns] == ["the prompt is too long"]
+
+
 def test_the_teacher_answers_where_the_student_cannot_and_the_lesson_says_so(tmp_path: Path) -> None:
     answers: Script = {
         "ant/attempts": ["ant", "a"],

@@ -40,7 +40,8 @@ def teach(
         items,
         sampler.ask("attempts", student, [(i, i.messages) for i in items], samples=samples, paradigm="self"),
     )
-    failed = [item for item in items if not any(sampler.accepts(s) for s in attempts[item.id])]
+    unmet = [item for item in items if not any(sampler.accepts(s) for s in attempts[item.id])]
+    failed = [item for item in unmet if any(_was_said(s) for s in attempts[item.id])]
     critiques = {item.id: (best := _best(attempts[item.id]), _critique(best)) for item in failed}
     revised: dict[str, list[Sample]] = {}
     if revisions and failed:
@@ -50,7 +51,7 @@ def teach(
         ]
         asked = sampler.ask("revisions", student, prompts, samples=revisions, paradigm="self")
         revised = _by_item(failed, asked)
-    helpless = [item for item in failed if not any(sampler.accepts(s) for s in revised.get(item.id, []))]
+    helpless = [item for item in unmet if not any(sampler.accepts(s) for s in revised.get(item.id, []))]
     taught: dict[str, list[Sample]] = {}
     rows: list[Example] = []
     if teacher is not None and helpless:
@@ -98,7 +99,13 @@ def _by_item(items: Sequence[Item], asked: Sequence[list[Sample]]) -> dict[str, 
 
 def _best(samples: Sequence[Sample]) -> Sample:
     """The failed attempt that is nearest to right: most parts passed; ended before cut; first before later."""
-    return max(samples, key=lambda s: (sum(part.passed for part in s.verdict.parts), s.answer.ended))
+    said = [sample for sample in samples if _was_said(sample)]
+    return max(said, key=lambda s: (sum(part.passed for part in s.verdict.parts), s.answer.ended))
+
+
+def _was_said(sample: Sample) -> bool:
+    """Whether there is an answer to criticize, and not only an engine's error."""
+    return sample.answer.finish != "error"
 
 
 def _critique(sample: Sample) -> str:
@@ -116,10 +123,10 @@ def _turns(
     fallback: Sequence[Sample],
 ) -> tuple[Turn, ...]:
     """The lesson as a conversation: the attempt that counted, what was said to it, the revision, the teacher."""
-    if critique is None:
-        shown = next(s for s in attempts if sampler.accepts(s))
-        return (Turn(answer=shown.answer, verdict=shown.verdict),)
-    attempt, words = critique
+    accepted = next((s for s in attempts if sampler.accepts(s)), None)
+    if accepted is not None:
+        return (Turn(answer=accepted.answer, verdict=accepted.verdict),)
+    attempt, words = critique if critique is not None else (attempts[0], "")
     turns = [Turn(answer=attempt.answer, verdict=attempt.verdict, critique=words)]
     for group in (revisions, fallback):
         if group:
