@@ -128,12 +128,13 @@ def _split(
 def _contexts(
     section: ConstructSection, demonstrations: Sequence[Demonstration], items: Sequence[Item], seed: int
 ) -> Contexts:
+    """The teacher's prompt: one set of demonstrations for all levels of a task."""
     if section.distill is None:
         return {}
-    return {
-        (task, level): expert_context(demonstrations, task=task, level=level, shots=section.distill.shots, seed=seed)
-        for task, level in sorted({(item.task, item.level) for item in items})
-    }
+    shots = section.distill.shots
+    tasks = sorted({item.task for item in items})
+    of_task = {task: expert_context(demonstrations, task=task, level=None, shots=shots, seed=seed) for task in tasks}
+    return {(item.task, item.level): of_task[item.task] for item in items}
 
 
 def _tradeoffs(rows: Sequence[Example], written: int, meters: Mapping[Paradigm, Meter]) -> list[TradeOff]:

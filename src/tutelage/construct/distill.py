@@ -5,6 +5,7 @@ teacher is the same model under expert demonstrations that the student does not 
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from tutelage.construct.sampling import Asker, Sample, Sampler
 from tutelage.records import Conversation, Example, Item, Level, Preference, content_id
@@ -15,9 +16,15 @@ Contexts = Mapping[tuple[str, Level], Conversation]
 def distill(
     items: Sequence[Item], sampler: Sampler, *, teacher: Asker, contexts: Contexts, samples: int, name: str = "teacher"
 ) -> tuple[list[Example], list[Preference], dict[str, list[Sample]]]:
-    """Return kept rows, pass/fail pairs, and every sample by item id."""
-    prompts = [(item, (*contexts.get((item.task, item.level), ()), *item.messages)) for item in items]
-    asked = sampler.ask(name, teacher, prompts, samples=samples, paradigm="distill")
+    """Return kept rows, pass/fail pairs, and every sample by item id.
+
+    Each task is asked by itself: its prompts share their demonstrations, which an engine then reads once.
+    """
+    items = sorted(items, key=lambda item: item.task)
+    asked: list[list[Sample]] = []
+    for task, own in groupby(items, key=lambda item: item.task):
+        prompts = [(item, (*contexts.get((item.task, item.level), ()), *item.messages)) for item in own]
+        asked += sampler.ask(name, teacher, prompts, samples=samples, paradigm="distill", log=f"{name}-{task}")
     rows: list[Example] = []
     pairs: list[Preference] = []
     for item, group in zip(items, asked, strict=True):

@@ -28,6 +28,7 @@ from tutelage.records.jsonl import RecordLog
 from tutelage.records.tradeoff import CellYield
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
+from tutelage.tasks.verdicts import checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ class Sampler:
         *,
         samples: int,
         paradigm: Paradigm,
+        log: str = "",
     ) -> list[list[Sample]]:
-        """Return ``samples`` checked answers for each of ``prompts``; they are logged as ``name.jsonl``.
+        """Return ``samples`` checked answers for each of ``prompts``; they are logged as ``<log or name>.jsonl``.
 
         A prompt is the item and the whole conversation that asks it. Samples of one prompt stand side by side, so that
         engines can share its computation.
@@ -111,11 +113,14 @@ class Sampler:
             for item, messages in prompts
             for number in range(samples)
         ]
-        log = RecordLog(self.folder / f"{name}.jsonl", Answer)
+        label = log or name
+        answered = RecordLog(self.folder / f"{label}.jsonl", Answer)
         timing = RecordLog(self.folder / "timing.jsonl", Spent)
-        answers = answer_all(asker.open, requests, log=log, chunk=self.chunk, emit=self.emit, label=name, timing=timing)
+        answers = answer_all(
+            asker.open, requests, log=answered, chunk=self.chunk, emit=self.emit, label=label, timing=timing
+        )
         meter = self.meters.setdefault(paradigm, Meter())
-        meter.seconds += seconds_of(timing, name)
+        meter.seconds += seconds_of(timing, label)
         meter.answers += len(answers)
         meter.tokens += sum(answer.completion_tokens or 0 for answer in answers)
         items = [item for item, _ in prompts for _ in range(samples)]
@@ -136,7 +141,7 @@ class Sampler:
         verdicts: list[Verdict | None] = [None] * len(items)
         for name, task in self.tasks.items():
             places = [place for place, item in enumerate(items) if item.task == name]
-            found = task.check([items[place] for place in places], [answers[place] for place in places])
+            found = checked(task, [items[place] for place in places], [answers[place] for place in places])
             for place, verdict in zip(places, found, strict=True):
                 verdicts[place] = verdict
         return [

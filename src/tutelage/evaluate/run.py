@@ -12,6 +12,7 @@ from tutelage.records.jsonl import RecordLog, write_records
 from tutelage.records.scores import ItemScore
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
+from tutelage.tasks.verdicts import audited, checked
 from tutelage.text.repetition import repeated_share
 from tutelage.text.words import words
 
@@ -75,12 +76,15 @@ def examine(
 
 
 def score(items: Sequence[Item], answers: Sequence[Answer], tasks: Mapping[str, Task]) -> list[ItemScore]:
-    """Return one score an item: the check's on every split; on test it counts only if the audit agrees."""
+    """Return one score an item: the check's on every split; on test it counts only if the audit agrees.
+
+    An answer that never came is unscored, whatever the task would say of an empty text.
+    """
     found: dict[str, ItemScore] = {}
     for name, task in tasks.items():
         pairs = [(item, answer) for item, answer in zip(items, answers, strict=True) if item.task == name]
         own, given = [item for item, _ in pairs], [answer for _, answer in pairs]
-        checks, audits = task.check(own, given), task.audit(own, given)
+        checks, audits = checked(task, own, given), audited(task, own, given)
         for item, answer, check, audit in zip(own, given, checks, audits, strict=True):
             found[item.id] = _item_score(item, answer, check, audit)
     return [found[item.id] for item in items]

@@ -22,6 +22,7 @@ from tutelage.seeds import derive_seed
 from tutelage.tasks.build import demonstrations_of
 from tutelage.tasks.rows import RowsTask, estimate_levels
 from tutelage.tasks.rows.capability import MIN_CELL, is_checked
+from tutelage.tasks.verdicts import checked
 
 STAGE = "rounds/0/levels"
 
@@ -111,7 +112,7 @@ def _pass_rates(shop: Shop, folder: Path, task: RowsTask, items: Sequence[Item])
         label=f"levels of {task.name}",
     )
     scores: dict[str, list[float]] = {}
-    for (item, _), verdict in zip(asked, task.check([item for item, _ in asked], answers), strict=True):
+    for (item, _), verdict in zip(asked, checked(task, [item for item, _ in asked], answers), strict=True):
         if verdict.score is not None:
             scores.setdefault(item.id, []).append(verdict.score)
     return {id: sum(found) / len(found) for id, found in scores.items()}
