@@ -1,5 +1,6 @@
 """Tuning as a whole on the tiny model: it learns, survives kills and bad input, and leaves nothing half-written."""
 
+import os
 import resource
 import signal
 import subprocess
@@ -70,11 +71,20 @@ for news in follow(Path({folder!r})):
 """
 
 
-def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path) -> None:
+@pytest.fixture
+def one_thread() -> Iterator[dict[str, str]]:
+    """Sums depend on how many threads share them: one here and, by the environment that this gives, in a child."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield {**os.environ, "OMP_NUM_THREADS": "1"}
+    torch.set_num_threads(before)
+
+
+def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, one_thread: dict[str, str]) -> None:
     whole = finish(tmp_path / "whole")
     folder = tmp_path / "killed"
     script = KILLED.format(here=str(Path(__file__).parent), folder=str(folder))
-    dead = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300, check=False)
+    dead = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300, check=False, env=one_thread)
     assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 5
     (folder / "checkpoints" / ".000006.abcd.partial").mkdir()  # what a kill inside the writing leaves
