@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from tutelage.records import Sampling
 
-_CANDIDATES = 256
 _BLOCK = 256
 
 
@@ -30,15 +29,14 @@ class Sampler:
     """
 
     def __init__(self, settings: Sequence[Sampling], device: torch.device) -> None:
-        self._greedy = torch.tensor([s.temperature == 0 for s in settings])
-        self._drawn = torch.nonzero(~self._greedy).flatten()
-        self._plain = torch.tensor(
-            [at for at in self._drawn.tolist() if settings[at].top_p == 1 and settings[at].top_k == 0], dtype=torch.long
-        )
-        self._filtered = [at for at in self._drawn.tolist() if settings[at].top_p < 1 or settings[at].top_k > 0]
+        self._drawn = [at for at, s in enumerate(settings) if s.temperature != 0]
+        self._plain = [at for at in self._drawn if settings[at].top_p == 1 and settings[at].top_k == 0]
+        self._nucleus = [at for at in self._drawn if settings[at].top_p < 1 and settings[at].top_k == 0]
+        self._filtered = [at for at in self._drawn if settings[at].top_k > 0]
         self._penalized = [at for at, s in enumerate(settings) if s.repetition_penalty != 1]
         self._settings = settings
         self._temperatures = torch.tensor([s.temperature or 1.0 for s in settings], device=device)[:, None]
+        self._top_p = torch.tensor([s.top_p for s in settings], dtype=torch.float64, device=device)
 
     @property
     def reads_seen(self) -> bool:
@@ -57,15 +55,21 @@ class Sampler:
                 ids = torch.tensor(sorted(set(seen[row])), device=logits.device)
                 penalty, values = self._settings[row].repetition_penalty, logits[row, ids]
                 logits[row, ids] = torch.where(values < 0, values * penalty, values / penalty)
-        if not len(self._drawn):
+        if not self._drawn:
             return _argmax(logits)
         uniform = torch.from_numpy(numbers).to(logits.device)
         if len(self._plain) == len(logits):
-            return _invert(logits, self._temperatures, uniform)
+            return _invert(_masses(logits, self._temperatures), uniform)[0]
+        if len(self._nucleus) == len(logits):
+            return _draw_nucleus(_masses(logits, self._temperatures), uniform, self._top_p)
         tokens = _argmax(logits)
-        if len(self._plain):
-            rows = self._plain.to(logits.device)
-            tokens[rows] = _invert(logits[rows], self._temperatures[rows], uniform[rows])
+        if self._plain:
+            rows = torch.tensor(self._plain, device=logits.device)
+            tokens[rows] = _invert(_masses(logits[rows], self._temperatures[rows]), uniform[rows])[0]
+        if self._nucleus:
+            rows = torch.tensor(self._nucleus, device=logits.device)
+            masses = _masses(logits[rows], self._temperatures[rows])
+            tokens[rows] = _draw_nucleus(masses, uniform[rows], self._top_p[rows])
         if self._filtered:
             rows = torch.tensor(self._filtered, device=logits.device)
             scaled = logits[rows].float() / self._temperatures[rows]
@@ -93,20 +97,50 @@ def _argmax(logits: torch.Tensor) -> torch.Tensor:
     return best * width + inside
 
 
-def _invert(logits: torch.Tensor, temperatures: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """Invert the cumulative softmax of ``logits`` (B, V) / ``temperatures`` (B, 1) at ``uniform`` float64 (B,).
+def _masses(logits: torch.Tensor, temperatures: torch.Tensor) -> torch.Tensor:
+    """Return exp(``logits`` / ``temperatures``), the largest of each row being 1: float32 (B, V).
 
-    In two levels, and in place: a fresh array of this size costs more than what is computed in it.
+    In place: a fresh array of this size costs more than what is computed in it.
     """
-    rows, vocabulary = logits.shape
-    width = _blocks(vocabulary)
     masses = logits.to(torch.float32, copy=True)
-    masses.sub_(logits.amax(-1, keepdim=True).float()).mul_(1 / temperatures).exp_()
-    masses = masses.view(rows, -1, width)
-    totals = masses.sum(-1).double()
+    return masses.sub_(logits.amax(-1, keepdim=True).float()).mul_(1 / temperatures).exp_()
+
+
+def _invert(masses: torch.Tensor, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Invert the cumulative ``masses`` (B, V) at ``uniform`` float64 (B,), in two levels.
+
+    Returns the tokens, how far into its own mass each one was hit (0 to 1), and the rows' total masses.
+    """
+    rows = torch.arange(len(masses), device=masses.device)
+    width = _blocks(masses.shape[-1])
+    blocks = masses.view(len(masses), -1, width)
+    totals = blocks.sum(-1).double()
     block, rest = _locate(totals, uniform * totals.sum(-1))
-    inside, _ = _locate(masses[torch.arange(rows, device=logits.device), block].double(), rest)
-    return block * width + inside
+    within = blocks[rows, block].double()
+    inside, rest = _locate(within, rest)
+    return block * width + inside, rest / within[rows, inside], totals.sum(-1)
+
+
+def _draw_nucleus(masses: torch.Tensor, uniform: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
+    """Draw under top-p ``top_p`` float64 (B,) without sorting the vocabulary.
+
+    A token is in the nucleus if all likelier ones together have less than ``top_p`` of the mass, so one is drawn from
+    the whole distribution and looked at. Only where it is outside (at most 1 - ``top_p`` of the rows) the nucleus is
+    sorted and drawn from, with what the first draw left of its random number: where in its own mass it hit is uniform
+    and independent of which token it was. Tokens as likely as the last of the nucleus all belong to it.
+    """
+    tokens, recycled, totals = _invert(masses, uniform)
+    drawn = masses.gather(-1, tokens[:, None])
+    likelier = torch.where(masses > drawn, masses, 0.0).sum(-1).double()
+    outside = torch.nonzero(likelier >= top_p * totals).flatten()
+    if len(outside):
+        values, places = masses[outside].sort(dim=-1, descending=True)
+        values = values.double()
+        sums = values.cumsum(-1)
+        values[(sums - values) >= (top_p * totals)[outside, None]] = 0
+        place, _ = _locate(values, recycled[outside] * values.sum(-1))
+        tokens[outside] = places.gather(-1, place[:, None])[:, 0]
+    return tokens
 
 
 def _locate(masses: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -122,22 +156,15 @@ def _locate(masses: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 def _draw_filtered(scaled: torch.Tensor, uniform: torch.Tensor, settings: Sequence[Sampling]) -> torch.Tensor:
-    """Draw under top-k and top-p. Some hundred candidates nearly always hold the nucleus; where not, all are sorted."""
+    """Draw under top-k, and under top-p of what it left: ``scaled`` (B, V) are logits over temperatures."""
     vocabulary = scaled.shape[-1]
-    top_k = torch.tensor([min(s.top_k or vocabulary, vocabulary) for s in settings], device=scaled.device)[:, None]
+    top_k = torch.tensor([min(s.top_k, vocabulary) for s in settings], device=scaled.device)[:, None]
     top_p = torch.tensor([s.top_p for s in settings], device=scaled.device, dtype=torch.float64)[:, None]
-    total = scaled.logsumexp(-1, keepdim=True).double()
-    limits = [s.top_k for s in settings if s.top_k]
-    for count in (min(max([_CANDIDATES, *limits]), vocabulary), vocabulary):
-        values, places = scaled.topk(count, dim=-1)
-        masses = (values.double() - total).exp()
-        masses[torch.arange(count, device=scaled.device) >= top_k] = 0
-        whole = torch.where(top_k <= count, masses.sum(-1, keepdim=True), 1.0)
-        masses /= whole
-        sums = masses.cumsum(-1)
-        if count == vocabulary or bool(((top_k <= count) | (sums[:, -1:] >= top_p)).all()):
-            break
+    count = int(top_k.max())
+    values, places = scaled.topk(count, dim=-1)
+    values[torch.arange(count, device=scaled.device) >= top_k] = -torch.inf
+    masses = values.double().softmax(-1)
     # The token that carries the sum over top_p stays in.
-    masses[(sums - masses) >= top_p] = 0
+    masses[(masses.cumsum(-1) - masses) >= top_p] = 0
     place, _ = _locate(masses, uniform * masses.sum(-1))
     return places.gather(-1, place[:, None])[:, 0]
