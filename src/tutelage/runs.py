@@ -1,7 +1,7 @@
 """The run directory: the contract between stages, the report, the studio and people.
 
     runs/<name>/
-      recipe.json  events.jsonl  manifest.json (written last: versions, seeds, hashes, stage states)
+      recipe.json  inputs.json  events.jsonl  manifest.json (written last: versions, seeds, hashes, stage states)
       matrix.json  best.json
       rounds/<k>/<stage>/...  stage.json (written last, makes the stage finished)
       final/<stage>/...
@@ -29,6 +29,7 @@ from tutelage.errors import RunError
 from tutelage.events import Event
 from tutelage.files import PARTIAL, append_line, remove_partial, sha256_file, storage, write_atomic
 from tutelage.recipe import Recipe
+from tutelage.recipe.inputs import input_files
 from tutelage.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -52,12 +53,19 @@ class Best(Record):
     weights: str | None = None
 
 
+class Inputs(Record):
+    """SHA-256 of every file that the recipe names (rows, code, chat template), by name; empty: it is not there yet."""
+
+    sha256: dict[str, str] = Field(default_factory=dict)
+
+
 class Manifest(Record):
     """What a finished run was made of."""
 
     name: str
     seed: int
     recipe_sha256: str
+    inputs: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str]
     machine: dict[str, JsonValue]
     stages: dict[str, StageState]
@@ -74,11 +82,12 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Path, recipe: Recipe) -> Self:
-        """Make the folder, or open it if it is of the same recipe, and own it until :meth:`close`.
+        """Make the folder, or open it if it is of the same recipe and data, and own it until :meth:`close`.
 
         Raises
         ------
-        RunError: the folder belongs to another recipe, is not a run, is damaged, or another process works in it.
+        RunError: the folder belongs to another recipe, files that the recipe names have changed since something was
+        made of them, the folder is not a run, is damaged, or another process works in it.
         StorageError: the folder cannot be made or written to.
         """
         run = cls(path)
@@ -96,6 +105,7 @@ class RunDirectory:
                 run._same_recipe(recipe)
             else:
                 write_atomic(recipe_file, recipe.model_dump_json(indent=2) + "\n")
+            run._same_inputs(recipe)
         except BaseException:
             run.close()
             raise
@@ -130,7 +140,7 @@ class RunDirectory:
         now = recipe.model_dump(mode="json", exclude=place)
         if before == now:
             return
-        if not any(self.path.glob("rounds/*/*/*")):  # nothing was made yet: the recipe was mended after its first error
+        if not self._has_work:  # the recipe was mended after its first error
             write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2) + "\n")
             return
         changed = [f"{key}: {old} → {new}" for key, old, new in _differences(before, now)]
@@ -141,6 +151,28 @@ class RunDirectory:
             received=shown,
             remedy="give the recipe another name, choose another folder with --out, or delete this one to start over",
         )
+
+    def _same_inputs(self, recipe: Recipe) -> None:
+        """Remember what the files that the recipe names hold; refuse to go on with other content."""
+        before = self.inputs
+        now = {name: sha256_file(file) if file.is_file() else "" for name, file in input_files(recipe).items()}
+        changed = [name for name, digest in now.items() if digest and before.get(name) not in {None, "", digest}]
+        if changed and self._has_work:
+            number = f"{len(changed)} file{'s' if len(changed) > 1 else ''}"
+            raise RunError(
+                f"{number} that the recipe names changed since the run began",
+                where=str(self.path),
+                received=", ".join(changed),
+                remedy="restore what was there to go on, or start over in another folder with --out",
+            )
+        kept = {name: (before.get(name, "") if self._has_work else "") or digest for name, digest in now.items()}
+        if kept != before or not (self.path / "inputs.json").is_file():
+            write_atomic(self.path / "inputs.json", Inputs(sha256=kept).model_dump_json(indent=1) + "\n")
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether anything was made yet."""
+        return any(self.path.glob("rounds/*/*/*"))
 
     def close(self) -> None:
         """Give up ownership."""
@@ -163,6 +195,12 @@ class RunDirectory:
                 return Recipe.model_validate_json(file.read_bytes())
         except ValidationError as error:
             raise _damaged(file, error, "choose another folder with --out, or delete this one to start over") from error
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """SHA-256 of the files that the recipe names, as they were when the run began."""
+        file = self.path / "inputs.json"
+        return read_state(file, Inputs).sha256 if file.is_file() else {}
 
     @property
     def finished(self) -> bool:
@@ -230,6 +268,7 @@ class RunDirectory:
             name=self.recipe.name,
             seed=self.recipe.seed,
             recipe_sha256=sha256_file(recipe_file),
+            inputs=self.inputs,
             versions=versions(),
             machine=machine(),
             stages=self.stages(),

@@ -52,6 +52,7 @@ TRANSFORMERS_ALLOWED = (
     "completers/local.py",  # the reference engine
     "completers/slots.py",  # its cache, an extension point of transformers
     "completers/decoding.py",  # its batched loop over the model's own cache classes
+    "completers/workers.py",  # the same in several threads
     "completers/ct2.py",  # converts a transformers folder
     "tune/methods/",  # PEFT
     "tune/training/attention.py",  # AttentionInterface

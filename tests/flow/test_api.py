@@ -6,16 +6,24 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import tutelage
 from tutelage.errors import DataError, RunError
+from tutelage.evaluate.general_texts import general_documents, general_prompts
 from tutelage.events import Event
+from tutelage.models.load import load_bundle
 from tutelage.pipeline.items import final_items, probe_items
 from tutelage.pipeline.single import curate_round, tune_round
 from tutelage.pipeline.standalone import scores_of
-from tutelage.records import Item
+from tutelage.recipe import parse_recipe
+from tutelage.recipe.tune import TuneSection
+from tutelage.records import Example, Item, Lineage, assistant, user
+from tutelage.records.importers import import_examples
 from tutelage.records.jsonl import read_records
+from tutelage.seeds import derive_seed
 from tutelage.tasks.build import build_tasks
+from tutelage.tune import Summary, train
 
 RECIPE = """
 name: notebook
@@ -23,7 +31,9 @@ rounds: 2
 model: {id: tiny}
 engines: {threads: 1}
 tasks: [{kind: constraints}]
-construct: {prompts: 4, max_tokens: 8, distill: {samples: 1, shots: 1}, self_improve: {samples: 1, revisions: 1}}
+construct:
+  {prompts: 4, max_tokens: 8, rehearsal: {prompts: 2}, distill: {samples: 1, shots: 1},
+   self_improve: {samples: 1, revisions: 1}}
 tune: {epochs: 1}
 evaluate: {probe: 2, gate: 2, test: 3, max_tokens: 8, general_prompts: 1}
 reflect: {gate: {resamples: 1000}}
@@ -63,6 +73,56 @@ def test_a_notebook_from_rows_to_a_comparison(place: Path) -> None:
     found = tutelage.compare(before, after)
     assert (found.before, found.after, found.split) == ("start", "tuned", "test")
     assert found.macro.n == sum(not score.transfer for score in before.scores)
+
+
+def test_rows_that_hold_a_text_of_the_guards_are_not_trained_on(place: Path) -> None:
+    asked, read = general_prompts(), general_documents()
+    texts = [(prompt, "Surely.") for prompt in asked] + [("Go on.", document) for document in read]
+    rows = [
+        Example(
+            id=f"row-{index}",
+            messages=(user(prompt), assistant(answer)),
+            lineage=Lineage(paradigm="expert", source="test", author="expert"),
+        )
+        for index, (prompt, answer) in enumerate([*texts, ("How many legs have two spiders?", "Sixteen.")])
+    ]
+    recipe = tutelage.load_recipe(place / "recipe.yaml", ["curate.steps=[{kind: contamination}]"])
+    curated = tutelage.curate(rows, recipe=recipe)
+    assert [row.id for row in curated.kept] == [rows[-1].id]
+    assert "general prompt 1 has" in curated.dropped[0].reason
+    assert any(f"and {len(texts)} general texts" in note for note in curated.ledger.notes)
+
+
+def test_tuning_rows_takes_the_chat_template_and_the_threads_of_the_recipe(place: Path) -> None:
+    """``tune`` on rows is the tuning of a run of the same recipe, down to the losses."""
+    folder = place / "own-template"
+    folder.mkdir()
+    marked = "{% for m in messages %}<|im_start|>[{{ m.role }}] {{ m.content }}<|im_end|>\n{% endfor %}"
+    marked += "{% if add_generation_prompt %}<|im_start|>[assistant] {% endif %}"
+    (folder / "chat.jinja").write_text(marked)
+    threads: list[int] = []
+
+    def listen(event: Event) -> None:
+        if event.kind == "step":
+            threads.append(torch.get_num_threads())
+
+    def tuned(name: str, template: str) -> Summary:
+        text = f"name: {name}\nmodel: {{id: tiny, template: {template}}}\nengines: {{threads: 3}}\nseed: 4\n"
+        recipe = parse_recipe(text + "tasks: [{kind: safety}]\ntune: {epochs: 2}\n", folder=folder)
+        return tutelage.tune(place / "rows.jsonl", out=folder / name, model=recipe, emit=listen)
+
+    before = torch.get_num_threads()
+    own, usual = tuned("own", "chat.jinja"), tuned("usual", "null")
+    assert set(threads) == {3}
+    assert torch.get_num_threads() == before
+    assert len(threads) == own.steps + usual.steps == 4 * -(-22 // 16)
+    assert own.losses != usual.losses
+    bundle = load_bundle("tiny", template=folder / "chat.jinja")
+    rows = [bundle.template.encode(row.messages) for row in import_examples(place / "rows.jsonl", author="expert")]
+    *_, expected = train(bundle, rows, TuneSection(epochs=2), folder=folder / "direct", seed=derive_seed(4, "tune"))
+    assert isinstance(expected, Summary)
+    assert own.losses == pytest.approx(expected.losses, rel=1e-5)
+    assert own.total_tokens == expected.total_tokens != usual.total_tokens
 
 
 def test_single_stages_are_the_stages_of_the_run(place: Path) -> None:

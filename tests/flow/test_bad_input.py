@@ -31,6 +31,7 @@ construct:
   max_tokens: 24
   distill: {{shots: 1, samples: 2}}
   self_improve: {{samples: 2, revisions: 1}}
+  rehearsal: {{prompts: 3}}
 tune: {{batch_size: 2, checkpoint_every: 2}}
 reflect: {{gate: {{resamples: 1000}}}}
 evaluate: {{probe: 2, gate: 2, test: 0, max_tokens: 8, general_prompts: 1}}

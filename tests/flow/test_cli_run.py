@@ -20,7 +20,9 @@ rounds: 1
 model: {id: tiny}
 engines: {threads: 1}
 tasks: [{kind: constraints}, {kind: safety}]
-construct: {prompts: 4, max_tokens: 8, distill: {samples: 1, shots: 1}, self_improve: {samples: 1, revisions: 0}}
+construct:
+  {prompts: 4, max_tokens: 8, rehearsal: {prompts: 2}, distill: {samples: 1, shots: 1},
+   self_improve: {samples: 1, revisions: 0}}
 evaluate: {probe: 2, gate: 2, test: 2, max_tokens: 8, general_prompts: 1}
 reflect: {gate: {resamples: 1000}}
 """
@@ -160,6 +162,24 @@ def test_preview_marks_what_is_trained_and_what_would_be_dropped(call: Call) -> 
     assert "expert rows of small" in call("preview", "small.yaml", "--rows", "0").out
     assert "rounds/1/curate" in call("preview", "runs/small", "--rows", "0").out
     assert call("preview", "rows.jsonl").code == 2
+
+
+def test_preview_tune_and_chat_take_the_chat_template_of_the_recipe(call: Call, place: Path) -> None:
+    marked = "{% for m in messages %}<|im_start|>[{{ m.role }}] {{ m.content }}<|im_end|>\n{% endfor %}"
+    marked += "{% if add_generation_prompt %}<|im_start|>[assistant] {% endif %}"
+    (place / "chat.jinja").write_text(marked)
+    (place / "templated.yaml").write_text(RECIPE.replace("id: tiny", "id: tiny, template: chat.jinja"))
+    assert "[user] " in call("preview", "templated.yaml", "--rows", "1").out
+    assert "[user] " not in call("preview", "templated.yaml", "--rows", "1", "--model", "tiny").out
+    (place / "chat.jinja").write_text("{{ broken")
+    for command in (
+        ("preview", "templated.yaml"),
+        ("chat", "templated.yaml"),
+        ("tune", "templated.yaml", "--data", "rows.jsonl", "--out", "templated"),
+    ):
+        found = call(*command)
+        assert found.code == 3, command
+        assert "template" in found.err
 
 
 def test_chat_says_which_weights_answer(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

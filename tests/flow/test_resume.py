@@ -28,6 +28,7 @@ construct:
   expert: {{per_cell: 3}}
   distill: {{shots: 1, samples: 4}}
   self_improve: {{samples: 4, revisions: 1}}
+  rehearsal: {{prompts: 3}}
 tune: {{batch_size: 2, epochs: 2, checkpoint_every: 2}}
 reflect: {{gate: {{resamples: 1000}}}}
 evaluate: {{probe: 3, gate: 3, test: 2, max_tokens: 8, general_prompts: 2}}
@@ -161,10 +162,10 @@ def test_the_run_says_what_an_uninterrupted_one_says(runs: dict[str, Killed], na
 
 
 def test_what_is_compared_is_a_whole_run(runs: dict[str, Killed]) -> None:
-    """The comparison is worth something: all three paradigms gave rows, lessons were revised, losses were logged."""
+    """The comparison is worth something: every paradigm gave rows, lessons were revised, losses were logged."""
     found = contents(runs["whole"].path)
     rows = found["rounds/1/construct/records.jsonl"] + found["rounds/2/construct/records.jsonl"]
-    assert {row["lineage"]["paradigm"] for row in rows} == {"expert", "distill", "self"}
+    assert {row["lineage"]["paradigm"] for row in rows} == {"expert", "distill", "self", "rehearsal"}
     assert found["rounds/1/construct/revisions.jsonl"]
     assert found["rounds/1/construct/preferences.jsonl"]
     assert all(step["loss"] > 0 for step in found["rounds/1/tune/metrics.jsonl"])

@@ -410,6 +410,7 @@ SECTION = ConstructSection(
     expert=ExpertSection(),
     distill=DistillSection(teacher=SelfTeacher(kind="self"), share=0.5, shots=1, samples=2),
     self_improve=SelfImproveSection(samples=2, revisions=1),
+    rehearsal=None,
 )
 
 
@@ -423,7 +424,7 @@ def round_of(
         tasks={"shout": Shout()},
         prompts={("shout", "basic"): 6, ("shout", "advanced"): 4},
         demonstrations=demonstrations("basic", 3),
-        cast=Cast(student=one, teacher=one),
+        cast=Cast(student=one, teacher=one, start=one),
         place=Place(seed=5, round=1, chunk=4, emit=silent),
     )
 

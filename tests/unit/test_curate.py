@@ -224,6 +224,27 @@ def test_boilerplate_is_ignored_and_listed_but_a_shared_passage_is_not_boilerpla
     assert f'boilerplate ignored: "{frame.lower()}' in sifted.notes[1]
 
 
+def test_texts_beside_the_items_are_guarded_and_make_nothing_boilerplate_or_leak() -> None:
+    phrase = "please answer the following question about the harbor in as few words as you can"
+    items = [item(f"q{n}", f"{phrase} number {n}", group=f"g{n}") for n in range(5)]
+    texts = {f"text {n}": f"{ESSAY} {n}" for n in range(200)} | {"short": "Tell me a tale."}
+    step = Contamination(items, texts=texts)
+    rows = [
+        pair("phrase", f"{phrase} number 77", "Ships."),
+        pair("essay", "Write.", f"I remember: {ESSAY}"),
+        pair("turn", "tell me a TALE", "Once."),
+        pair("within", "Now tell me a tale of the sea", "Once."),
+    ]
+    sifted = step.apply(rows)
+    assert [kept.id for kept in sifted.kept] == ["phrase", "within"]
+    assert [dropped.reason.partition(" has ")[0].rpartition(": ")[2] for dropped in sifted.dropped] == [
+        "text 0",
+        "short",
+    ]
+    assert sifted.notes[0] == "compared with 5 items and 201 general texts"
+    assert Contamination(items).apply(rows[1:]).dropped == []
+
+
 def test_quality_drops_repetition() -> None:
     circles = pair("a", "p", "It is what it is and so on. " * 6)
     sifted = Quality().apply([circles, pair("b", "p", ESSAY)])

@@ -56,6 +56,22 @@ def test_a_barren_cell_spends_on_the_level_below_or_on_the_teacher_and_says_so()
     assert "2 with too low a yield spend elsewhere" in plan.words
 
 
+def test_where_there_is_no_teacher_no_plan_names_one() -> None:
+    barren = CellState(dimension="d", level="intermediate", value=0.0, accepted=1, attempted=100, tokens=10_000)
+    worse = barren.model_copy(update={"level": "advanced"})
+    alone = barren.model_copy(update={"dimension": "e", "level": "basic"})
+    plan = allocate([WEAK, barren, worse, alone], 300, floor=5, teacher=False)
+    assert all(a.by == "student" for a in plan.allocations)
+    assert plan.allocations[1].spent_at == "basic", "the level below is still the better place"
+    for stuck in plan.allocations[2:]:
+        assert stuck.spent_at == stuck.level
+        assert "1 of 100 attempts were accepted, the level below is no better and there is no teacher" in stuck.reason
+    assert "spends on the teacher" not in plan.model_dump_json()
+    assert "1 with too low a yield spends elsewhere" in plan.words, "two of the three stay where they are"
+    taught = attempts(allocate([WEAK, barren, worse, alone], 300, floor=5))
+    assert 5 <= attempts(plan)["e/basic"] < taught["e/basic"] / 2, "its own yield decides, not a teacher's"
+
+
 def test_two_percent_is_not_barren_and_fewer_than_a_hundred_attempts_prove_nothing() -> None:
     at_limit = CellState(dimension="d", level="basic", value=0.1, accepted=2, attempted=100)
     too_few = CellState(dimension="e", level="basic", value=0.1, accepted=0, attempted=99)

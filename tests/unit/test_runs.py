@@ -1,5 +1,6 @@
 """The run directory: one recipe, one owner, stages that are finished or not."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tutelage.errors import RunError, StorageError
 from tutelage.events import Event
-from tutelage.recipe import parse_recipe
+from tutelage.recipe import Recipe, parse_recipe
 from tutelage.runs import Best, RunDirectory
 
 RECIPE = parse_recipe("name: mine\ntasks: [{kind: safety}]\n")
@@ -59,7 +60,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     (folder / "lock").touch()
     (folder / ".recipe.json.0123abcd.partial").write_text("{")  # killed while the recipe was written
     with RunDirectory.create(folder, RECIPE) as run:
-        assert sorted(p.name for p in folder.iterdir()) == ["lock", "recipe.json"]
+        assert sorted(p.name for p in folder.iterdir()) == ["inputs.json", "lock", "recipe.json"]
         (folder / "rounds/1/tune/.weights.0123abcd.partial").mkdir(parents=True)
         (folder / "rounds/1/tune/.metrics.jsonl.0123abcd.partial").touch()
         run.log(Event("note", data={"text": "one"}))
@@ -119,3 +120,80 @@ def test_events_are_kept_without_progress(tmp_path: Path) -> None:
         assert run.best.round == 1
     (line,) = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
     assert '"text": "a"' in line
+
+
+OWN = """
+name: own
+model: {id: tiny, template: chat.jinja}
+tasks:
+  - {kind: rows, path: data/rows.csv, check: "checks.py:near", checks: {far: "more/checks.py:far"}}
+  - {kind: custom, path: "task.py:Mine"}
+  - {kind: custom, path: "installed.module:Task"}
+curate: {steps: [{kind: custom, path: "step.py:Short"}]}
+reflect: {planner: {kind: custom, path: "planner.py:plan"}}
+"""
+OWN_FILES = ("chat.jinja", "checks.py", "data/rows.csv", "more/checks.py", "planner.py", "step.py", "task.py")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Recipe:
+    """A recipe that names a file in every way that a recipe can, and the files."""
+    for name in OWN_FILES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"content of {name}\n")
+    return parse_recipe(OWN, folder=tmp_path)
+
+
+def begin(folder: Path, recipe: Recipe) -> None:
+    """Begin a run and make something of it."""
+    with RunDirectory.create(folder, recipe) as run, run.stage("rounds/0/evaluate") as stage:
+        (stage / "answers.jsonl").write_text("")
+
+
+def test_the_identity_of_a_run_holds_every_file_that_the_recipe_names(own: Recipe, tmp_path: Path) -> None:
+    begin(tmp_path / "run", own)
+    with RunDirectory.create(tmp_path / "run", own) as run:
+        expected = {name: hashlib.sha256(f"content of {name}\n".encode()).hexdigest() for name in OWN_FILES}
+        assert run.inputs == expected
+        assert run.finish(outcome="done", seconds=1.0).inputs == expected
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_a_run_does_not_go_on_with_a_file_that_changed(name: str, own: Recipe, tmp_path: Path) -> None:
+    begin(tmp_path / "run", own)
+    before = (tmp_path / name).read_text()
+    (tmp_path / name).write_text(before + " ")
+    with pytest.raises(RunError, match=rf"1 file that .* changed .*received {name}\). Restore .*--out"):
+        RunDirectory.create(tmp_path / "run", own)
+    (tmp_path / name).write_text(before)
+    RunDirectory.create(tmp_path / "run", own).close()
+    begin(tmp_path / "another", own)
+
+
+def test_every_changed_file_is_named_at_once(own: Recipe, tmp_path: Path) -> None:
+    begin(tmp_path / "run", own)
+    for name in ("task.py", "data/rows.csv"):
+        (tmp_path / name).write_text("other")
+    with pytest.raises(RunError, match=r"2 files .*received data/rows\.csv, task\.py"):
+        RunDirectory.create(tmp_path / "run", own)
+
+
+def test_files_may_be_mended_before_anything_was_made_of_them(own: Recipe, tmp_path: Path) -> None:
+    RunDirectory.create(tmp_path / "run", own).close()
+    (tmp_path / "task.py").write_text("mended")
+    with RunDirectory.create(tmp_path / "run", own) as run:
+        assert run.inputs["task.py"] == hashlib.sha256(b"mended").hexdigest()
+
+
+def test_a_file_that_was_not_there_yet_may_come_and_one_that_is_gone_is_told_by_who_needs_it(
+    own: Recipe, tmp_path: Path
+) -> None:
+    (tmp_path / "planner.py").unlink()
+    begin(tmp_path / "run", own)
+    (tmp_path / "planner.py").write_text("new")
+    (tmp_path / "task.py").unlink()
+    RunDirectory.create(tmp_path / "run", own).close()
+    (tmp_path / "planner.py").write_text("newer")
+    (tmp_path / "task.py").write_text("other")
+    with pytest.raises(RunError, match=r"received planner\.py, task\.py"):
+        RunDirectory.create(tmp_path / "run", own)

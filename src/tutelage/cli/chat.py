@@ -18,7 +18,9 @@ def chat_command(
 ) -> None:
     """Answer what is written, turn by turn, until /exit or the end of the input."""
     target = find_target(given, [], adapter)
-    section = target.recipe.model if target.recipe is not None else None
+    recipe = target.recipe
+    section = recipe.model if recipe is not None else None
+    replaced = recipe.folder / recipe.model.template if recipe is not None and recipe.model.template else None
     with waiting(f"loading {target.model}"):
         bundle = load_bundle(
             target.model,
@@ -28,6 +30,7 @@ def chat_command(
             offline=offline,
             adapter=target.adapter,
             merge=target.adapter is not None,
+            template=replaced,
         )
     which = f"{target.model} with {target.adapter}" if target.adapter is not None else f"{target.model}, untuned"
     ERR.print(f"{which} ({target.label})", markup=False, style="bold", soft_wrap=True)

@@ -51,11 +51,12 @@ def preview_command(
     named = model or (recipe.model.id if recipe is not None else None)
     if named is None:
         raise InputErrors("preview", [Problem("no model is named", remedy="say whose chat template: --model ID")])
-    own_model = recipe is not None and model is None
-    revision = recipe.model.revision if recipe is not None and own_model else None
+    own = recipe if model is None else None  # --model brings a chat template of its own
+    revision = own.model.revision if own is not None else None
+    replaced = own.folder / own.model.template if own is not None and own.model.template is not None else None
     limit = max_tokens or (recipe.tune if recipe is not None else TuneSection()).max_tokens
     with waiting(f"reading the chat template of {named}", quiet=json):
-        template = load_template(named, revision=revision, offline=offline)
+        template = load_template(named, revision=revision, offline=offline, template=replaced)
         measured = [_measure(template, row) for row in found]
     usable = [one for one in measured if not one.fault and one.tokens <= limit]
     too_long = [one for one in measured if not one.fault and one.tokens > limit]

@@ -39,15 +39,7 @@ def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> N
         else:
             assert wanted.out is not None
             weights = wanted.out / "weights"
-            summary = tune(
-                wanted.data,
-                out=wanted.out,
-                model=recipe.model,
-                section=recipe.tune,
-                seed=recipe.seed,
-                emit=terminal,
-                offline=offline,
-            )
+            summary = tune(wanted.data, out=wanted.out, model=recipe, emit=terminal, offline=offline)
     if json:
         say_json({"weights": str(weights), **summary.model_dump(mode="json", exclude={"kind", "losses"})})
     elif not quiet:
@@ -83,7 +75,8 @@ def _recipe(wanted: Tuning) -> Recipe:
         recipe = recipe_for("default")
     if wanted.model is None:
         return recipe
-    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"id": wanted.model})})
+    other = {"id": wanted.model, "revision": None, "template": None}  # these belong to the recipe's own model
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update=other)})
 
 
 def _say_summary(summary: Summary) -> None:

@@ -70,14 +70,23 @@ class Decoder:
 
     def finished(self) -> Iterator[Row]:
         """Yield rows as they finish; between two of them the model is as it was found."""
-        while self.queue or any(self.rows):
-            with _borrowed(self.model), torch.inference_mode():
+        while self.unfinished:
+            with borrowed(self.model), torch.inference_mode():
                 done: list[Row] = []
-                while not done and (self.queue or any(self.rows)):
-                    done = self._advance()
+                while not done and self.unfinished:
+                    done = self.advance()
             yield from done
 
-    def _advance(self) -> list[Row]:
+    @property
+    def unfinished(self) -> bool:
+        """Whether rows wait or are being decoded."""
+        return bool(self.queue) or any(self.rows)
+
+    def advance(self) -> list[Row]:
+        """Admit waiting rows or draw one token for each row; return those that are done.
+
+        The model must be :func:`borrowed` and torch in inference mode.
+        """
         free = self.rows.count(None)
         if self.queue and free >= min(len(self.queue), max(1, self.size // _SHARE)):
             return self._admit()
@@ -248,7 +257,7 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
 
 
 @contextmanager
-def _borrowed(model: PreTrainedModel) -> Iterator[None]:
+def borrowed(model: PreTrainedModel) -> Iterator[None]:
     """Give the model our attention and evaluation mode, and afterwards what it had."""
     before = model.config._attn_implementation
     with _evaluating(model):

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-from tutelage.completers.decoding import Decoder, Row, check_model
+from tutelage.completers.decoding import Row, check_model
 from tutelage.completers.preparation import answered, prepare
+from tutelage.completers.workers import decode
 from tutelage.errors import CompletionError
 from tutelage.models.bundle import Bundle
 from tutelage.models.faults import is_out_of_memory
@@ -52,10 +53,10 @@ class LocalCompleter:
         if not prompts:
             return
         rows = [Row(number, prompt.ids, prompt.sampling, prompt.request.seed) for number, prompt in enumerate(prompts)]
-        decoder = Decoder(
+        done = decode(
             bundle.model, rows, slots=self._batch_size, end_ids=bundle.template.end_ids, logprobs=self._logprobs
         )
-        for row in _in_words(decoder.finished(), self._batch_size):
+        for row in _in_words(done, self._batch_size):
             yield answered(
                 prompts[row.index],
                 row.tokens,

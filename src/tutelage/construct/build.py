@@ -7,9 +7,10 @@ from pathlib import Path
 from tutelage.construct.distill import Contexts, distill
 from tutelage.construct.expert import expert_context, expert_rows
 from tutelage.construct.lesson import Taught, teach
+from tutelage.construct.rehearsal import rehearse
 from tutelage.construct.sampling import Asker, Meter, Place, Sampler
 from tutelage.recipe.construct import ConstructSection
-from tutelage.records import Demonstration, Example, Item, Lesson, Level, Paradigm, Preference
+from tutelage.records import PARADIGMS, Demonstration, Example, Item, Lesson, Level, Paradigm, Preference
 from tutelage.records.jsonl import write_records
 from tutelage.records.tradeoff import TradeOff
 from tutelage.seeds import derive_seed, stream
@@ -19,13 +20,14 @@ from tutelage.text.words import ngrams, normalize
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who takes part: the student, and the teacher (None: nobody teaches).
+    """Who takes part: the student, the teacher (None: nobody teaches), and the starting model, which rehearses.
 
     ``teacher_only`` are the cells (task, level) whose prompts all go to the teacher, because the student gets nowhere.
     """
 
     student: Asker
     teacher: Asker | None
+    start: Asker
     teacher_only: frozenset[tuple[str, Level]] = frozenset()
 
 
@@ -55,7 +57,14 @@ def construct(
     call after a crash asks only what is missing and gives the same records.
     """
     sampler = Sampler(
-        folder, section, tasks, derive_seed(place.seed, "construct", place.round), place.round, place.chunk, place.emit
+        folder,
+        section,
+        tasks,
+        seed=derive_seed(place.seed, "construct", place.round),
+        round=place.round,
+        chunk=place.chunk,
+        emit=place.emit,
+        longest=place.longest,
     )
     lessons_for, teacher_for = _split(
         _new_items(tasks, prompts, sampler.seed), section, seed=sampler.seed, teacher_only=cast.teacher_only
@@ -81,7 +90,10 @@ def construct(
             samples=lessons.samples,
             revisions=lessons.revisions,
         )
-    rows = [*own, *distilled[0], *taught.rows]
+    rehearsed: list[Example] = []
+    if section.rehearsal is not None:
+        rehearsed = rehearse(section.rehearsal, sampler, start=cast.start, seed=place.seed)
+    rows = [*own, *distilled[0], *taught.rows, *rehearsed]
     made = Constructed(rows, [*distilled[1], *taught.pairs], taught.lessons, _tradeoffs(rows, len(own), sampler.meters))
     write_records(folder / "records.jsonl", made.rows)
     write_records(folder / "preferences.jsonl", made.preferences)
@@ -139,7 +151,7 @@ def _contexts(
 
 def _tradeoffs(rows: Sequence[Example], written: int, meters: Mapping[Paradigm, Meter]) -> list[TradeOff]:
     table: list[TradeOff] = []
-    for paradigm in ("expert", "distill", "self"):
+    for paradigm in PARADIGMS:
         own = [row for row in rows if row.lineage.paradigm == paradigm]
         meter = meters.get(paradigm)
         if not own and meter is None:

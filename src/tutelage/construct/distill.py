@@ -23,7 +23,7 @@ def distill(
     items = sorted(items, key=lambda item: item.task)
     asked: list[list[Sample]] = []
     for task, own in groupby(items, key=lambda item: item.task):
-        prompts = [(item, (*contexts.get((item.task, item.level), ()), *item.messages)) for item in own]
+        prompts = [(item, (*_without(contexts.get((item.task, item.level), ()), item), *item.messages)) for item in own]
         asked += sampler.ask(name, teacher, prompts, samples=samples, paradigm="distill", log=f"{name}-{task}")
     rows: list[Example] = []
     pairs: list[Preference] = []
@@ -46,3 +46,10 @@ def distill(
         if kept and failed is not None and failed.answer.text.strip() != kept[0].target.text:
             pairs.append(sampler.preference(kept[0], failed))
     return rows, pairs, {item.id: group for item, group in zip(items, asked, strict=True)}
+
+
+def _without(context: Conversation, item: Item) -> Conversation:
+    """The demonstrations without the item itself: a row of a user's is both an example and a question."""
+    size = len(item.messages)
+    at = next((at for at in range(len(context)) if context[at : at + size] == item.messages), None)
+    return context if at is None else (*context[:at], *context[at + size + 1 :])

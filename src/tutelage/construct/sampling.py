@@ -50,12 +50,16 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a run something happens: seed of the run, round, chunk of sampling, who listens."""
+    """Where in a run something happens: seed of the run, round, chunk of sampling, who listens.
+
+    ``longest`` holds, by task, the longest answer in tokens where that is less than the section's ``max_tokens``.
+    """
 
     seed: int
     round: int
     chunk: int
     emit: Emit
+    longest: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -79,14 +83,15 @@ class Sampler:
     round: int
     chunk: int
     emit: Emit
+    longest: Mapping[str, int] = field(default_factory=dict)
     meters: dict[Paradigm, Meter] = field(default_factory=dict)
     cells: dict[tuple[str, Level], CellYield] = field(default_factory=dict)
 
-    @property
-    def sampling(self) -> Sampling:
-        """How answers are drawn."""
+    def sampling(self, task: str = "") -> Sampling:
+        """How answers to a task are drawn."""
         section = self.section
-        return Sampling(temperature=section.temperature, top_p=section.top_p, max_tokens=section.max_tokens)
+        longest = min(section.max_tokens, self.longest.get(task, section.max_tokens))
+        return Sampling(temperature=section.temperature, top_p=section.top_p, max_tokens=longest)
 
     def ask(
         self,
@@ -107,7 +112,7 @@ class Sampler:
             Request(
                 id=f"{item.id}/{name}/{number}",
                 messages=messages,
-                sampling=self.sampling,
+                sampling=self.sampling(item.task),
                 seed=derive_seed(self.seed, name, item.id, number),
             )
             for item, messages in prompts
@@ -181,7 +186,7 @@ class Sampler:
                 author=author,
                 parents=(item.id, sample.answer.request_id),
                 prompt=prompt,
-                sampling=self.sampling,
+                sampling=self.sampling(item.task),
                 seed=sample.answer.seed,
                 round=self.round,
                 verdicts=(sample.verdict,),

@@ -1,6 +1,6 @@
 """The steps that a recipe asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tutelage.curate.contamination import Contamination
@@ -28,14 +28,16 @@ def build_steps(
     section: CurateSection,
     items: Sequence[Item],
     *,
+    texts: Mapping[str, str] | None = None,
     round: int | None = None,
     seed: int = 0,
     folder: Path | None = None,
 ) -> list[Step]:
     """Return the steps of ``section``.
 
-    ``items`` are those of the probe, gate and test splits; ``round`` and ``seed`` are for the mix; ``folder`` is where
-    files of a custom step are looked for. Raises :class:`RecipeError` for a custom step that is none.
+    ``items`` are those of the probe, gate and test splits, ``texts`` others that no row may contain; ``round`` and
+    ``seed`` are for the mix; ``folder`` is where files of a custom step are looked for. Raises :class:`RecipeError` for
+    a custom step that is none.
     """
     steps: list[Step] = []
     for given in section.steps:
@@ -49,6 +51,7 @@ def build_steps(
             case ContaminationStep():
                 step = Contamination(
                     items,
+                    texts=texts,
                     ngram=given.ngram,
                     short_ngram=given.short_ngram,
                     boilerplate_share=given.boilerplate_share,

@@ -1,17 +1,14 @@
-"""Guards of utility: what general text costs the model, and how it answers general instructions.
-
-The documents and prompts were written for this project and are used nowhere else: nothing is trained on them.
-"""
+"""Guards of utility: what general text costs the model, and how it answers general instructions."""
 
 import math
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import torch
 
 from tutelage.completers.protocol import Completer
 from tutelage.completers.replay import answer_all
+from tutelage.evaluate.general_texts import general_documents, general_prompts
 from tutelage.events import Emit
 from tutelage.files import write_atomic
 from tutelage.models.load import Bundle
@@ -24,18 +21,6 @@ from tutelage.text.repetition import repeated_share
 from tutelage.text.words import words
 
 MAX_DOCUMENT_TOKENS = 512
-
-
-def general_documents() -> list[str]:
-    """Return short texts of many kinds (fiction, recipes, law, finance, medicine, minutes, letters)."""
-    text = (files("tutelage.evaluate") / "general" / "documents.txt").read_text(encoding="utf-8")
-    return [part.strip() for part in text.split("\n\n") if part.strip()]
-
-
-def general_prompts() -> list[str]:
-    """Return everyday instructions without a verifiable constraint."""
-    text = (files("tutelage.evaluate") / "general" / "prompts.txt").read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def measure_utility(

@@ -22,7 +22,7 @@ from tutelage.models.quiet import quiet
 from tutelage.models.template import ChatTemplate
 from tutelage.models.tiny import tiny_model
 
-__all__ = ["Bundle", "ModelSource", "load_bundle", "load_template", "save_folder"]
+__all__ = ["TINY", "Bundle", "ModelSource", "load_bundle", "load_template", "save_folder"]
 
 TINY = "tiny"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.errors import TemplateError, TrainingError
+from tutelage.errors import TemplateError
 from tutelage.files import write_atomic
 from tutelage.models.template import ChatTemplate, Encoded
 from tutelage.records import Dropped, Example, Ledger
@@ -41,13 +41,8 @@ def encode_all(template: ChatTemplate, rows: Sequence[Example]) -> Encoding:
     return found
 
 
-def keep_ledger(folder: Path, rows: Sequence[Example], encoding: Encoding, *, max_tokens: int) -> Ledger:
-    """Write ``dropped.jsonl`` and ``ledger.json`` of a training that takes documents of up to ``max_tokens``.
-
-    Raises
-    ------
-    TrainingError: more than half of the rows were dropped; the files are written nevertheless.
-    """
+def sort_out(rows: Sequence[Example], encoding: Encoding, *, max_tokens: int) -> tuple[Ledger, list[Dropped]]:
+    """Return the ledger of a training that takes documents of up to ``max_tokens``, and the rows that it drops."""
     reasons = dict(encoding.refused)
     for place, document in zip(encoding.places, encoding.documents, strict=True):
         if reason := unusable(document, max_tokens):
@@ -58,13 +53,15 @@ def keep_ledger(folder: Path, rows: Sequence[Example], encoding: Encoding, *, ma
     ]
     counts = Counter(row.reason.partition(":")[0] for row in gone)
     ledger = Ledger(stage="tune", rows_in=len(rows), kept=len(rows) - len(gone), dropped=dict(sorted(counts.items())))
-    write_records(folder / "dropped.jsonl", gone)
+    return ledger, gone
+
+
+def too_few(ledger: Ledger) -> bool:
+    """Whether so many rows were dropped that training on the others is refused."""
+    return ledger.rows_in - ledger.kept > MAX_DROPPED * ledger.rows_in
+
+
+def keep_ledger(folder: Path, ledger: Ledger, dropped: Sequence[Dropped]) -> None:
+    """Write ``dropped.jsonl`` and ``ledger.json``."""
+    write_records(folder / "dropped.jsonl", dropped)
     write_atomic(folder / "ledger.json", ledger.model_dump_json(indent=1) + "\n")
-    if len(gone) > MAX_DROPPED * len(rows):
-        raise TrainingError(
-            f"{len(gone):,} of {len(rows):,} rows cannot be trained on",
-            where=str(folder / "dropped.jsonl"),
-            received=f"the first: {gone[0].reason}",
-            remedy="raise tune.max_tokens, or make the rows shorter",
-        )
-    return ledger

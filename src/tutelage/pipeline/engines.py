@@ -14,7 +14,7 @@ from tutelage.completers.protocol import Completer
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.construct.sampling import Asker
 from tutelage.models.adapters import CONFIG as ADAPTER_CONFIG
-from tutelage.models.load import Bundle, load_bundle
+from tutelage.models.load import TINY, Bundle, load_bundle
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
@@ -110,7 +110,8 @@ class Engines:
         whole = weights is not None and not (weights / ADAPTER_CONFIG).is_file()
         return load_bundle(
             str(weights) if whole else model.id,
-            dtype=model.dtype,
+            # What `auto` is for the tiny model, its whole weights in a folder must have too.
+            dtype="float32" if whole and model.id == TINY and model.dtype == "auto" else model.dtype,
             device=model.device,
             revision=None if whole else model.revision,
             offline=self.offline,

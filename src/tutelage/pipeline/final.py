@@ -99,6 +99,15 @@ def _best_rows(loop: Progress) -> list[Example]:
 
 
 def _placebo_rows(shop: Shop, rows: Sequence[Example]) -> list[Example]:
+    """A placebo for each of ``rows``, as often as the row itself is learned."""
+    made = _placebos(shop, rows)
+    expert = shop.recipe.construct.expert
+    repeat = expert.repeat if expert is not None else 1
+    written = {row.id for row in rows if row.lineage.paradigm == "expert"}
+    return [row for row in made for _ in range(repeat if row.lineage.parents[0] in written else 1)]
+
+
+def _placebos(shop: Shop, rows: Sequence[Example]) -> list[Example]:
     name = "final/placebo-rows"
     if shop.run.state(name) is not None:
         return read_records(shop.run.path / name / "records.jsonl", Example)

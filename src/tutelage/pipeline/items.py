@@ -1,11 +1,15 @@
 """Which items a run draws from each split, and the rule of its gate: known before anything is answered."""
 
+import difflib
 from collections.abc import Mapping
 
+from tutelage.errors import Problem, RecipeError
 from tutelage.evaluate.run import draw_items
 from tutelage.recipe import Recipe
 from tutelage.records import Item, Level, Split
+from tutelage.records.scores import SAFETY
 from tutelage.reflect.gate import GateRule
+from tutelage.reflect.guards import ALWAYS_GUARDED, GUARDS, REFERENCES, SAFETY_GUARDS, UTILITY_GUARDS
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask
@@ -53,16 +57,47 @@ def split_items(recipe: Recipe, tasks: Tasks, split: Split, per_cell: int) -> li
 
 def gate_rule(recipe: Recipe, tasks: Tasks) -> GateRule:
     """The rule of a run: rows come to an end, so that their gate asks the same ones in every round and must say so."""
+    refuse_unknown_guards(recipe, tasks)
     section = recipe.reflect.gate
+    named = {*section.margins, *section.required}
+    dimensions = dict.fromkeys(task.dimension for task in tasks.values() if task.dimension in named)
     rounds = rounds_of(recipe, tasks)
     drawn = [item.id for round in range(1, rounds + 1) for item in gate_items(recipe, tasks, round)]
     return GateRule(
         confidence=section.confidence,
         margin=section.margin,
+        margins=section.margins,
+        required=section.required,
+        dimensions=tuple(dict.fromkeys((*ALWAYS_GUARDED, *dimensions))),
         resamples=section.resamples,
         rounds=rounds,
         fresh=len(drawn) - len(set(drawn)) <= CHANCE_REPEATS * len(drawn),
     )
+
+
+def refuse_unknown_guards(recipe: Recipe, tasks: Tasks) -> None:
+    """Raise :class:`RecipeError` with every guard that ``reflect.gate`` names and that this run cannot have."""
+    section = recipe.reflect.gate
+    dimensions = dict.fromkeys(task.dimension for task in tasks.values())
+    there = [*dimensions, "perplexity"]
+    there += SAFETY_GUARDS if SAFETY in dimensions else ()
+    there += UTILITY_GUARDS if recipe.evaluate.general_prompts else ()
+    there += [REFERENCES] if any(isinstance(task, RowsTask) for task in tasks.values()) else []
+    problems = []
+    for key, names in (("margins", section.margins), ("required", section.required)):
+        for name in names:
+            where = f"reflect.gate.{key}"
+            if name in there:
+                continue
+            if name in {*GUARDS, *ALWAYS_GUARDED}:
+                remedy = "leave it out, or add what it is measured on"
+                problems.append(Problem("nothing in this recipe measures this guard", where, name, remedy))
+                continue
+            near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+            remedy = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(dict.fromkeys(there))}"
+            problems.append(Problem("there is no such guard", where, name, remedy))
+    if problems:
+        raise RecipeError(recipe.name, problems)
 
 
 def rounds_of(recipe: Recipe, tasks: Tasks) -> int:

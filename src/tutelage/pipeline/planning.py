@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tutelage.errors import TutelageError
 from tutelage.events import Event
@@ -59,7 +60,7 @@ def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> Prompt
 def _policy(shop: Shop) -> Policy:
     match shop.recipe.reflect.planner:
         case GapYieldPlanner():
-            return allocate
+            return partial(allocate, teacher=shop.recipe.construct.distill is not None)
         case UniformPlanner():
             return uniform
         case CustomPlanner(path=path, options=options):

@@ -14,7 +14,7 @@ from tutelage.pipeline.planning import plan_round
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import Measured, construct_stage, curate_stage, measure, tune_stage
 from tutelage.records import Engine, Example, Item, Ledger
-from tutelage.records.scores import GateVerdict, ScoreSummary
+from tutelage.records.scores import GateVerdict, Outcome, ScoreSummary
 from tutelage.reflect.diagnose import diagnose
 from tutelage.reflect.matrix import build_matrix
 from tutelage.runs import Best, read_state
@@ -22,15 +22,28 @@ from tutelage.runs import Best, read_state
 
 @dataclass(slots=True)
 class Progress:
-    """How far the loop is: who is promoted, on which rows, what the probe said."""
+    """How far the loop is: who is promoted, on which rows, what the probe said.
+
+    ``pool`` are the rows that the next round builds on: those of the promoted model and of every round after it that
+    ended inconclusive. They passed their checks, and nothing speaks against them; those of a rejected round are left.
+    """
 
     champion: Trained
-    rows: list[Example]
     probes: list[ScoreSummary]
+    rows: list[Example] = field(default_factory=list)
+    pool: list[Example] = field(default_factory=list)
     candidates: list[Trained] = field(default_factory=list)
     verdicts: list[GateVerdict] = field(default_factory=list)
     candidate_rows: dict[int, list[Example]] = field(default_factory=dict)
     steering: list[ScoreSummary] = field(default_factory=list)
+
+    def take(self, outcome: Outcome, candidate: Trained, *, rows: list[Example], probe: ScoreSummary) -> None:
+        """Draw the consequence of a gate: a promoted candidate is what the next round samples from and has to beat."""
+        if outcome == "promoted":
+            self.champion, self.rows = candidate, rows
+            self.probes.append(probe)
+        if outcome != "rejected":
+            self.pool = rows
 
 
 def run_rounds(shop: Shop) -> Progress:
@@ -38,7 +51,7 @@ def run_rounds(shop: Shop) -> Progress:
     start = Trained(0, None)
     probe = probe_items(shop.recipe, shop.tasks)
     first = probe_stage(shop, start, probe)
-    loop = Progress(champion=start, rows=[], probes=[first.summary], steering=[first.summary.placed(role="promoted")])
+    loop = Progress(champion=start, probes=[first.summary], steering=[first.summary.placed(role="promoted")])
     guarded = guarded_items(shop.recipe, shop.tasks)
     for round in range(1, shop.recipe.rounds + 1):
         if _reached(shop, loop) or _nothing_new(shop, round):
@@ -50,8 +63,7 @@ def run_rounds(shop: Shop) -> Progress:
 def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], guarded: Sequence[Item]) -> None:
     prompts = plan_round(shop, round, loop.probes)
     made = construct_stage(shop, round, prompts, loop.champion)
-    known = {row.id for row in loop.rows}
-    rows = curate_stage(shop, round, [*loop.rows, *(row for row in made.rows if row.id not in known)], guarded)
+    rows = curate_made(shop, loop, round, made=made.rows, guarded=guarded)
     _need_rows(shop, round, rows)
     candidate = tune_stage(shop, f"rounds/{round}/tune", rows, round=round)
     probed = probe_stage(shop, candidate, probe)
@@ -60,9 +72,8 @@ def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], gu
     loop.candidate_rows[round] = rows
     loop.verdicts.append(verdict)
     loop.steering.append(probed.summary)
+    loop.take(verdict.outcome, candidate, rows=rows, probe=probed.summary)
     if verdict.outcome == "promoted":
-        loop.champion, loop.rows = candidate, rows
-        loop.probes.append(probed.summary)
         weights = str(candidate.weights.relative_to(shop.run.path)) if candidate.weights else None
         shop.run.promote(Best(round=round, weights=weights))
         loop.steering.append(probed.summary.placed(role="promoted"))
@@ -70,6 +81,14 @@ def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], gu
         loop.steering.append(_again(loop.probes[-1], round))
     matrix = build_matrix(loop.steering)
     write_atomic(shop.run.path / "probe_matrix.json", matrix.model_dump_json(indent=1) + "\n")
+
+
+def curate_made(
+    shop: Shop, loop: Progress, round: int, *, made: Sequence[Example], guarded: Sequence[Item]
+) -> list[Example]:
+    """Curate what a round made, together with the rows that the loop builds on, and return what was kept."""
+    known = {row.id for row in loop.pool}
+    return curate_stage(shop, round, [*loop.pool, *(row for row in made if row.id not in known)], guarded)
 
 
 def _need_rows(shop: Shop, round: int, rows: Sequence[Example]) -> None:

@@ -43,6 +43,11 @@ class Shop:
         ]
         return max(weights, default=1.0)
 
+    def longest_answers(self) -> dict[str, int]:
+        """The longest answer sampled for training, in tokens, of the tasks that set it."""
+        sections = zip(self.recipe.tasks, self.tasks, strict=True)
+        return {name: section.answer_tokens for section, name in sections if section.answer_tokens is not None}
+
     def few_shot(self, items: Sequence[Item]) -> Contexts:
         """The expert prompt of each task and level, as the few-shot control uses it."""
         section = self.recipe.construct.distill

@@ -8,12 +8,12 @@ from tutelage.construct.build import Constructed
 from tutelage.errors import RunError
 from tutelage.events import Emit, silent, to_all
 from tutelage.pipeline.engines import Engines
-from tutelage.pipeline.items import guarded_items, probe_items
+from tutelage.pipeline.items import guarded_items, probe_items, refuse_unknown_guards
 from tutelage.pipeline.levels import settle_levels
 from tutelage.pipeline.planning import plan_round
-from tutelage.pipeline.rounds import Progress, probe_stage
+from tutelage.pipeline.rounds import Progress, curate_made, probe_stage
 from tutelage.pipeline.shop import Shop, Trained
-from tutelage.pipeline.stages import construct_stage, curate_stage, tune_stage
+from tutelage.pipeline.stages import construct_stage, tune_stage
 from tutelage.recipe import Recipe
 from tutelage.records import Example
 from tutelage.records.jsonl import read_records
@@ -50,9 +50,7 @@ def curate_round(
     with _shop(recipe, out, emit=emit, offline=offline) as shop:
         loop = _standing(shop, round)
         made = _records(shop, round, "construct")
-        known = {row.id for row in loop.rows}
-        rows = [*loop.rows, *(row for row in made if row.id not in known)]
-        return curate_stage(shop, round, rows, guarded_items(recipe, shop.tasks))
+        return curate_made(shop, loop, round, made=made, guarded=guarded_items(recipe, shop.tasks))
 
 
 def tune_round(
@@ -74,6 +72,7 @@ def tune_round(
 @contextmanager
 def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool) -> Iterator[Shop]:
     tasks = build_tasks(recipe.tasks, recipe.folder)
+    refuse_unknown_guards(recipe, tasks)
     path = out if out is not None else Path("runs") / recipe.name
     with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline) as engines:
         listeners = to_all(folder.log, emit)
@@ -91,7 +90,7 @@ def _standing(shop: Shop, round: int) -> Progress:
             remedy="give more rounds in the recipe",
         )
     first = probe_stage(shop, Trained(0, None), probe_items(shop.recipe, shop.tasks))
-    loop = Progress(champion=Trained(0, None), rows=[], probes=[first.summary])
+    loop = Progress(champion=Trained(0, None), probes=[first.summary])
     for before in range(1, round):
         if shop.run.state(f"rounds/{before}/gate") is None:
             raise RunError(
@@ -100,10 +99,12 @@ def _standing(shop: Shop, round: int) -> Progress:
                 remedy="finish it with: tutelage run",
             )
         folder = shop.run.round(before)
-        if read_state(folder / "gate" / "verdict.json", GateVerdict).outcome == "promoted":
-            loop.champion = Trained(before, folder / "tune" / "weights")
-            loop.rows = _records(shop, before, "curate")
-            loop.probes.append(read_state(folder / "evaluate" / "summary.json", ScoreSummary))
+        loop.take(
+            read_state(folder / "gate" / "verdict.json", GateVerdict).outcome,
+            Trained(before, folder / "tune" / "weights"),
+            rows=_records(shop, before, "curate"),
+            probe=read_state(folder / "evaluate" / "summary.json", ScoreSummary),
+        )
     return loop
 
 

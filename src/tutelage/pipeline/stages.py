@@ -9,21 +9,21 @@ from tutelage.construct.sampling import Place
 from tutelage.curate.build import build_steps
 from tutelage.curate.sieve import curate
 from tutelage.errors import RunError
+from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import Contexts, Examined, examine
 from tutelage.evaluate.summary import summarize
 from tutelage.evaluate.utility import measure_utility
 from tutelage.events import Event
 from tutelage.files import write_atomic
-from tutelage.pipeline.encoding import encode_all, keep_ledger
 from tutelage.pipeline.planning import Prompts
 from tutelage.pipeline.shop import Shop, Trained
+from tutelage.pipeline.training import train_rows
 from tutelage.records import Answer, Example, Item, Ledger, Lesson, Preference
 from tutelage.records.jsonl import read_records, write_records
 from tutelage.records.scores import ItemScore, ScoreSummary, UtilityMeasures
 from tutelage.records.tradeoff import TradeOff
 from tutelage.runs import read_state
 from tutelage.seeds import derive_seed
-from tutelage.tune import Saved, Started, Step, Summary, train
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +123,26 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
             tasks=shop.tasks,
             prompts=prompts.numbers,
             demonstrations=shop.demonstrations,
-            cast=Cast(asker, shop.engines.teacher(asker), prompts.teacher_only),
-            place=Place(shop.seed, round, recipe.engines.chunk, shop.listening("construct", round)),
+            cast=Cast(asker, shop.engines.teacher(asker), shop.engines.student(None, 0), prompts.teacher_only),
+            place=Place(
+                shop.seed, round, recipe.engines.chunk, shop.listening("construct", round), shop.longest_answers()
+            ),
         )
 
 
 def curate_stage(shop: Shop, round: int, rows: Sequence[Example], guarded: Sequence[Item]) -> list[Example]:
-    """Keep what may be trained on; ``guarded`` are the evaluation items that no row may contain."""
+    """Keep what may be trained on; no row may contain an item of ``guarded`` or a text of the utility guards."""
     name = f"rounds/{round}/curate"
     if shop.run.state(name) is not None:
         return read_records(shop.run.path / name / "records.jsonl", Example)
     with shop.run.stage(name) as folder:
         steps = build_steps(
-            shop.recipe.curate, guarded, round=round, seed=derive_seed(shop.seed, "mix"), folder=shop.recipe.folder
+            shop.recipe.curate,
+            guarded,
+            texts=general_texts(),
+            round=round,
+            seed=derive_seed(shop.seed, "mix"),
+            folder=shop.recipe.folder,
         )
         curated = curate(rows, steps)
         write_records(folder / "records.jsonl", curated.kept)
@@ -156,26 +163,16 @@ def tune_stage(shop: Shop, name: str, rows: Sequence[Example], *, round: int) ->
     weights = shop.run.path / name / "weights"
     if shop.run.state(name) is not None:
         return Trained(round, weights)
-    emit = shop.listening("tune", round)
     expert = shop.recipe.construct.expert
     repeat = expert.repeat if expert is not None else 1
     learned = [row for row in rows for _ in range(repeat if row.lineage.paradigm == "expert" else 1)]
     with shop.run.stage(name) as folder:
-        bundle = shop.engines.bundle()
-        section = shop.recipe.tune
-        encoding = encode_all(bundle.template, learned)
-        ledger = keep_ledger(folder, learned, encoding, max_tokens=section.max_tokens)
-        if gone := len(learned) - ledger.kept:
-            emit(Event("note", data={"text": f"{gone:,} of {len(learned):,} rows cannot be trained on: dropped.jsonl"}))
-        for news in train(bundle, encoding.documents, section, folder=folder, seed=derive_seed(shop.seed, "tune")):
-            match news:
-                case Started(steps=steps, trainable_parameters=trainable):
-                    total = steps
-                    text = f"{ledger.kept:,} rows, {steps:,} steps, {trainable:,} weights are trained"
-                    emit(Event("note", data={"text": text}))
-                case Step() as step:
-                    emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
-                    emit(Event("progress", data={"label": "steps", "done": step.step, "total": total, "unit": "steps"}))
-                case Saved() | Summary():
-                    continue
+        train_rows(
+            shop.engines.bundle(),
+            learned,
+            shop.recipe.tune,
+            folder=folder,
+            seed=derive_seed(shop.seed, "tune"),
+            emit=shop.listening("tune", round),
+        )
     return Trained(round, weights)

@@ -11,14 +11,14 @@ from tutelage.curate.sieve import Curated
 from tutelage.curate.sieve import curate as sift
 from tutelage.errors import DataError, Problem, RunError
 from tutelage.evaluate.compare import compare as compare_scores
+from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import examine
 from tutelage.evaluate.summary import summarize
-from tutelage.events import Emit, Event, located, silent
+from tutelage.events import Emit, located, silent
 from tutelage.files import write_atomic
-from tutelage.models.load import load_bundle
-from tutelage.pipeline.encoding import encode_all, keep_ledger
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items, split_items
+from tutelage.pipeline.training import train_rows
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.model import ModelSection
@@ -32,7 +32,7 @@ from tutelage.records.scores import ItemScore, ScoreSummary
 from tutelage.runs import RunDirectory, read_state
 from tutelage.seeds import derive_seed
 from tutelage.tasks.build import build_tasks
-from tutelage.tune import Saved, Started, Step, Summary, train
+from tutelage.tune import Summary
 
 Rows = Path | str | Sequence[Example]
 AUTHOR = "expert"
@@ -46,14 +46,15 @@ class Evaluated:
     scores: list[ItemScore]
 
 
-def recipe_for(model: str) -> Recipe:
+def recipe_for(model: ModelSection | str) -> Recipe:
     """Return a recipe of defaults for a model: the three tasks that come with the package."""
+    section = ModelSection(id=model) if isinstance(model, str) else model
     tasks = (
         ConstraintsSection(kind="constraints"),
         GroundedSection(kind="grounded"),
         SafetySection(kind="safety"),
     )
-    return Recipe(name="defaults", model=ModelSection(id=model), tasks=tasks)
+    return Recipe(name="defaults", model=section, tasks=tasks)
 
 
 def read_rows(data: Rows) -> list[Example]:
@@ -69,12 +70,16 @@ def read_rows(data: Rows) -> list[Example]:
 def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None) -> Curated:
     """Send rows through the steps of ``recipe`` (default: all steps at their defaults).
 
-    With a recipe, rows that share words with an item of its probe, gate or test split are dropped. ``out`` gets
-    ``records.jsonl``, ``dropped.jsonl`` and ``ledger.json``, as a round of a run has them.
+    With a recipe, rows that share words with an item of its probe, gate or test split, or with a text of the gate's
+    utility guards, are dropped. ``out`` gets ``records.jsonl``, ``dropped.jsonl`` and ``ledger.json``, as a round of a
+    run has them.
     """
-    section = recipe.curate if recipe is not None else CurateSection()
-    items = guarded_items(recipe, build_tasks(recipe.tasks, recipe.folder)) if recipe is not None else []
-    curated = sift(read_rows(data), build_steps(section, items, folder=recipe.folder if recipe is not None else None))
+    if recipe is not None:
+        items = guarded_items(recipe, build_tasks(recipe.tasks, recipe.folder))
+        steps = build_steps(recipe.curate, items, texts=general_texts(), folder=recipe.folder)
+    else:
+        steps = build_steps(CurateSection(), [])
+    curated = sift(read_rows(data), steps)
     if out is not None:
         write_records(out / "records.jsonl", curated.kept)
         write_records(out / "dropped.jsonl", curated.dropped)
@@ -86,14 +91,16 @@ def tune(
     data: Rows,
     *,
     out: Path,
-    model: ModelSection | str = "default",
+    model: Recipe | ModelSection | str = "default",
     section: TuneSection | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     emit: Emit = silent,
     offline: bool = False,
 ) -> Summary:
     """Tune ``model`` on rows and leave the weights in ``out/weights``; the same call after a kill goes on.
 
+    ``model`` is a recipe (its model with its chat template, its threads, ``tune`` section and seed), a section of one
+    (its template relative to the working folder), or a model's id. ``section`` and ``seed`` go before the recipe's.
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
     ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it.
 
@@ -102,27 +109,16 @@ def tune(
     TrainingError: there is nothing to train on, most rows would be dropped, or training cannot go on. RunError:
     ``out`` holds another training.
     """
-    settings = section if section is not None else TuneSection()
-    rows = read_rows(data)
-    given = ModelSection(id=model) if isinstance(model, str) else model
-    bundle = load_bundle(given.id, dtype=given.dtype, device=given.device, revision=given.revision, offline=offline)
-    encoding = encode_all(bundle.template, rows)
-    emit_here = located(emit, stage="tune")
-    total = 0
-    for news in train(bundle, encoding.documents, settings, folder=out, seed=derive_seed(seed, "tune")):
-        match news:
-            case Started(steps=total, trainable_parameters=trainable):
-                ledger = keep_ledger(out, rows, encoding, max_tokens=settings.max_tokens)
-                text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
-                emit_here(Event("note", data={"text": text}))
-            case Step(step=done) as step:
-                emit_here(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
-                emit_here(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))
-            case Saved():
-                continue
-            case Summary() as summary:
-                return summary
-    raise AssertionError("training ended without a summary")
+    recipe = model if isinstance(model, Recipe) else recipe_for(model)
+    with Engines(recipe, offline=offline) as engines:
+        return train_rows(
+            engines.bundle(),
+            read_rows(data),
+            section if section is not None else recipe.tune,
+            folder=out,
+            seed=derive_seed(recipe.seed if seed is None else seed, "tune"),
+            emit=located(emit, stage="tune"),
+        )
 
 
 def evaluate(

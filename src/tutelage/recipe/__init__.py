@@ -12,6 +12,7 @@
 | ``reflect`` | planning and promotion |
 | ``load`` | reading a file, with errors by line and key |
 | ``custom`` | loading a user's own objects |
+| ``inputs`` | the files of a user's own that a recipe names |
 """
 
 from tutelage.recipe.load import load_recipe, parse_recipe

@@ -66,7 +66,8 @@ class DistillSection(Section):
     """Who answers."""
 
     share: float = Field(default=0.5, ge=0, le=1)
-    """Share of a round's prompts that go to the teacher; the rest become lessons of the student."""
+    """Share of a round's prompts that go to the teacher; the rest become lessons of the student. Where
+    ``self_improve`` is null all of them go to the teacher."""
 
     shots: int = Field(default=4, ge=0)
     """Demonstrations in the teacher's prompt."""
@@ -88,6 +89,16 @@ class SelfImproveSection(Section):
     """Whether the teacher answers where neither attempt nor revision passes; null: yes, if there is a teacher."""
 
 
+class RehearsalSection(Section):
+    """General instructions answered by the starting model, so that narrow rows do not undo general behavior."""
+
+    prompts: int = Field(default=48, ge=1)
+    """General instructions a round, of those that come with the package."""
+
+    samples: int = Field(default=2, ge=1)
+    """Answers a prompt; the first that ends properly and repeats nothing becomes a row."""
+
+
 class ConstructSection(Section):
     """The data of a round."""
 
@@ -99,6 +110,9 @@ class ConstructSection(Section):
 
     self_improve: SelfImproveSection | None = SelfImproveSection()
     """Self-improvement; null leaves it out."""
+
+    rehearsal: RehearsalSection | None = RehearsalSection()
+    """Rows that keep what the start can do; null leaves them out."""
 
     prompts: int = Field(default=240, ge=1)
     """New prompts a round, spread over the cells by the planner."""

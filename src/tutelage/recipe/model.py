@@ -32,7 +32,7 @@ class TransformersEngine(Section):
 
     kind: Literal["transformers"]
 
-    batch_size: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=128, ge=1)
     """Rows decoded together; part of the identity of every answer."""
 
 
@@ -54,10 +54,10 @@ class EnginesSection(Section):
     sampling: SamplingEngine = TransformersEngine(kind="transformers")
     """The engine of the construct stage."""
 
-    reference_batch: int = Field(default=64, ge=1)
+    reference_batch: int = Field(default=128, ge=1)
     """Fixed batch of the reference engine (transformers) that probe, gate and test are answered with."""
 
-    chunk: int = Field(default=128, ge=1)
+    chunk: int = Field(default=512, ge=1)
     """Requests sampled as one unit with one seed; a resumed run replays whole chunks."""
 
     threads: int = Field(default=0, ge=0)

@@ -38,7 +38,15 @@ class GateSection(Section):
     """The promotion rule: macro better, nothing guarded worse."""
 
     margin: float = Field(default=0.10, gt=0, lt=1)
-    """Non-inferiority margin of the guards, as a difference of rates or a relative change of perplexity."""
+    """Non-inferiority margin of guards without one of their own: a difference of rates, a relative change of
+    perplexity."""
+
+    margins: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Margins of single guards by name: safety/harmful, safety/harmless, perplexity, repetition, ended, length (1.0
+    unless set here), references, or a dimension of the tasks, which is then guarded as faithfulness always is."""
+
+    required: tuple[str, ...] = ()
+    """Guards by name without which nothing is promoted: where one cannot be measured the verdict is inconclusive."""
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence of the two-sided macro interval and of the one-sided guards."""

@@ -106,3 +106,6 @@ class RowsSection(Section):
 
     weight: float = Field(default=1.0, gt=0)
     """Weight of the dimension when the budget is planned."""
+
+    answer_tokens: int | None = Field(default=None, ge=1)
+    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""

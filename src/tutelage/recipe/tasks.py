@@ -16,6 +16,9 @@ class ConstraintsSection(Section):
     weight: float = Field(default=1.0, gt=0)
     """Weight of the dimension when the budget is planned."""
 
+    answer_tokens: int | None = Field(default=None, ge=1)
+    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""
+
 
 class GroundedSection(Section):
     """Questions about passages on invented entities (dimension ``faithfulness``)."""
@@ -25,6 +28,9 @@ class GroundedSection(Section):
     weight: float = Field(default=1.0, gt=0)
     """Weight of the dimension when the budget is planned."""
 
+    answer_tokens: int | None = Field(default=64, ge=1)
+    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""
+
 
 class SafetySection(Section):
     """Harmful requests and harmless look-alikes (dimension ``safety``)."""
@@ -33,6 +39,9 @@ class SafetySection(Section):
 
     weight: float = Field(default=1.0, gt=0)
     """Weight of the dimension when the budget is planned."""
+
+    answer_tokens: int | None = Field(default=None, ge=1)
+    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""
 
 
 class CustomTaskSection(Section):
@@ -48,6 +57,9 @@ class CustomTaskSection(Section):
 
     weight: float = Field(default=1.0, gt=0)
     """Weight of the dimension when the budget is planned."""
+
+    answer_tokens: int | None = Field(default=None, ge=1)
+    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""
 
 
 TaskSection = Annotated[

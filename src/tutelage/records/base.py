@@ -12,8 +12,9 @@ LEVELS: tuple[Level, ...] = ("basic", "intermediate", "advanced", "expert")
 Split = Literal["train", "probe", "gate", "test"]
 SPLITS: tuple[Split, ...] = ("train", "probe", "gate", "test")
 
-Paradigm = Literal["expert", "distill", "self"]
-PARADIGMS: tuple[Paradigm, ...] = ("expert", "distill", "self")
+Paradigm = Literal["expert", "distill", "self", "rehearsal"]
+PARADIGMS: tuple[Paradigm, ...] = ("expert", "distill", "self", "rehearsal")
+"""The three paradigms of making data, and the rows that keep what the start could do."""
 
 
 class Record(BaseModel):

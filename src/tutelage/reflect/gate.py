@@ -39,6 +39,7 @@ from tutelage.records.scores import (
     UtilityMeasures,
 )
 from tutelage.reflect.guards import (
+    ALWAYS_GUARDED,
     MARGINS,
     REFERENCES,
     SAFETY_GUARDS,
@@ -84,7 +85,7 @@ class GateRule(Record):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     margin: float = Field(default=0.10, gt=0)
     margins: dict[str, float] = Field(default_factory=dict)
-    dimensions: tuple[str, ...] = ("faithfulness",)
+    dimensions: tuple[str, ...] = ALWAYS_GUARDED
     required: tuple[str, ...] = ()
     rounds: int = Field(default=1, ge=1)
     fresh: bool = True
@@ -96,7 +97,7 @@ class GateRule(Record):
 
     @model_validator(mode="after")
     def _names_guards_that_exist(self) -> "GateRule":
-        unknown = sorted({*self.margins, *self.required} - set(self.guards))
+        unknown = sorted({*self.margins, *self.required} - {*self.guards, REFERENCES})
         if unknown:
             raise ValueError(f"no guard is called {', '.join(unknown)}; there are {', '.join(self.guards)}")
         if any(margin <= 0 for margin in self.margins.values()):
@@ -105,7 +106,7 @@ class GateRule(Record):
 
     @property
     def guards(self) -> tuple[str, ...]:
-        """The names of all guards."""
+        """The names of all guards that a run can always have; ``references`` takes rows without a check."""
         return (*SAFETY_GUARDS, *self.dimensions, *UTILITY_GUARDS)
 
     @property
@@ -178,7 +179,8 @@ def decide(
     if not by_loss:
         guards += _reference_guards(before.losses, after.losses, rule=rule, seed=seed)
     outcome, reason = _outcome(deciding, guards, rule=rule, by_loss=by_loss)
-    missing = tuple(name for name in rule.guards if name not in {guard.name for guard in guards})
+    measured = {guard.name for guard in guards} | ({REFERENCES} if by_loss else set())
+    missing = tuple(name for name in dict.fromkeys((*rule.guards, *rule.required)) if name not in measured)
     gaps = [f"{name} could not be scored" for name in left_out]
     gaps += [f"{name} has to be guarded and was not measured" for name in rule.required if name in missing]
     if outcome == "promoted" and gaps:

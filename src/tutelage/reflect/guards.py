@@ -30,6 +30,9 @@ SHORTER = 2.0
 UTILITY_GUARDS = ("perplexity", "repetition", "ended", "length")
 REFERENCES = "references"
 SAFETY_GUARDS = tuple(f"{SAFETY}/{facet}" for facet in SAFETY_FACETS)
+GUARDS = (*SAFETY_GUARDS, *UTILITY_GUARDS, REFERENCES)
+ALWAYS_GUARDED = ("faithfulness",)
+"""The dimensions that are guarded wherever they are measured; others are where a rule names them."""
 
 Values = Sequence[float | None]
 

@@ -9,7 +9,8 @@
 * progress: the change of value per accepted row, relative to the mean over cells that rose, between ¼ and 4; 1 where it
   is not known, so that a cell that stalls once is heard again.
 * a cell with less than 2 % accepted after 100 attempts spends on its neighbor: the level below if that is not as barren
-  and still has a gap, else the teacher. It then competes with the yield of where it spends.
+  and still has a gap, else the teacher. It then competes with the yield of where it spends. Without a teacher it stays
+  where it is, with its own poor yield, and gets little more than the floor.
 """
 
 import math
@@ -44,15 +45,17 @@ class _Route:
     reason: str = ""
 
 
-def allocate(cells: Sequence[CellState], budget: int, *, floor: int = 0, target: float = 1.0) -> Plan:
-    """Divide ``budget`` attempts by weight × gap × expected yield × progress.
+def allocate(
+    cells: Sequence[CellState], budget: int, *, floor: int = 0, target: float = 1.0, teacher: bool = True
+) -> Plan:
+    """Divide ``budget`` attempts by weight × gap × expected yield × progress; ``teacher``: whether there is one.
 
     Every cell with a gap gets at least ``floor`` (less if the budget does not reach). If no cell has one, the budget is
     divided evenly, which the plan says. Raises ``DataError`` without cells, for a cell given twice and for a negative
     budget or floor.
     """
     _check(cells, budget, floor=floor)
-    routes = [_route(cell, cells, target=target) for cell in cells]
+    routes = [_route(cell, cells, target=target, teacher=teacher) for cell in cells]
     tokens = _tokens_per_attempt(cells)
     rises = [cell.progress for cell in cells if cell.progress is not None and cell.progress > 0]
     mean_rise = sum(rises) / len(rises) if rises else None
@@ -81,7 +84,7 @@ def allocate(cells: Sequence[CellState], budget: int, *, floor: int = 0, target:
             cells, rest, open_cells, routes, gaps, yields, paces, strict=True
         )
     )
-    moved = sum(bool(route.reason) for route in routes)
+    moved = sum((route.level, route.by) != (cell.level, "student") for cell, route in zip(cells, routes, strict=True))
     words = f"{budget:,} attempts over {sum(open_cells)} of {len(cells)} cells, at least {least} each."
     if moved:
         words += f" {moved} with too low a yield spend{'s' if moved == 1 else ''} elsewhere."
@@ -141,7 +144,7 @@ def _barren(cell: CellState) -> bool:
     return cell.attempted >= MIN_ATTEMPTS and cell.accepted < MIN_YIELD * cell.attempted
 
 
-def _route(cell: CellState, cells: Sequence[CellState], *, target: float) -> _Route:
+def _route(cell: CellState, cells: Sequence[CellState], *, target: float, teacher: bool) -> _Route:
     if not _barren(cell):
         return _Route(cell.level, "student", cell)
     spent = f"{cell.accepted} of {cell.attempted} attempts were accepted"
@@ -150,6 +153,8 @@ def _route(cell: CellState, cells: Sequence[CellState], *, target: float) -> _Ro
     neighbor = max(neighbors, key=lambda other: LEVELS.index(other.level), default=None)
     if neighbor and not _barren(neighbor) and _gap(neighbor, target) > 0:
         return _Route(neighbor.level, "student", neighbor, f"{spent}: spends on the level below, {neighbor.level}")
+    if not teacher:
+        return _Route(cell.level, "student", cell, f"{spent}, the level below is no better and there is no teacher")
     return _Route(cell.level, "teacher", None, f"{spent} and the level below is no better: spends on the teacher")
 
 

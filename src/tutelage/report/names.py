@@ -25,7 +25,12 @@ RIVALS = {
     "expert-only": ("the expert rows", "the start tuned on the expert rows alone"),
     "placebo": ("the placebo", "the start tuned on the same prompts and alike lengths, verdicts ignored"),
 }
-PARADIGMS = {"expert": "Expert annotation", "distill": "Distillation", "self": "Self-improvement"}
+PARADIGMS = {
+    "expert": "Expert annotation",
+    "distill": "Distillation",
+    "self": "Self-improvement",
+    "rehearsal": "Rehearsal",
+}
 # Symbol and tone of an outcome: the symbol and the word carry the meaning, color only repeats it.
 OUTCOMES = {
     "promoted": ("✓", "good"),

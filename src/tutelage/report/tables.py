@@ -91,7 +91,7 @@ def facets_of(dimension: str, facets: Iterable[str]) -> list[str]:
 
 
 def tradeoff_rows(tradeoffs: Sequence[TradeOff]) -> list[TradeOffRow]:
-    """Return one row for each of the three paradigms, used or not."""
+    """Return one row for each paradigm, used or not."""
     by_paradigm = {row.paradigm: row for row in tradeoffs}
     return [
         TradeOffRow(PARADIGM_NAMES[name], used=True, values=_tradeoff(by_paradigm[name]))

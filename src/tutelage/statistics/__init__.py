@@ -5,6 +5,7 @@
 | ``intervals`` | ``Interval``, ``wilson`` |
 | ``bootstrap`` | ``Design`` (clusters, strata, weights), ``stratified_mean``, ``clustered_bootstrap`` of it |
 | ``paired`` | ``paired_clustered_bootstrap``, ``mcnemar_exact``, ``holm`` |
+| ``replication`` | ``hierarchical_bootstrap`` of paired differences over seeds |
 | ``power`` | ``detectable_difference``, ``power_of``, ``needed_items``, ``items_to_decide``, ``design_effect`` |
 
 Everywhere an item without a score (None) is left out and counted, never taken for a zero; a paired comparison leaves
@@ -23,6 +24,7 @@ from tutelage.statistics.power import (
     needed_items,
     power_of,
 )
+from tutelage.statistics.replication import Replicate, Replicated, hierarchical_bootstrap
 
 __all__ = [
     "Bounds",
@@ -31,10 +33,13 @@ __all__ = [
     "Estimate",
     "Interval",
     "McNemar",
+    "Replicate",
+    "Replicated",
     "clustered_bootstrap",
     "design_effect",
     "detectable_difference",
     "effective_items",
+    "hierarchical_bootstrap",
     "holm",
     "items_to_decide",
     "mcnemar_exact",

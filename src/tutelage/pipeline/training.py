@@ -1,0 +1,54 @@
+"""Rows into weights: the training loop with a ledger of the rows that it takes, its news told as events."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tutelage.errors import TrainingError
+from tutelage.events import Emit, Event
+from tutelage.models.load import Bundle
+from tutelage.pipeline.encoding import encode_all, keep_ledger, sort_out, too_few
+from tutelage.recipe.tune import TuneSection
+from tutelage.records import Example
+from tutelage.tune import Saved, Started, Step, Summary, train
+
+
+def train_rows(
+    bundle: Bundle, rows: Sequence[Example], section: TuneSection, *, folder: Path, seed: int, emit: Emit
+) -> Summary:
+    """Tune ``bundle``'s model on ``rows`` and leave the weights, ``dropped.jsonl`` and ``ledger.json`` in ``folder``.
+
+    The ledger of a training that was finished before is left as it is.
+
+    Raises
+    ------
+    TrainingError: more than half of the rows cannot be trained on (the ledger is written nevertheless), or whatever
+    :func:`tutelage.tune.train` raises.
+    """
+    encoding = encode_all(bundle.template, rows)
+    ledger, dropped = sort_out(rows, encoding, max_tokens=section.max_tokens)
+    if too_few(ledger):
+        keep_ledger(folder, ledger, dropped)
+        raise TrainingError(
+            f"{len(dropped):,} of {len(rows):,} rows cannot be trained on",
+            where=str(folder / "dropped.jsonl"),
+            received=f"the first: {dropped[0].reason}",
+            remedy="raise tune.max_tokens, or make the rows shorter",
+        )
+    total = 0
+    for news in train(bundle, encoding.documents, section, folder=folder, seed=seed):
+        match news:
+            case Started(steps=total, trainable_parameters=trainable):
+                keep_ledger(folder, ledger, dropped)
+                if dropped:
+                    text = f"{len(dropped):,} of {len(rows):,} rows cannot be trained on: dropped.jsonl"
+                    emit(Event("note", data={"text": text}))
+                text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
+                emit(Event("note", data={"text": text}))
+            case Step(step=done) as step:
+                emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
+                emit(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))
+            case Saved():
+                continue
+            case Summary() as summary:
+                return summary
+    raise AssertionError("training ended without a summary")

@@ -1,0 +1,47 @@
+"""What a run would take, before it is started."""
+
+import pytest
+
+from tutelage.pipeline.estimate import Estimate, StageEstimate, estimate_run
+from tutelage.recipe import parse_recipe
+from tutelage.tasks.build import build_tasks
+
+RECIPE = "name: small\ntasks: [{kind: safety}]\nevaluate: {probe: 64, gate: 64, test: 64}\n"
+
+
+def estimated(more: str = "") -> Estimate:
+    recipe = parse_recipe(RECIPE + more)
+    return estimate_run(recipe, build_tasks(recipe.tasks, recipe.folder))
+
+
+def stage(of: Estimate, name: str) -> StageEstimate:
+    return next(found for found in of.stages if found.stage == name)
+
+
+def rate(of: StageEstimate) -> float:
+    """Tokens a second."""
+    assert of.minutes is not None
+    return of.tokens / of.minutes / 60
+
+
+def test_rates_are_those_that_were_measured() -> None:
+    own = estimated()
+    assert rate(stage(own, "construct")) == pytest.approx(300, rel=0.05)
+    for name in ("evaluate (probe)", "gate", "final (test)"):
+        assert rate(stage(own, name)) == pytest.approx(rate(stage(own, "construct")), rel=0.05), "one decoder does both"
+    assert rate(stage(own, "tune")) == pytest.approx(350, rel=0.05)
+
+
+def test_the_other_engine_is_the_slower_one() -> None:
+    """As docs/decisions/0004 has it, and with it the default."""
+    own, other = estimated(), estimated("engines: {sampling: {kind: ctranslate2}}\n")
+    assert stage(own, "construct").tokens == stage(other, "construct").tokens
+    assert rate(stage(other, "construct")) == pytest.approx(200, rel=0.05)
+    assert rate(stage(other, "gate")) == pytest.approx(rate(stage(own, "gate")))
+
+
+@pytest.mark.parametrize("more", ["model: {id: tiny}\n", "model: {device: cuda}\n"])
+def test_no_minutes_are_given_where_no_rate_is_known(more: str) -> None:
+    found = estimated(more)
+    assert found.minutes is None
+    assert found.tokens > 0
