@@ -201,8 +201,16 @@ class Decoder:
 
     def _forward(self, cache: SlotCache, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Return the logits (rows, V) of the last position."""
+        # An index, not a number: what a slice leaves is no matrix in memory, and torch then multiplies each row by its
+        # own copy of the output layer (gigabytes; weights that need a gradient are spared).
+        last = torch.tensor([ids.shape[1] - 1], device=ids.device)
         output = self.model(
-            input_ids=ids, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1, slots=cache
+            input_ids=ids,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=last,
+            slots=cache,
         )
         logits = output.logits
         assert isinstance(logits, torch.Tensor)

@@ -6,11 +6,8 @@ Here the rows are dealt to workers, each with its own :class:`Decoder`, cache an
 weights. What a row becomes depends on its worker's rows alone, never on time, so equal calls give equal answers.
 """
 
-import ctypes
-import sys
 import threading
 from collections.abc import Iterator, Sequence
-from functools import cache
 from queue import SimpleQueue
 
 import torch
@@ -20,8 +17,6 @@ from tutelage.completers.decoding import Decoder, Row, borrowed
 
 ROWS_A_WORKER = 32
 """Fewest slots that keep a worker's matrix products efficient."""
-_M_ARENA_MAX = -8
-"""Parameter of glibc's mallopt (malloc.h)."""
 
 
 def decode(
@@ -39,7 +34,6 @@ def decode(
     stop = threading.Event()
     each = threads // count
     workers = [threading.Thread(target=_work, args=(part, done, stop, each), daemon=True) for part in decoders]
-    _share_one_arena()
     with borrowed(model):
         for worker in workers:
             worker.start()
@@ -80,19 +74,6 @@ def deal(rows: Sequence[Row], count: int) -> list[list[Row]]:
     for group in sorted(prompts.values(), key=lambda group: (-len(group[0].prompt), group[0].index)):
         min(parts, key=len).extend(group)
     return [part for part in parts if part]
-
-
-@cache
-def _share_one_arena() -> None:
-    """Keep glibc from giving each thread a heap of its own.
-
-    Caches are freed and made anew as rows come and go. What one thread frees another cannot use, and a heap with holes
-    is not given back: two workers took four times the memory of one, and a third longer.
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:  # absent from other C libraries
-            mallopt(_M_ARENA_MAX, 1)
 
 
 def _work(
