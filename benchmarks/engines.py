@@ -5,7 +5,7 @@
 1. Outside: the adapter of the run's promoted round is loaded with plain transformers and peft (float32, batch 1) and
    answers general prompts greedily; the tokens are compared with those of the reference engine in float32.
 2. Engines: items of the probe split of the run's tasks are answered greedily by the reference engine as the run used
-   it, by itself in batches of one, and by CTranslate2 in int8. Beside the share of equal answers stands what decides:
+   it, by itself in smaller batches, and by CTranslate2 in int8. Beside the share of equal answers stands what decides:
    the difference of the scores, paired, with its 95 % interval.
 """
 
@@ -33,6 +33,9 @@ from tutelage.statistics import Design, paired_clustered_bootstrap
 from tutelage.tasks.build import build_tasks
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.verdicts import checked
+
+
+SMALL = 16
 
 
 def outside(model: str, adapter: Path, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
@@ -113,7 +116,7 @@ def main() -> None:
     items = [item for task, level in cells for item in task.items("probe", level, each, 1)][: given.items]
     bundle = load_bundle(recipe.model.id, dtype=recipe.model.dtype, adapter=adapter, merge=True)
     size = recipe.engines.reference_batch
-    engines: dict[str, Completer] = {"batch 1": LocalCompleter(bundle, batch_size=1)}
+    engines: dict[str, Completer] = {f"batch {SMALL}": LocalCompleter(bundle, batch_size=SMALL)}
     if ctranslate2_installed():
         engines["ctranslate2 int8"] = CTranslate2Completer.of(bundle, workers=2)
     reference = answers_of(LocalCompleter(bundle, batch_size=size), items, given.max_tokens)

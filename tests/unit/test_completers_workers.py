@@ -70,6 +70,18 @@ def test_few_rows_one_thread_or_an_accelerator_have_one_worker(model: PreTrained
     assert worker_count(model.to("meta"), rows=10_000, threads=8) == 1
 
 
+def test_the_output_layer_is_given_one_matrix_for_all_prompts() -> None:
+    """From a slice of all positions torch would copy the layer for each prompt, where its weights need no gradient."""
+    model = tiny_model(seed=0).model
+    model.requires_grad_(False)
+    given: list[bool] = []
+    head = model.get_output_embeddings()
+    head.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].is_contiguous()))
+    list(Decoder(model, rows_of(12, prompts=12), slots=12, end_ids=()).finished())
+    assert len(given) > 2
+    assert all(given)
+
+
 def test_a_fault_in_a_worker_is_raised_where_answers_are_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model(seed=0).model
     steps = threading.Semaphore(5)
