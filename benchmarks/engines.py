@@ -23,7 +23,7 @@ from tutelage.completers.decoding import Decoder, Row
 from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
 from tutelage.errors import RunError
-from tutelage.evaluate.utility import general_prompts
+from tutelage.evaluate.general_texts import general_prompts
 from tutelage.files import write_atomic
 from tutelage.models.default import ALIASES, default_file
 from tutelage.models.load import load_bundle
@@ -33,7 +33,6 @@ from tutelage.statistics import Design, paired_clustered_bootstrap
 from tutelage.tasks.build import build_tasks
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.verdicts import checked
-
 
 SMALL = 16
 
@@ -45,7 +44,10 @@ def outside(model: str, adapter: Path, prompts: Sequence[str], max_tokens: int) 
         file = default_file()
         place = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     tokenizer = AutoTokenizer.from_pretrained(**place)
-    base = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+    # The adapter was trained on weights in bfloat16: unpacked to float32 at once, a GGUF file gives others.
+    base = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.bfloat16)
+    for parameter in base.parameters():
+        parameter.data = parameter.data.float()
     adapted = PeftModel.from_pretrained(base, str(adapter)).eval()
     found = []
     for prompt in prompts:
