@@ -173,7 +173,7 @@ def test_the_trade_off_has_a_value_for_every_column() -> None:
     rows = tradeoff_rows(
         [TradeOff(paradigm="self", attempted=200, passed=50, accepted=50, tokens=10_000, seconds=100.0, diversity=0.5)]
     )
-    assert [row.used for row in rows] == [False, False, True]
+    assert [row.used for row in rows] == [False, False, True, False]
     assert len(rows[2].values) == len(TRADEOFF_COLUMNS)
     assert rows[2].values == ("200", "50", "25 %", "0.500", "10,000", "1 min 40 s", "1,800", "200", "2.00", "unknown")
     empty = tradeoff_rows([TradeOff(paradigm="self", attempted=0, passed=0, accepted=0)])[2]

@@ -14,6 +14,7 @@ _REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 def main() -> None:
     """Run the command line and leave with its exit code; errors are words, never tracebacks."""
     import typer
+    from pydantic_core import PydanticSerializationError
 
     from tutelage.cli.app import app
 
@@ -25,6 +26,10 @@ def main() -> None:
         said = re.sub(r" \(Possible options: (.*)\)", r". Did you mean \1?", error.format_message())
         _fail(f"{said}\nAll commands and options: tutelage --help, tutelage COMMAND --help", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    except PydanticSerializationError as error:
+        if not str(error).rstrip(": ").endswith(KeyboardInterrupt.__name__):  # it wraps even an interrupt
+            raise
         code = INTERRUPTED
     except MemoryError:
         _fail("the memory does not suffice; what was finished is kept. Choose a smaller model or batch", 1)
