@@ -104,7 +104,7 @@ def test_every_row_says_where_it_comes_from(proof: tuple[Path, RunOutcome, list[
         assert any(row.lineage.paradigm == "expert" for row in rows)
         logged = {
             json.loads(line)["request_id"]
-            for pattern in ("teacher-*.jsonl", "attempts.jsonl", "revisions.jsonl", "fallback-*.jsonl")
+            for pattern in ("teacher-*.jsonl", "attempts.jsonl", "revisions.jsonl", "fallback-*.jsonl", "rehearsal.jsonl")
             for file in folder.glob(pattern)
             for line in file.read_text().splitlines()
         }
