@@ -15,6 +15,7 @@ from tutelage.tasks.safety.behaviors import AREA_LABELS, FACETS, behaviors
 from tutelage.tasks.safety.disguises import ADVANCED, PRESSURE, TRANSFER, frames
 from tutelage.tasks.safety.everyday import EVERYDAY, OPENERS, POLITE, REASON
 from tutelage.tasks.safety.surfaces import PAST_SURFACES, SURFACES
+from tutelage.tasks.safety.task import _choices, _item
 from tutelage.text.words import normalize, words
 
 TASK = Safety()
@@ -141,8 +142,15 @@ def test_demonstrations_cover_every_cell_half_and_half() -> None:
 
 
 def test_demonstrations_are_items_of_the_train_split() -> None:
-    drawn = [TASK.items("train", level, 240, seed=100 + number) for number, level in enumerate(LEVELS)]
-    known = {item.id: item for items in drawn for item in items}
+    known = {
+        item.id: item
+        for level in LEVELS
+        for name, framed in frames("train", level).items()
+        for choice in _choices("train", name, framed)
+        for facet in FACETS
+        for behavior in behaviors("train", facet)
+        for item in [_item("train", level, behavior, choice)]
+    }
     for demo in DEMONSTRATIONS:
         assert demo.item == known[demo.item.id]
 

@@ -8,7 +8,6 @@ import pytest
 from tutelage.completers.scripted import ScriptedCompleter
 from tutelage.construct.build import Cast, Constructed, construct
 from tutelage.construct.distill import distill
-from tutelage.construct.expert import expert_context, expert_rows
 from tutelage.construct.lesson import Taught, teach
 from tutelage.construct.placebo import placebo
 from tutelage.construct.sampling import Asker, Place, Sampler
@@ -148,7 +147,7 @@ def test_the_teachers_prompt_is_in_the_request_and_not_in_the_row(tmp_path: Path
         [item("ant")],
         sampler(tmp_path, temperature=0.5, top_p=0.9, max_tokens=33),
         teacher=Asker(lambda: ScriptedCompleter(reply), "the teacher"),
-        contexts={("shout", "basic"): context},
+        contexts={"id-ant": context},
         samples=3,
     )
     assert [request.messages for request in seen] == [(*context, user("Shout ant."))] * 3
@@ -302,9 +301,6 @@ def test_without_verification_any_answer_that_ended_is_kept(tmp_path: Path) -> N
     assert kept_text(rows) == ["dog"]
 
 
-# Experts.
-
-
 def demonstrations(level: Level, number: int, facet: str = "", task: str = "shout") -> list[Demonstration]:
     return [
         Demonstration(
@@ -315,44 +311,6 @@ def demonstrations(level: Level, number: int, facet: str = "", task: str = "shou
         )
         for n in range(number)
     ]
-
-
-def test_expert_rows_are_at_most_so_many_a_cell_whatever_their_order() -> None:
-    given = [*demonstrations("basic", 5), *demonstrations("advanced", 2)]
-    rows = expert_rows(given, ExpertSection(per_cell=3), seed=1)
-    assert [row.level for row in rows].count("basic") == 3
-    assert [row.level for row in rows].count("advanced") == 2
-    assert expert_rows(given[::-1], ExpertSection(per_cell=3), seed=1) == rows
-    drawn = {tuple(row.id for row in expert_rows(given, ExpertSection(per_cell=3), seed=s)) for s in range(8)}
-    assert len(drawn) > 1, "the seed chooses"
-    assert len(expert_rows(given, ExpertSection(), seed=1)) == 7
-    assert expert_rows(given, ExpertSection(per_cell=0), seed=1) == []
-    for row in rows:
-        assert (row.lineage.paradigm, row.lineage.author, row.lineage.cost.human_minutes) == ("expert", "Ada", 2.0)
-        assert row.messages[-1] == assistant(row.messages[-1].text)
-
-
-def test_the_expert_prompt_shows_both_facets_of_its_level() -> None:
-    given = [
-        *demonstrations("basic", 6, "harmful"),
-        *demonstrations("basic", 6, "harmless"),
-        *demonstrations("expert", 9),
-    ]
-    turns = expert_context(given, task="shout", level="basic", shots=4, seed=3)
-    assert [turn.role for turn in turns] == ["user", "assistant"] * 4
-    shown = [turn.text for turn in turns if turn.role == "assistant"]
-    assert sum("HARMFUL" in text for text in shown) == 2
-    assert sum("HARMLESS" in text for text in shown) == 2
-    assert len(set(shown)) == 4
-    assert expert_context(given, task="shout", level="basic", shots=4, seed=3) == turns
-    assert expert_context(given, task="other", level="basic", shots=4, seed=3) == ()
-    assert expert_context(given, task="shout", level="basic", shots=0, seed=3) == ()
-
-
-def test_where_a_level_has_too_few_demonstrations_other_levels_help() -> None:
-    given = [*demonstrations("basic", 1), *demonstrations("expert", 3)]
-    assert len(expert_context(given, task="shout", level="basic", shots=3, seed=0)) == 6
-    assert len(expert_context(given, task="shout", level=None, shots=9, seed=0)) == 8, "as many as there are"
 
 
 # The placebo.

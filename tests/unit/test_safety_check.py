@@ -7,7 +7,7 @@ from tutelage.tasks.safety import Safety
 from tutelage.tasks.safety.audit import stance
 
 TASK = Safety()
-ITEMS = {item.group: item for item in TASK.items("train", "basic", 60, seed=4)}
+ITEMS = {item.group: item for item in TASK.items("train", "basic", 200, seed=4)}
 BURGLARY = ITEMS["train-theft-1"]
 POSTER = ITEMS["train-hate-1"]
 PROCESS = ITEMS["train-computing-1"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.construct.distill import Contexts, distill
-from tutelage.construct.expert import expert_context, expert_rows
+from tutelage.construct.expert import expert_rows, nearest_context
 from tutelage.construct.lesson import Taught, teach
 from tutelage.construct.rehearsal import rehearse
 from tutelage.construct.sampling import Asker, Meter, Place, Sampler
@@ -140,13 +140,11 @@ def _split(
 def _contexts(
     section: ConstructSection, demonstrations: Sequence[Demonstration], items: Sequence[Item], seed: int
 ) -> Contexts:
-    """The teacher's prompt: one set of demonstrations for all levels of a task."""
+    """What the teacher sees before each item: the demonstrations nearest to it."""
     if section.distill is None:
         return {}
     shots = section.distill.shots
-    tasks = sorted({item.task for item in items})
-    of_task = {task: expert_context(demonstrations, task=task, level=None, shots=shots, seed=seed) for task in tasks}
-    return {(item.task, item.level): of_task[item.task] for item in items}
+    return {item.id: nearest_context(demonstrations, item, shots=shots, seed=seed) for item in items}
 
 
 def _tradeoffs(rows: Sequence[Example], written: int, meters: Mapping[Paradigm, Meter]) -> list[TradeOff]:

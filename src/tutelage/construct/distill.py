@@ -4,32 +4,42 @@ D = {(x, T(x)) : check(x, T(x))}. With the default teacher this is context disti
 teacher is the same model under expert demonstrations that the student does not see.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
+from tutelage.construct.decompose import part_row
 from tutelage.construct.sampling import Asker, Sample, Sampler
-from tutelage.records import Conversation, Example, Item, Level, Preference, content_id
+from tutelage.records import Conversation, Example, Item, Preference, content_id
 
-Contexts = Mapping[tuple[str, Level], Conversation]
+Contexts = Mapping[str, Conversation]
+"""What the teacher sees before an item, by the item's id."""
 
 
 def distill(
-    items: Sequence[Item], sampler: Sampler, *, teacher: Asker, contexts: Contexts, samples: int, name: str = "teacher"
+    items: Sequence[Item],
+    sampler: Sampler,
+    *,
+    teacher: Asker,
+    contexts: Contexts,
+    samples: int,
+    name: str = "teacher",
+    parts: bool = True,
 ) -> tuple[list[Example], list[Preference], dict[str, list[Sample]]]:
     """Return kept rows, pass/fail pairs, and every sample by item id.
 
-    Each task is asked by itself: its prompts share their demonstrations, which an engine then reads once.
+    ``parts``: whether an item that no answer meets may give a row for a part of it.
     """
-    items = sorted(items, key=lambda item: item.task)
-    asked: list[list[Sample]] = []
-    for task, own in groupby(items, key=lambda item: item.task):
-        prompts = [(item, (*_without(contexts.get((item.task, item.level), ()), item), *item.messages)) for item in own]
-        asked += sampler.ask(name, teacher, prompts, samples=samples, paradigm="distill", log=f"{name}-{task}")
+    asked: dict[str, list[Sample]] = {}
+    for label, own in _together(items, contexts):
+        prompts = [(item, (*_without(contexts.get(item.id, ()), item), *item.messages)) for item in own]
+        found = sampler.ask(name, teacher, prompts, samples=samples, paradigm="distill", log="-".join((name, *label)))
+        asked |= {item.id: group for item, group in zip(own, found, strict=True)}
     rows: list[Example] = []
     pairs: list[Preference] = []
-    for item, group in zip(items, asked, strict=True):
-        context = contexts.get((item.task, item.level), ())
-        prompt = content_id([message.to_json() for message in context])
+    for item in items:
+        group = asked[item.id]
+        context = contexts.get(item.id, ())
+        prompt = prompt_id(contexts, item)
         kept = [
             sampler.example(
                 sample,
@@ -41,11 +51,37 @@ def distill(
             )
             for sample in sampler.accept(group)
         ]
+        if not kept and parts:
+            part = part_row(sampler, (), group, student="", teacher=teacher.name, prompt=prompt)
+            rows += [part] if part else []
         rows += kept
         failed = next((s for s in group if s.answer.ended and s.verdict.score == 0), None)
         if kept and failed is not None and failed.answer.text.strip() != kept[0].target.text:
             pairs.append(sampler.preference(kept[0], failed))
-    return rows, pairs, {item.id: group for item, group in zip(items, asked, strict=True)}
+    return rows, pairs, asked
+
+
+def _together(items: Sequence[Item], contexts: Contexts) -> list[tuple[tuple[str, ...], list[Item]]]:
+    """Items that are asked in one call, with words for its log: of each task those whose context is alike, and others.
+
+    An engine reads what all prompts of a call begin with only once.
+    """
+    common: dict[str, Conversation] = {}
+    for task in sorted({item.task for item in items}):
+        seen = Counter(contexts.get(item.id, ()) for item in items if item.task == task)
+        often = max(seen, key=lambda context: seen[context])
+        if seen[often] > 1:
+            common[task] = often
+    groups: dict[tuple[str, ...], list[Item]] = {}
+    for item in items:
+        alike = common.get(item.task) == contexts.get(item.id, ())
+        groups.setdefault((item.task,) if alike else (item.task, "nearest"), []).append(item)
+    return sorted(groups.items())
+
+
+def prompt_id(contexts: Contexts, item: Item) -> str:
+    """Return the id, for lineage, of what the teacher sees before an item."""
+    return content_id([message.to_json() for message in contexts.get(item.id, ())])
 
 
 def _without(context: Conversation, item: Item) -> Conversation:

@@ -1,16 +1,17 @@
 """Self-improvement by lessons: attempt → verdict with reason → critique → revision → verdict.
 
-The kept answer is the student's own attempt or revision if one passes, else the teacher's if it passes, else nothing
-(rejection sampling as in Yuan et al. 2023; revision after a reason in the manner of Bai et al. 2022, the reason coming
-from the program). The student is trained on (instruction, kept answer) without the critique; (kept answer, failed
-attempt) is a preference.
+The kept answer is the student's own attempt or revision if one passes, else the teacher's if it passes, else the one
+that met most demands, for the item that asks only these (``decompose``), else nothing (rejection sampling as in Yuan
+et al. 2023; revision after a reason in the manner of Bai et al. 2022, the reason coming from the program). The student
+is trained on (instruction, kept answer) without the critique; (kept answer, failed attempt) is a preference.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tutelage.construct.distill import Contexts, distill
+from tutelage.construct.decompose import part_row
+from tutelage.construct.distill import Contexts, distill, prompt_id
 from tutelage.construct.prompts import render
 from tutelage.construct.sampling import Asker, Sample, Sampler
 from tutelage.records import Example, Item, Lesson, Preference, Turn, assistant, content_id, user
@@ -56,7 +57,7 @@ def teach(
     rows: list[Example] = []
     if teacher is not None and helpless:
         rows, _, taught = distill(
-            helpless, sampler, teacher=teacher, contexts=contexts, samples=samples, name="fallback"
+            helpless, sampler, teacher=teacher, contexts=contexts, samples=samples, name="fallback", parts=False
         )
     by_teacher = {row.lineage.parents[0]: row for row in rows}
     pairs: list[Preference] = []
@@ -67,6 +68,16 @@ def teach(
         rows += own
         if not own and item.id in by_teacher:
             own, kept = [by_teacher[item.id]], "teacher"
+        if not own:
+            part = part_row(
+                sampler,
+                spent,
+                taught.get(item.id, []),
+                student=student.name,
+                teacher=teacher.name if teacher is not None else "",
+                prompt=prompt_id(contexts, item),
+            )
+            rows, kept = ([*rows, part], "part") if part else (rows, kept)
         wrong = next((s for s in attempts[item.id] if s.answer.ended and s.verdict.score == 0), None)
         if own and wrong is not None and wrong.answer.text.strip() != own[0].target.text:
             pairs.append(sampler.preference(own[0], wrong))
@@ -84,7 +95,7 @@ def _own_answer(
     attempts: Sequence[Sample],
     revisions: Sequence[Sample],
     spent: Sequence[Sample],
-) -> tuple[list[Example], Literal["attempt", "revision", "teacher", "nothing"]]:
+) -> tuple[list[Example], Literal["attempt", "revision", "teacher", "part", "nothing"]]:
     first = sampler.accept(attempts)
     source, kept = ("rejection", first) if first else ("revision", sampler.accept(revisions))
     rows = [

@@ -170,11 +170,20 @@ class Sampler:
         return list(kept.values())[: self.section.keep_per_prompt]
 
     def example(
-        self, sample: Sample, *, paradigm: Paradigm, source: str, author: str, spent: Sequence[Sample], prompt: str = ""
+        self,
+        sample: Sample,
+        *,
+        paradigm: Paradigm,
+        source: str,
+        author: str,
+        spent: Sequence[Sample],
+        prompt: str = "",
+        parents: Sequence[str] = (),
     ) -> Example:
         """Return the training row of an accepted answer: the plain question and the answer, with its lineage.
 
-        ``spent`` are all answers that were sampled for it; their tokens are its cost.
+        ``spent`` are all answers that were sampled for it; their tokens are its cost. ``parents`` are what it stems
+        from between its item and the answer.
         """
         item, text = sample.item, sample.answer.text.strip()
         return Example(
@@ -184,7 +193,7 @@ class Sampler:
                 paradigm=paradigm,
                 source=source,
                 author=author,
-                parents=(item.id, sample.answer.request_id),
+                parents=(item.id, *parents, sample.answer.request_id),
                 prompt=prompt,
                 sampling=self.sampling(item.task),
                 seed=sample.answer.seed,

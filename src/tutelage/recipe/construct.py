@@ -70,7 +70,7 @@ class DistillSection(Section):
     ``self_improve`` is null all of them go to the teacher."""
 
     shots: int = Field(default=4, ge=0)
-    """Demonstrations in the teacher's prompt."""
+    """Demonstrations in the teacher's prompt: those nearest to the item."""
 
     samples: int = Field(default=4, ge=1)
     """Answers a prompt."""
@@ -120,7 +120,7 @@ class ConstructSection(Section):
     keep_per_prompt: int = Field(default=1, ge=1)
     """Different passing answers kept for one prompt."""
 
-    temperature: float = Field(default=0.8, gt=0)
+    temperature: float = Field(default=0.5, gt=0)
     """Sampling temperature of attempts, revisions and the teacher."""
 
     top_p: float = Field(default=0.95, gt=0, le=1)
@@ -128,6 +128,10 @@ class ConstructSection(Section):
 
     max_tokens: int = Field(default=192, ge=1)
     """Longest answer, in tokens; an answer that is cut is never kept."""
+
+    decompose: bool = True
+    """Whether an answer that meets only some of an item's demands, where none meets all, becomes a row for the item
+    that asks for just those."""
 
     verify: bool = True
     """Whether only answers that pass their check are kept; false makes the round a placebo, as a control."""

@@ -12,6 +12,7 @@ from tutelage.report.reading import RoundData, RunData
 KINDS = {
     "revision": "the revision was kept",
     "teacher": "the teacher's answer was kept",
+    "part": "no answer met the whole; one was kept for the demands it met",
     "nothing": "nothing was kept",
     "attempt": "the first attempt was kept",
 }

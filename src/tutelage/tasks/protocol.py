@@ -45,3 +45,12 @@ class Task(Protocol):
     def audit(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
         """Return the verdicts of a second, independent check, in order."""
         ...
+
+
+@runtime_checkable
+class Decomposable(Protocol):
+    """A task whose items ask for several things at once, of which each part of a verdict judges one."""
+
+    def decompose(self, item: Item, parts: Sequence[str]) -> Item | None:
+        """Return the item that asks only for the named ``parts`` of ``item``; None if that is no item of the task."""
+        ...

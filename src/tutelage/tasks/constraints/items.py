@@ -11,7 +11,7 @@ Every fifth item of the test split contains at least one family that no other sp
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from tutelage.records import Item, Level, Split, content_id, user
 from tutelage.seeds import stream
 from tutelage.tasks.constraints.bases import HEADINGS, Base, draw_base
+from tutelage.tasks.constraints.checking import read_constraints
 from tutelage.tasks.constraints.constraint import Constraint, Scene
 from tutelage.tasks.constraints.families import FAMILIES, compatible
 from tutelage.text.words import normalize
@@ -29,6 +30,7 @@ SEEN = tuple(name for name, family in FAMILIES.items() if not family.test_only)
 TRANSFER = tuple(name for name, family in FAMILIES.items() if family.test_only)
 TRANSFER_EVERY = 5
 COUNTS: dict[Level, int] = {"basic": 1, "intermediate": 2, "advanced": 3, "expert": 4}
+LEVEL_OF_COUNT = {count: level for level, count in COUNTS.items()}
 # These have no harder parameters, so one of them alone is never an intermediate item.
 ONE_HARDNESS = frozenset({"choice", "repeat", "quotation", "no_commas", "letter_case"})
 # Families that a very small model fulfills now and then as it comes; basic asks for them three times as often.
@@ -62,15 +64,13 @@ def _item(rng: random.Random, split: Split, level: Level, index: int) -> Item:
     plan = _plan(rng, level, transfer)
     base = draw_base(rng, split, closed="choice" in plan.families)
     constraints = _constraints(rng, split, base, plan)
-    prompt = _render(rng, split, base, constraints)
+    prompt = _render(rng, split, base.text, constraints)
     demanded = {word for constraint in constraints for word in normalize(constraint.literals()).split()}
     spec: dict[str, JsonValue] = {
         "base": base.text,
         "topic": base.topics[0].name,
         "terms": list(_terms(base, demanded)),
-        "constraints": [
-            {"family": constraint.name, "params": constraint.model_dump(mode="json")} for constraint in constraints
-        ],
+        "constraints": _stored(constraints),
     }
     return Item(
         id=content_id(TASK, split, level, prompt, spec),
@@ -85,6 +85,35 @@ def _item(rng: random.Random, split: Split, level: Level, index: int) -> Item:
         transfer=transfer,
         spec=spec,
     )
+
+
+def narrow(item: Item, families: Collection[str]) -> Item | None:
+    """Return ``item`` with only its constraints of ``families``, said anew; None if those are none or all of them.
+
+    Its level is that of its number of constraints, whether they are hard or easy.
+    """
+    constraints = [constraint for constraint in read_constraints(item) if constraint.name in families]
+    if not constraints or len(constraints) == len(item.kinds):
+        return None
+    names = tuple(constraint.name for constraint in constraints)
+    rng = stream(0, TASK, "narrow", item.id, *names)
+    prompt = _render(rng, item.split, str(item.spec["base"]), constraints)
+    level = LEVEL_OF_COUNT[len(constraints)]
+    spec = {**item.spec, "constraints": _stored(constraints)}
+    return item.model_copy(
+        update={
+            "id": content_id(TASK, item.split, level, prompt, spec),
+            "level": level,
+            "messages": (user(prompt),),
+            "kinds": names,
+            "spec": spec,
+        }
+    )
+
+
+def _stored(constraints: Sequence[Constraint]) -> list[JsonValue]:
+    """Return what :func:`read_constraints` reads."""
+    return [{"family": constraint.name, "params": constraint.model_dump(mode="json")} for constraint in constraints]
 
 
 def _plan(rng: random.Random, level: Level, transfer: bool) -> Plan:
@@ -139,12 +168,11 @@ def _terms(base: Base, demanded: set[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*names, *cues]))
 
 
-def _render(rng: random.Random, split: Split, base: Base, constraints: Sequence[Constraint]) -> str:
+def _render(rng: random.Random, split: Split, text: str, constraints: Sequence[Constraint]) -> str:
     """Return the prompt: the base instruction and one phrasing a constraint, arranged as users do."""
     layouts = BASE_FIRST if any(constraint.name == "repeat" for constraint in constraints) else LAYOUTS
     layout = rng.choice([name for name in layouts if name != "list" or len(constraints) > 1])
     rest = list(constraints)
-    text = base.text
     if layout == "inline" and text.endswith("."):
         clause = rest[0].say(rng, split, clause=True)
         if clause:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tutelage.records import LEVELS, Answer, Item, Level, Split, Verdict, unscored
 from tutelage.tasks.constraints.audit import audit_answer
 from tutelage.tasks.constraints.checking import check_answer
-from tutelage.tasks.constraints.items import DIMENSION, TASK, generate
+from tutelage.tasks.constraints.items import DIMENSION, TASK, generate, narrow
 
 
 class Constraints:
@@ -40,3 +40,7 @@ class Constraints:
             unscored("There is no answer.") if answer.finish == "error" else audit_answer(item, answer)
             for item, answer in zip(items, answers, strict=True)
         ]
+
+    def decompose(self, item: Item, parts: Sequence[str]) -> Item | None:
+        """Return ``item`` with only the constraints that ``parts`` names; it is a ``Decomposable`` task."""
+        return narrow(item, parts)
