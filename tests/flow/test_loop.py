@@ -121,7 +121,9 @@ def test_every_row_says_where_it_comes_from(proof: tuple[Path, RunOutcome, list[
                 assert row.lineage.verdicts[-1].passed
         lessons = read_records(folder / "lessons.jsonl", Lesson)
         assert lessons
-        assert all(lesson.turns[0].critique for lesson in lessons if lesson.kept in {"revision", "teacher", "part", "nothing"})
+        assert all(
+            lesson.turns[0].critique for lesson in lessons if lesson.kept in {"revision", "teacher", "part", "nothing"}
+        )
         read_records(folder / "preferences.jsonl", Preference)
 
 

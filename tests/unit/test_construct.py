@@ -167,6 +167,20 @@ def test_the_teachers_prompt_is_in_the_request_and_not_in_the_row(tmp_path: Path
     assert (row.task, row.dimension, row.level, row.group) == ("shout", "instruction_following", "basic", "ant")
 
 
+def test_an_answer_that_copies_a_demonstration_is_not_kept(tmp_path: Path) -> None:
+    shown = "FOX the quick brown fox jumps over the lazy dog"
+    answers: Script = {"ant/teacher": ["ANT the quick, brown fox jumps over the lazy dog!", "ANT the quick brown fox"]}
+    rows, _, asked = distill(
+        [item("ant")],
+        sampler(tmp_path),
+        teacher=asker(answers),
+        contexts={"id-ant": (user("Shout fox."), assistant(shown))},
+        samples=2,
+    )
+    assert kept_text(rows) == ["ANT the quick brown fox"]
+    assert len(asked["id-ant"]) == 2
+
+
 def test_without_a_prompt_it_is_plain_distillation(tmp_path: Path) -> None:
     rows, _, _ = distill(
         [item("ant")], sampler(tmp_path), teacher=asker({"ant/teacher": ["ANT"]}), contexts={}, samples=1

@@ -5,12 +5,14 @@ teacher is the same model under expert demonstrations that the student does not 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tutelage.construct.decompose import part_row
 from tutelage.construct.sampling import Asker, Sample, Sampler
 from tutelage.records import Conversation, Example, Item, Preference, content_id
+from tutelage.text.words import ngrams, normalize
 
+COPY_WORDS = 8
 Contexts = Mapping[str, Conversation]
 """What the teacher sees before an item, by the item's id."""
 
@@ -27,7 +29,8 @@ def distill(
 ) -> tuple[list[Example], list[Preference], dict[str, list[Sample]]]:
     """Return kept rows, pass/fail pairs, and every sample by item id.
 
-    ``parts``: whether an item that no answer meets may give a row for a part of it.
+    An answer that copies a demonstration is not kept (:func:`uncopied`). ``parts``: whether an item that
+    no answer meets may give a row for a part of it.
     """
     asked: dict[str, list[Sample]] = {}
     for label, own in _together(items, contexts):
@@ -40,6 +43,7 @@ def distill(
         group = asked[item.id]
         context = contexts.get(item.id, ())
         prompt = prompt_id(contexts, item)
+        written = uncopied(group, context)
         kept = [
             sampler.example(
                 sample,
@@ -49,10 +53,10 @@ def distill(
                 spent=group,
                 prompt=prompt,
             )
-            for sample in sampler.accept(group)
+            for sample in sampler.accept(written)
         ]
         if not kept and parts:
-            part = part_row(sampler, (), group, student="", teacher=teacher.name, prompt=prompt)
+            part = part_row(sampler, (), written, student="", teacher=teacher.name, prompt=prompt)
             rows += [part] if part else []
         rows += kept
         failed = next((s for s in group if s.answer.ended and s.verdict.score == 0), None)
@@ -77,6 +81,19 @@ def _together(items: Sequence[Item], contexts: Contexts) -> list[tuple[tuple[str
         alike = common.get(item.task) == contexts.get(item.id, ())
         groups.setdefault((item.task,) if alike else (item.task, "nearest"), []).append(item)
     return sorted(groups.items())
+
+
+def uncopied(samples: Sequence[Sample], context: Conversation) -> list[Sample]:
+    """Return the samples that share no ``COPY_WORDS`` words in a row with a demonstration's answer.
+
+    A small teacher parrots its examples, often beside the point; where it does not, the row would teach nothing new.
+    """
+    shown = {gram for turn in context if turn.role == "assistant" for gram in _grams(turn.text)}
+    return [sample for sample in samples if shown.isdisjoint(_grams(sample.answer.text))]
+
+
+def _grams(text: str) -> Iterator[tuple[str, ...]]:
+    return ngrams(normalize(text).split(), COPY_WORDS)
 
 
 def prompt_id(contexts: Contexts, item: Item) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tutelage.construct.decompose import part_row
-from tutelage.construct.distill import Contexts, distill, prompt_id
+from tutelage.construct.distill import Contexts, distill, prompt_id, uncopied
 from tutelage.construct.prompts import render
 from tutelage.construct.sampling import Asker, Sample, Sampler
 from tutelage.records import Example, Item, Lesson, Preference, Turn, assistant, content_id, user
@@ -72,7 +72,7 @@ def teach(
             part = part_row(
                 sampler,
                 spent,
-                taught.get(item.id, []),
+                uncopied(taught.get(item.id, []), contexts.get(item.id, ())),
                 student=student.name,
                 teacher=teacher.name if teacher is not None else "",
                 prompt=prompt_id(contexts, item),
