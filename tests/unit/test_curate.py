@@ -252,6 +252,22 @@ def test_quality_drops_repetition() -> None:
     assert sifted.dropped[0].reason.startswith("the answer repeats itself: ")
 
 
+@pytest.mark.parametrize(("share", "refusals"), [(0.25, 4), (0.0, 0), (0.5, 10), (1.0, 10)])
+def test_mix_caps_the_share_of_a_facet_in_its_dimension(share: float, refusals: int) -> None:
+    def side(facet: str, dimension: str, number: int) -> list[Example]:
+        made = [pair(f"{dimension} {facet} {n}", f"{dimension} {facet} {n}", "x") for n in range(number)]
+        return [one.model_copy(update={"facet": facet, "dimension": dimension}) for one in made]
+
+    given = [*side("harmful", "safety", 10), *side("harmless", "safety", 12), *side("harmful", "law", 3)]
+    sifted = Mix(facet_shares={"harmful": share}).apply(given)
+    kept = [one for one in sifted.kept if one.dimension == "safety"]
+    assert sum(one.facet == "harmful" for one in kept) == refusals
+    assert sum(one.facet == "harmless" for one in kept) == 12
+    assert sum(one.dimension == "law" for one in sifted.kept) == 3, "without another side there is no share to keep"
+    assert len(sifted.kept) + len(sifted.dropped) == len(given)
+    assert all("harmful" in dropped.reason for dropped in sifted.dropped)
+
+
 def test_mix_caps_prompts_cells_and_replay() -> None:
     many = [pair(f"a{n}", "one prompt", f"answer {n}", passed=n == 7) for n in range(10)]
     sifted = Mix(answers_per_prompt=3).apply(many)

@@ -62,6 +62,7 @@ def build_steps(
                 step = Mix(
                     answers_per_prompt=given.answers_per_prompt,
                     rows_per_cell=given.rows_per_cell,
+                    facet_shares=given.facet_shares,
                     replay_share=given.replay_share,
                     round=round,
                     seed=seed,

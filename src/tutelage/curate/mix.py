@@ -1,7 +1,8 @@
-"""How much of each there may be: answers a prompt, rows a cell, rows of earlier rounds."""
+"""How much of each there may be: answers a prompt, rows a cell, sides of a dimension, rows of earlier rounds."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tutelage.curate.step import Sifted, drop, preference, prompt_text
 from tutelage.records import Dropped, Example
@@ -11,8 +12,10 @@ Key = tuple[str, ...]
 
 
 class Mix:
-    """Caps answers a prompt, then rows a cell, then the share of replay; 0 (for the share, 1) switches a cap off.
+    """Caps answers a prompt, rows a cell, the share of a facet, and the share of replay, in this order.
 
+    0 (for a share, 1) switches a cap off. ``facet_shares`` says how large a part of its dimension's rows a facet may
+    be: a small model that learned as many refusals as answers refuses too much.
     ``round`` is the current one: rows of an earlier round are replay, rows without a round (expert rows) are not.
     What survives a cap: verified rows before unverified, and expert before distilled before self-improved; among
     equals a draw by ``seed`` and id, so that no cap favors an alphabet. Replay is taken from its cells in turn, so
@@ -26,12 +29,14 @@ class Mix:
         *,
         answers_per_prompt: int = 4,
         rows_per_cell: int = 0,
+        facet_shares: Mapping[str, float] | None = None,
         replay_share: float = 1.0,
         round: int | None = None,
         seed: int = 0,
     ) -> None:
         self.answers_per_prompt = answers_per_prompt
         self.rows_per_cell = rows_per_cell
+        self.facet_shares = dict(facet_shares or {})
         self.replay_share = replay_share
         self.round = round
         self.seed = seed
@@ -44,6 +49,8 @@ class Mix:
             kept = self._cap(kept, _prompt, self.answers_per_prompt, "more answers to one prompt", dropped)
         if self.rows_per_cell:
             kept = self._cap(kept, _cell, self.rows_per_cell, "more rows of one cell", dropped)
+        for facet, share in self.facet_shares.items():
+            kept = self._limit_facet(kept, facet, share, dropped)
         if self.replay_share < 1 and self.round is not None:
             kept = self._limit_replay(kept, dropped)
         return Sifted(kept, dropped)
@@ -66,10 +73,24 @@ class Mix:
                 dropped.append(drop(row, self.name, kind, f"at most {limit}"))
         return kept
 
+    def _limit_facet(self, rows: list[Example], facet: str, share: float, dropped: list[Dropped]) -> list[Example]:
+        """The first rows of a facet, up to ``share`` of those of its dimension that stay."""
+        others = Counter(row.dimension for row in rows if row.facet != facet)
+        room = {name: at_most(share, number) for name, number in others.items()}
+        kept = []
+        for row in rows:
+            if row.facet != facet or row.dimension not in room or room[row.dimension] > 0:
+                kept.append(row)
+                if row.facet == facet and row.dimension in room:
+                    room[row.dimension] -= 1
+            else:
+                dropped.append(drop(row, self.name, f"more rows of the facet {facet}", f"at most {share:.0%}"))
+        return kept
+
     def _limit_replay(self, rows: Sequence[Example], dropped: list[Dropped]) -> list[Example]:
         new = [row for row in rows if not self._is_replay(row)]
         old = [row for row in rows if self._is_replay(row)]
-        limit = int(len(new) * self.replay_share / (1 - self.replay_share) + 1e-9)
+        limit = at_most(self.replay_share, len(new))
         if not new or len(old) <= limit:
             return list(rows)
         places: defaultdict[Key, int] = defaultdict(int)
@@ -85,6 +106,11 @@ class Mix:
     def _is_replay(self, row: Example) -> bool:
         made = row.lineage.round
         return made is not None and self.round is not None and made < self.round
+
+
+def at_most(share: float, others: int) -> int:
+    """Return how many rows beside ``others`` are at most ``share`` of them all."""
+    return int(others * share / (1 - share) + 1e-9) if share < 1 else sys.maxsize
 
 
 def _prompt(row: Example) -> Key:
