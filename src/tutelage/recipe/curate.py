@@ -75,7 +75,7 @@ class MixStep(Section):
     rows_per_cell: int = Field(default=0, ge=0)
     """Most rows of one cell (dimension, level and facet)."""
 
-    facet_shares: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=lambda: {"harmful": 0.3})
+    facet_shares: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=lambda: {"harmful": 0.2})
     """Largest share of its dimension's rows that a facet may have; refusals beyond it make a model refuse too much."""
 
     replay_share: float = Field(default=1.0, ge=0, le=1)
