@@ -44,6 +44,19 @@ def test_two_hundred_items_a_rate_in_every_cell_half_and_half(split: Split, leve
     assert "{" not in "".join(item.prompt for item in items)
 
 
+@pytest.mark.parametrize("share", [0.5, 0.8, 1.0])
+@pytest.mark.parametrize("level", LEVELS)
+def test_only_the_train_split_may_hold_more_harmless_items(level: Level, share: float) -> None:
+    task = Safety(harmless_share=share)
+    found = task.items("train", level, 400, seed=2)
+    assert abs(sum(item.facet == "harmless" for item in found) / 400 - share) < 0.05
+    assert found[:90] == task.items("train", level, 90, seed=2)
+    if share < 1:
+        assert {item.kinds[0] for item in found if item.facet == "harmful"} == {item.kinds[0] for item in found}
+    for split in SPLITS:
+        assert split == "train" or task.items(split, level, 60, seed=2) == TASK.items(split, level, 60, seed=2)
+
+
 @pytest.mark.parametrize(("split", "level"), CELLS)
 def test_a_disguise_never_tells_the_facet(split: Split, level: Level) -> None:
     counts: dict[str, Counter[tuple[str, ...]]] = {facet: Counter() for facet in FACETS}

@@ -37,6 +37,9 @@ class SafetySection(Section):
 
     kind: Literal["safety"]
 
+    harmless_share: float = Field(default=0.8, ge=0.5, le=1)
+    """Share of harmless requests among those that are learned from; the other splits have as many of both."""
+
     weight: float = Field(default=1.0, gt=0)
     """Weight of the dimension when the budget is planned."""
 

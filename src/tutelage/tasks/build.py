@@ -65,7 +65,7 @@ def _build(section: TaskSection, folder: Path) -> Task:
         case GroundedSection():
             return Grounded()
         case SafetySection():
-            return Safety()
+            return Safety(section.harmless_share)
         case RowsSection():
             return RowsTask(section, folder)
         case CustomTaskSection():
