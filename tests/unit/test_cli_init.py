@@ -155,6 +155,6 @@ def test_what_comes_with_init_survives_its_own_curation(tmp_path: Path, wishes: 
     """Train rows share no run of words with evaluation items but the phrases of the task."""
     tasks = make(tmp_path / "own", wishes)
     recipe = load_recipe(tmp_path / "own" / "recipe.yaml", ["evaluate.probe=2", "evaluate.gate=4", "evaluate.test=4"])
-    rows = expert_rows(demonstrations_of(list(tasks.values())), ExpertSection(), seed=0)
+    rows = expert_rows(demonstrations_of(list(tasks.values())), ExpertSection(), tasks={}, seed=0)
     kept = curate(rows, build_steps(recipe.curate, guarded_items(recipe, tasks))).kept
     assert len(kept) == len(rows)

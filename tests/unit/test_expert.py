@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from tutelage.construct.expert import expert_context, expert_rows, nearest_context
 from tutelage.recipe.construct import ExpertSection
-from tutelage.records import LEVELS, Conversation, Demonstration, Item, Level, assistant, user
+from tutelage.records import LEVELS, Answer, Conversation, Demonstration, Item, Level, Verdict, assistant, user
+from tutelage.tasks.build import demonstrations_of
+from tutelage.tasks.safety import Safety
 
 
 def item(word: str, level: Level, *, facet: str = "", kinds: Sequence[str] = (), task: str = "shout") -> Item:
@@ -41,17 +43,50 @@ def shown(turns: Conversation) -> list[str]:
 
 def test_expert_rows_are_at_most_so_many_a_cell_whatever_their_order() -> None:
     given = [*demonstrations("basic", 5), *demonstrations("advanced", 2)]
-    rows = expert_rows(given, ExpertSection(per_cell=3), seed=1)
+    rows = expert_rows(given, ExpertSection(per_cell=3), tasks={}, seed=1)
     assert [row.level for row in rows].count("basic") == 3
     assert [row.level for row in rows].count("advanced") == 2
-    assert expert_rows(given[::-1], ExpertSection(per_cell=3), seed=1) == rows
-    drawn = {tuple(row.id for row in expert_rows(given, ExpertSection(per_cell=3), seed=s)) for s in range(8)}
+    assert expert_rows(given[::-1], ExpertSection(per_cell=3), tasks={}, seed=1) == rows
+    drawn = {tuple(row.id for row in expert_rows(given, ExpertSection(per_cell=3), tasks={}, seed=s)) for s in range(8)}
     assert len(drawn) > 1, "the seed chooses"
-    assert len(expert_rows(given, ExpertSection(), seed=1)) == 7
-    assert expert_rows(given, ExpertSection(per_cell=0), seed=1) == []
+    assert len(expert_rows(given, ExpertSection(), tasks={}, seed=1)) == 7
+    assert expert_rows(given, ExpertSection(per_cell=0), tasks={}, seed=1) == []
     for row in rows:
         assert (row.lineage.paradigm, row.lineage.author, row.lineage.cost.human_minutes) == ("expert", "Ada", 2.0)
         assert row.messages[-1] == assistant(row.messages[-1].text)
+
+
+def test_an_answer_is_learned_under_other_wordings_that_its_check_accepts() -> None:
+    safety = Safety()
+    given = demonstrations_of([safety])
+    section = ExpertSection(wordings=3)
+    rows = expert_rows(given, section, tasks={"safety": safety}, seed=1)
+    plain = expert_rows(given, ExpertSection(wordings=1), tasks={"safety": safety}, seed=1)
+    assert len(given) == len(plain) < len(rows) <= 3 * len(given)
+    assert rows == expert_rows(given, section, tasks={"safety": safety}, seed=1)
+    others = [row for row in rows if row.lineage.source == "rewording"]
+    assert len(others) == len(rows) - len(plain)
+    for row in others:
+        original = next(d for d in given if d.item.id == row.lineage.parents[1])
+        assert row.target.text == original.answer
+        assert (row.group, row.facet) == (original.item.group, original.item.facet)
+        assert row.prompt != original.item.messages
+        assert row.lineage.cost.human_minutes in (None, 0.0), "written once"
+    assert len({row.level for row in others}) == 4
+
+
+def test_wordings_that_the_check_refuses_are_left_out() -> None:
+    class Strict:
+        name = "shout"
+
+        def reword(self, asked: Item, n: int, seed: int) -> list[Item]:
+            return [item(f"{asked.group} {number}", "basic") for number in range(n)]
+
+        def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+            return [Verdict(score=float(asked.group.endswith("1")), reason="") for asked in items]
+
+    rows = expert_rows(demonstrations("basic", 1), ExpertSection(wordings=4), tasks={"shout": Strict()}, seed=1)
+    assert [row.group for row in rows] == ["basic  0", "basic  0 1"]
 
 
 def test_the_expert_prompt_shows_both_facets_of_its_level() -> None:

@@ -85,7 +85,7 @@ def _rows(target: Path, settings: list[str]) -> tuple[list[Example], str, Recipe
         return read_records(curated[-1], Example), f"rows of {curated[-1].parent}", recipe
     tasks = build_tasks(recipe.tasks, recipe.folder)
     section = recipe.construct.expert or ExpertSection()
-    rows = expert_rows(demonstrations_of(list(tasks.values())), section, seed=recipe.seed)
+    rows = expert_rows(demonstrations_of(list(tasks.values())), section, tasks=tasks, seed=recipe.seed)
     return rows, f"expert rows of {recipe.name}", recipe
 
 

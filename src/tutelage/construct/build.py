@@ -71,7 +71,7 @@ def construct(
     )
     experts = demonstrations if section.expert is not None else ()
     contexts = _contexts(section, experts, [*lessons_for, *teacher_for], sampler.seed)
-    own = expert_rows(experts, section.expert, seed=place.seed) if section.expert is not None else []
+    own = expert_rows(experts, section.expert, tasks=tasks, seed=place.seed) if section.expert is not None else []
     distilled: tuple[list[Example], list[Preference]] = ([], [])
     if section.distill is not None and cast.teacher is not None and teacher_for:
         rows, pairs, _ = distill(

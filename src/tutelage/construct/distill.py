@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from tutelage.construct.decompose import part_row
+from tutelage.construct.mend import mended_row
 from tutelage.construct.sampling import Asker, Sample, Sampler
 from tutelage.records import Conversation, Example, Item, Preference, content_id
 from tutelage.text.words import ngrams, normalize
@@ -30,7 +31,7 @@ def distill(
     """Return kept rows, pass/fail pairs, and every sample by item id.
 
     An answer that copies a demonstration is not kept (:func:`uncopied`). ``parts``: whether an item that
-    no answer meets may give a row for a part of it.
+    no answer meets may give a row by mending, or else for a part of it.
     """
     asked: dict[str, list[Sample]] = {}
     for label, own in _together(items, contexts):
@@ -56,8 +57,9 @@ def distill(
             for sample in sampler.accept(written)
         ]
         if not kept and parts:
-            part = part_row(sampler, (), written, student="", teacher=teacher.name, prompt=prompt)
-            rows += [part] if part else []
+            made = mended_row(sampler, (), written, student="", teacher=teacher.name, prompt=prompt)
+            made = made or part_row(sampler, (), written, student="", teacher=teacher.name, prompt=prompt)
+            rows += [made] if made else []
         rows += kept
         failed = next((s for s in group if s.answer.ended and s.verdict.score == 0), None)
         if kept and failed is not None and failed.answer.text.strip() != kept[0].target.text:

@@ -1,11 +1,12 @@
 """Expert annotation: demonstrations become training rows, and the teacher's prompt."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tutelage.recipe.construct import ExpertSection
 from tutelage.records import (
     LEVELS,
+    Answer,
     Conversation,
     Cost,
     Demonstration,
@@ -17,10 +18,18 @@ from tutelage.records import (
     content_id,
 )
 from tutelage.seeds import stream
+from tutelage.tasks.protocol import Rewordable, Task
+from tutelage.tasks.verdicts import checked
 
 
-def expert_rows(demonstrations: Sequence[Demonstration], section: ExpertSection, *, seed: int) -> list[Example]:
-    """Return one example a demonstration, at most ``section.per_cell`` a task and level, drawn with ``seed``."""
+def expert_rows(
+    demonstrations: Sequence[Demonstration], section: ExpertSection, *, tasks: Mapping[str, Task], seed: int
+) -> list[Example]:
+    """Return the examples of the demonstrations, at most ``section.per_cell`` a task and level, drawn with ``seed``.
+
+    Each is one row, and ``section.wordings - 1`` more where its task can ask in other words and its check agrees that
+    the answer is right there too.
+    """
     cells: dict[tuple[str, Level], list[Demonstration]] = defaultdict(list)
     for demonstration in demonstrations:
         cells[demonstration.item.task, demonstration.item.level].append(demonstration)
@@ -29,19 +38,37 @@ def expert_rows(demonstrations: Sequence[Demonstration], section: ExpertSection,
         order = sorted(members, key=lambda d: d.item.id)
         stream(seed, "expert", task, level).shuffle(order)
         chosen += order[: section.per_cell]
-    return [_example(demonstration) for demonstration in chosen]
+    rows: dict[str, Example] = {}
+    for demonstration in chosen:
+        for row in (_example(demonstration), *_reworded(demonstration, tasks, section.wordings - 1, seed)):
+            rows.setdefault(row.id, row)
+    return list(rows.values())
 
 
-def _example(demonstration: Demonstration) -> Example:
+def _reworded(demonstration: Demonstration, tasks: Mapping[str, Task], number: int, seed: int) -> Iterator[Example]:
+    """Yield rows of the same answer to other wordings of its request; the expert's time is spent only once."""
+    task = tasks.get(demonstration.item.task)
+    if number == 0 or not isinstance(task, Rewordable):
+        return
+    items = task.reword(demonstration.item, number, seed)
+    answers = [Answer(request_id=item.id, text=demonstration.answer, finish="stop") for item in items]
+    for item, verdict in zip(items, checked(task, items, answers), strict=True):
+        if verdict.passed:
+            minutes = None if demonstration.minutes is None else 0.0
+            other = demonstration.model_copy(update={"item": item, "minutes": minutes})
+            yield _example(other, source="rewording", parents=(item.id, demonstration.item.id))
+
+
+def _example(demonstration: Demonstration, *, source: str = "demonstrations", parents: tuple[str, ...] = ()) -> Example:
     item = demonstration.item
     return Example(
         id=content_id("expert", item.id, demonstration.answer),
         messages=(*item.messages, assistant(demonstration.answer)),
         lineage=Lineage(
             paradigm="expert",
-            source="demonstrations",
+            source=source,
             author=demonstration.author,
-            parents=(item.id,),
+            parents=parents or (item.id,),
             cost=Cost(human_minutes=demonstration.minutes),
         ),
         task=item.task,

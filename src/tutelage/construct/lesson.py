@@ -1,20 +1,22 @@
 """Self-improvement by lessons: attempt → verdict with reason → critique → revision → verdict.
 
-The kept answer is the student's own attempt or revision if one passes, else the teacher's if it passes, else the one
-that met most demands, for the item that asks only these (``decompose``), else nothing (rejection sampling as in Yuan
-et al. 2023; revision after a reason in the manner of Bai et al. 2022, the reason coming from the program). The student
-is trained on (instruction, kept answer) without the critique; (kept answer, failed attempt) is a preference.
+The kept answer is the student's own attempt or revision if one passes, else one of them that the task's program could
+put right (``mend``), else the teacher's if it passes, as it is or mended, else the one that met most demands, for the
+item that asks only these (``decompose``), else nothing (rejection sampling as in Yuan et al. 2023; revision after a
+reason in the manner of Bai et al. 2022, the reason coming from the program). The student is trained on (instruction,
+kept answer) without the critique; (kept answer, failed attempt) is a preference.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tutelage.construct.decompose import part_row
 from tutelage.construct.distill import Contexts, distill, prompt_id, uncopied
+from tutelage.construct.mend import mended_row
 from tutelage.construct.prompts import render
 from tutelage.construct.sampling import Asker, Sample, Sampler
-from tutelage.records import Example, Item, Lesson, Preference, Turn, assistant, content_id, user
+from tutelage.records import Answer, Example, Item, Lesson, Preference, Turn, assistant, content_id, user
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,24 @@ class Taught:
     rows: list[Example]
     pairs: list[Preference]
     lessons: list[Lesson]
+
+
+@dataclass(slots=True)
+class Case:
+    """One item on its way through a lesson: who said what, and which row came of it."""
+
+    item: Item
+    attempts: list[Sample]
+    critiqued: tuple[Sample, str] | None = None
+    revisions: list[Sample] = field(default_factory=list)
+    taught: list[Sample] = field(default_factory=list)
+    rows: list[Example] = field(default_factory=list)
+    kept: Literal["attempt", "revision", "mended", "teacher", "part", "nothing"] = "nothing"
+
+    @property
+    def drafts(self) -> list[Sample]:
+        """All that the student said."""
+        return [*self.attempts, *self.revisions]
 
 
 def teach(
@@ -37,75 +57,93 @@ def teach(
     revisions: int,
 ) -> Taught:
     """Give one lesson an item."""
-    attempts = _by_item(
-        items,
-        sampler.ask("attempts", student, [(i, i.messages) for i in items], samples=samples, paradigm="self"),
-    )
-    unmet = [item for item in items if not any(sampler.accepts(s) for s in attempts[item.id])]
-    failed = [item for item in unmet if any(_was_said(s) for s in attempts[item.id])]
-    critiques = {item.id: (best := _best(attempts[item.id]), _critique(best)) for item in failed}
-    revised: dict[str, list[Sample]] = {}
-    if revisions and failed:
-        prompts = [
-            (item, (*item.messages, assistant(critiques[item.id][0].answer.text), user(critiques[item.id][1])))
-            for item in failed
-        ]
-        asked = sampler.ask("revisions", student, prompts, samples=revisions, paradigm="self")
-        revised = _by_item(failed, asked)
-    helpless = [item for item in unmet if not any(sampler.accepts(s) for s in revised.get(item.id, []))]
-    taught: dict[str, list[Sample]] = {}
-    rows: list[Example] = []
-    if teacher is not None and helpless:
-        rows, _, taught = distill(
-            helpless, sampler, teacher=teacher, contexts=contexts, samples=samples, name="fallback", parts=False
-        )
-    by_teacher = {row.lineage.parents[0]: row for row in rows}
-    pairs: list[Preference] = []
-    lessons: list[Lesson] = []
-    for item in items:
-        spent = [*attempts[item.id], *revised.get(item.id, [])]
-        own, kept = _own_answer(item, sampler, student, attempts[item.id], revised.get(item.id, []), spent)
-        rows += own
-        if not own and item.id in by_teacher:
-            own, kept = [by_teacher[item.id]], "teacher"
-        if not own:
-            part = part_row(
-                sampler,
-                spent,
-                uncopied(taught.get(item.id, []), contexts.get(item.id, ())),
-                student=student.name,
-                teacher=teacher.name if teacher is not None else "",
-                prompt=prompt_id(contexts, item),
-            )
-            rows, kept = ([*rows, part], "part") if part else (rows, kept)
-        wrong = next((s for s in attempts[item.id] if s.answer.ended and s.verdict.score == 0), None)
-        if own and wrong is not None and wrong.answer.text.strip() != own[0].target.text:
-            pairs.append(sampler.preference(own[0], wrong))
-        turns = _turns(
-            sampler, attempts[item.id], critiques.get(item.id), revised.get(item.id, []), taught.get(item.id, [])
-        )
-        lessons.append(Lesson(id=content_id("lesson", item.id), item=item, turns=turns, kept=kept, round=sampler.round))
-    return Taught(rows, pairs, lessons)
+    asked = sampler.ask("attempts", student, [(i, i.messages) for i in items], samples=samples, paradigm="self")
+    cases = [Case(item, group) for item, group in zip(items, asked, strict=True)]
+    for case in cases:
+        _keep_own(case, sampler, student, case.attempts, "rejection", "attempt")
+    _revise([case for case in cases if not case.rows], sampler, student, revisions)
+    for case in cases:
+        if not case.rows:
+            _keep_own(case, sampler, student, case.revisions, "revision", "revision")
+        if not case.rows:
+            mended = mended_row(sampler, case.drafts, (), student=student.name, teacher="")
+            case.rows, case.kept = ([mended], "mended") if mended else ([], "nothing")
+    helpless = [case for case in cases if not case.rows]
+    if teacher is not None:
+        _ask_teacher(helpless, sampler, teacher, contexts, samples)
+    for case in helpless:
+        if not case.rows:
+            _keep_remains(case, sampler, student, teacher, contexts)
+    pairs = [pair for case in cases if (pair := _pair(case, sampler)) is not None]
+    return Taught([row for case in cases for row in case.rows], pairs, [_lesson(case, sampler) for case in cases])
 
 
-def _own_answer(
-    item: Item,
+def _keep_own(
+    case: Case,
     sampler: Sampler,
     student: Asker,
-    attempts: Sequence[Sample],
-    revisions: Sequence[Sample],
-    spent: Sequence[Sample],
-) -> tuple[list[Example], Literal["attempt", "revision", "teacher", "part", "nothing"]]:
-    first = sampler.accept(attempts)
-    source, kept = ("rejection", first) if first else ("revision", sampler.accept(revisions))
-    rows = [
-        sampler.example(sample, paradigm="self", source=source, author=student.name, spent=spent) for sample in kept
-    ]
-    return rows, ("attempt" if first else "revision" if kept else "nothing")
+    samples: Sequence[Sample],
+    source: str,
+    kept: Literal["attempt", "revision"],
+) -> None:
+    for sample in sampler.accept(samples):
+        row = sampler.example(sample, paradigm="self", source=source, author=student.name, spent=case.drafts)
+        case.rows.append(row)
+        case.kept = kept
 
 
-def _by_item(items: Sequence[Item], asked: Sequence[list[Sample]]) -> dict[str, list[Sample]]:
-    return {item.id: group for item, group in zip(items, asked, strict=True)}
+def _revise(failed: Sequence[Case], sampler: Sampler, student: Asker, revisions: int) -> None:
+    said = [case for case in failed if any(_was_said(sample) for sample in case.attempts)]
+    prompts = []
+    for case in said:
+        best = _best(case.attempts)
+        case.critiqued = best, _critique(best)
+        asked = (*case.item.messages, assistant(best.answer.text), user(case.critiqued[1]))
+        prompts.append((case.item, asked))
+    if revisions and said:
+        answered = sampler.ask("revisions", student, prompts, samples=revisions, paradigm="self")
+        for case, group in zip(said, answered, strict=True):
+            case.revisions = group
+
+
+def _ask_teacher(helpless: Sequence[Case], sampler: Sampler, teacher: Asker, contexts: Contexts, samples: int) -> None:
+    if not helpless:
+        return
+    items = [case.item for case in helpless]
+    rows, _, taught = distill(
+        items, sampler, teacher=teacher, contexts=contexts, samples=samples, name="fallback", parts=False
+    )
+    for case in helpless:
+        case.taught = taught[case.item.id]
+        case.rows = [row for row in rows if row.lineage.parents[0] == case.item.id]
+        case.kept = "teacher" if case.rows else "nothing"
+
+
+def _keep_remains(case: Case, sampler: Sampler, student: Asker, teacher: Asker | None, contexts: Contexts) -> None:
+    """Keep the teacher's answer mended, or else whatever met a part of the item."""
+    written = uncopied(case.taught, contexts.get(case.item.id, ()))
+    names = {"student": student.name, "teacher": teacher.name if teacher is not None else ""}
+    prompt = prompt_id(contexts, case.item)
+    if mended := mended_row(sampler, (), written, prompt=prompt, **names):
+        case.rows, case.kept = [mended], "mended"
+    elif part := part_row(sampler, case.drafts, written, prompt=prompt, **names):
+        case.rows, case.kept = [part], "part"
+
+
+def _pair(case: Case, sampler: Sampler) -> Preference | None:
+    """The kept answer against a failed attempt at the same item; a part answers another item."""
+    wrong = next((s for s in case.attempts if s.answer.ended and s.verdict.score == 0), None)
+    if wrong is None or not case.rows or case.kept == "part":
+        return None
+    best = case.rows[0]
+    return None if wrong.answer.text.strip() == best.target.text else sampler.preference(best, wrong)
+
+
+def _lesson(case: Case, sampler: Sampler) -> Lesson:
+    turns = _turns(sampler, case)
+    return Lesson(
+        id=content_id("lesson", case.item.id), item=case.item, turns=turns, kept=case.kept, round=sampler.round
+    )
 
 
 def _best(samples: Sequence[Sample]) -> Sample:
@@ -126,21 +164,19 @@ def _critique(sample: Sample) -> str:
     return render("critique", reason=reason)
 
 
-def _turns(
-    sampler: Sampler,
-    attempts: Sequence[Sample],
-    critique: tuple[Sample, str] | None,
-    revisions: Sequence[Sample],
-    fallback: Sequence[Sample],
-) -> tuple[Turn, ...]:
+def _turns(sampler: Sampler, case: Case) -> tuple[Turn, ...]:
     """The lesson as a conversation: the attempt that counted, what was said to it, the revision, the teacher."""
-    accepted = next((s for s in attempts if sampler.accepts(s)), None)
+    accepted = next((s for s in case.attempts if sampler.accepts(s)), None)
     if accepted is not None:
         return (Turn(answer=accepted.answer, verdict=accepted.verdict),)
-    attempt, words = critique if critique is not None else (attempts[0], "")
+    attempt, words = case.critiqued if case.critiqued is not None else (case.attempts[0], "")
     turns = [Turn(answer=attempt.answer, verdict=attempt.verdict, critique=words)]
-    for group in (revisions, fallback):
+    for group in (case.revisions, case.taught):
         if group:
             shown = next((s for s in group if sampler.accepts(s)), group[0])
             turns.append(Turn(answer=shown.answer, verdict=shown.verdict))
+    if case.kept == "mended":
+        (row,) = case.rows
+        edited = Answer(request_id=row.lineage.parents[-1], text=row.target.text, finish="stop")
+        turns.append(Turn(answer=edited, verdict=row.lineage.verdicts[0]))
     return tuple(turns)

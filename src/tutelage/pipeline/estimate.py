@@ -9,6 +9,7 @@ tokens are given.
 from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
+from tutelage.construct.expert import expert_rows
 from tutelage.pipeline.items import Tasks, final_items, gate_items, gate_rule, is_scored, probe_items
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
@@ -62,15 +63,15 @@ class Estimate(Record):
 
 def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     """Return what a run of ``recipe`` would do; nothing is loaded, asked or written."""
-    demonstrations = demonstrations_of(list(tasks.values()))
+    written = _written(recipe, tasks)
     test = final_items(recipe, tasks)
-    rows = _rows(recipe, _prompts(recipe, tasks), len(demonstrations))
+    rows = _rows(recipe, _prompts(recipe, tasks), written)
     stages = [
         _scoring(recipe, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
         _constructing(recipe, _prompts(recipe, tasks)),
         _tuning(recipe, "tune", rows, times=recipe.rounds),
         _gating(recipe, gate_items(recipe, tasks, 1)),
-        *_final(recipe, len(test), written=len(demonstrations), rows=rows),
+        *_final(recipe, len(test), written=written, rows=rows),
     ]
     known = [stage.minutes for stage in stages if stage.minutes is not None]
     return Estimate(
@@ -145,10 +146,17 @@ def _divided(recipe: Recipe, prompts: int) -> tuple[int, int]:
     return for_teacher, prompts - for_teacher
 
 
-def _rows(recipe: Recipe, prompts: int, demonstrations: int) -> int:
-    """Training rows of a round, on average over the rounds: rows of promoted rounds stay."""
+def _written(recipe: Recipe, tasks: Tasks) -> int:
+    """Expert rows of an epoch."""
     expert = recipe.construct.expert
-    written = demonstrations * expert.repeat if expert is not None else 0
+    if expert is None:
+        return 0
+    demonstrations = demonstrations_of(list(tasks.values()))
+    return len(expert_rows(demonstrations, expert, tasks=tasks, seed=recipe.seed)) * expert.repeat
+
+
+def _rows(recipe: Recipe, prompts: int, written: int) -> int:
+    """Training rows of a round, on average over the rounds: rows of promoted rounds stay."""
     made = ACCEPTED_SHARE * sum(_divided(recipe, prompts)) * recipe.construct.keep_per_prompt
     return round(written + made * (recipe.rounds + 1) / 2)
 
@@ -185,9 +193,8 @@ def _final(recipe: Recipe, items: int, *, written: int, rows: int) -> list[Stage
     controls = recipe.controls
     rivals = controls.few_shot + controls.expert_only + controls.placebo
     found = [_scoring(recipe, "final (test)", items, times=1 + recipe.rounds + rivals)]
-    expert = recipe.construct.expert
-    if controls.expert_only and expert is not None:
-        found.append(_tuning(recipe, "tune (expert only)", written * expert.repeat, times=1))
+    if controls.expert_only and recipe.construct.expert is not None:
+        found.append(_tuning(recipe, "tune (expert only)", written, times=1))
     if controls.placebo:
         found.append(_tuning(recipe, "tune (placebo)", rows, times=1))
     return found

@@ -84,7 +84,7 @@ def _controls(shop: Shop, loop: Progress, items: Sequence[Item]) -> dict[str, Te
     if wanted.few_shot:
         found[FEW_SHOT] = _test(shop, FEW_SHOT, Trained(0, None), items, few_shot=True)
     if wanted.expert_only and shop.recipe.construct.expert is not None:
-        rows = expert_rows(shop.demonstrations, shop.recipe.construct.expert, seed=shop.seed)
+        rows = expert_rows(shop.demonstrations, shop.recipe.construct.expert, tasks=shop.tasks, seed=shop.seed)
         tuned = tune_stage(shop, "final/expert-only-tune", rows, round=0)
         found[EXPERT_ONLY] = _test(shop, EXPERT_ONLY, tuned, items)
     if wanted.placebo and loop.candidates:

@@ -58,6 +58,10 @@ class ExpertSection(Section):
     repeat: int = Field(default=1, ge=1)
     """How often each expert row is seen in an epoch."""
 
+    wordings: int = Field(default=1, ge=1)
+    """Requests under which each expert answer is learned, where its task can ask for it in other words (templates, as
+    in FLAN, Wei et al. 2022); 1 keeps to the one that the expert answered."""
+
 
 class DistillSection(Section):
     """Answers of a teacher that sees expert demonstrations; only those that pass their check are kept."""
@@ -132,6 +136,10 @@ class ConstructSection(Section):
     decompose: bool = True
     """Whether an answer that meets only some of an item's demands, where none meets all, becomes a row for the item
     that asks for just those."""
+
+    mend: bool = True
+    """Whether a draft is edited by its task's own program, where nobody met all of an item's demands and the task has
+    one. It adds form (a closing sentence, bullets, capitals), never content, and the check judges the result."""
 
     verify: bool = True
     """Whether only answers that pass their check are kept; false makes the round a placebo, as a control."""

@@ -75,8 +75,8 @@ class MixStep(Section):
     rows_per_cell: int = Field(default=0, ge=0)
     """Most rows of one cell (dimension, level and facet)."""
 
-    facet_shares: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=lambda: {"harmful": 0.2})
-    """Largest share of its dimension's rows that a facet may have; refusals beyond it make a model refuse too much."""
+    facet_shares: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """Largest share of its dimension's rows that a facet may have, such as {harmful: 0.4}."""
 
     replay_share: float = Field(default=1.0, ge=0, le=1)
     """Largest share of the rows that may come from earlier rounds; 1 keeps all of them."""

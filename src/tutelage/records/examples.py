@@ -66,12 +66,13 @@ class Turn(Record):
 class Lesson(Record):
     """Instruction, attempt, verdict with reason, critique, revision, its verdict, and whose answer was kept.
 
-    Trained on (instruction, kept answer) without the critique; (kept, failed attempt) is a preference. ``part``: no
-    answer met the whole item, and one that met some of its demands was kept for the item with just these.
+    Trained on (instruction, kept answer) without the critique; (kept, failed attempt) is a preference. ``mended``: the
+    task's program put an answer into the demanded form. ``part``: no answer met the whole item, and one that met some
+    of its demands was kept for the item with just these.
     """
 
     id: str
     item: Item
     turns: tuple[Turn, ...]
-    kept: Literal["attempt", "revision", "teacher", "part", "nothing"]
+    kept: Literal["attempt", "revision", "mended", "teacher", "part", "nothing"]
     round: int = 0

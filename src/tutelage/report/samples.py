@@ -11,6 +11,7 @@ from tutelage.report.reading import RoundData, RunData
 
 KINDS = {
     "revision": "the revision was kept",
+    "mended": "an answer was kept after the task's program edited its form",
     "teacher": "the teacher's answer was kept",
     "part": "no answer met the whole; one was kept for the demands it met",
     "nothing": "nothing was kept",
@@ -134,9 +135,11 @@ def _lesson(lesson: Lesson) -> ShownLesson:
     said = []
     for index, turn in enumerate(lesson.turns):
         is_last = index == len(lesson.turns) - 1
-        author = "Attempt" if index == 0 else "Teacher" if lesson.kept == "teacher" and is_last else "Revision"
-        if index > 1 and is_last:
+        author = "Attempt" if index == 0 else "Revision"
+        if index > 1 or (lesson.kept == "teacher" and is_last):
             author = "Teacher"
+        if lesson.kept == "mended" and is_last:
+            author = "Edited"
         verdict = turn.verdict
         state = "passed" if verdict.passed else "unscored" if verdict.score is None else "failed"
         said.append(Said(author, turn.answer.text, state, verdict.reason, turn.critique))

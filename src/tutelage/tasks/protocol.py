@@ -54,3 +54,21 @@ class Decomposable(Protocol):
     def decompose(self, item: Item, parts: Sequence[str]) -> Item | None:
         """Return the item that asks only for the named ``parts`` of ``item``; None if that is no item of the task."""
         ...
+
+
+@runtime_checkable
+class Mendable(Protocol):
+    """A task whose form, unlike its content, a program can put right."""
+
+    def mend(self, item: Item, text: str) -> str | None:
+        """Return ``text`` edited to meet the demands of ``item``; None if too little of it can be used."""
+        ...
+
+
+@runtime_checkable
+class Rewordable(Protocol):
+    """A task that can ask for one thing in several ways."""
+
+    def reword(self, item: Item, n: int, seed: int) -> list[Item]:
+        """Return at most ``n`` other train items to which a right answer to ``item`` is right too."""
+        ...

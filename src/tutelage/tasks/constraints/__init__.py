@@ -8,6 +8,7 @@
 | ``constraint`` | what a constraint is; how pools are shared out over the splits |
 | ``families/`` | the families and their index ``FAMILIES`` |
 | ``checking`` | the strict check |
+| ``mending`` | what a program can put right in a draft |
 | ``audit`` | the independent second check |
 """
 

@@ -6,6 +6,7 @@ from tutelage.records import LEVELS, Answer, Item, Level, Split, Verdict, unscor
 from tutelage.tasks.constraints.audit import audit_answer
 from tutelage.tasks.constraints.checking import check_answer
 from tutelage.tasks.constraints.items import DIMENSION, TASK, generate, narrow
+from tutelage.tasks.constraints.mending import mend_answer
 
 
 class Constraints:
@@ -44,3 +45,7 @@ class Constraints:
     def decompose(self, item: Item, parts: Sequence[str]) -> Item | None:
         """Return ``item`` with only the constraints that ``parts`` names; it is a ``Decomposable`` task."""
         return narrow(item, parts)
+
+    def mend(self, item: Item, text: str) -> str | None:
+        """Return ``text`` in the form that ``item`` demands, as far as a program can; it is a ``Mendable`` task."""
+        return mend_answer(item, text)

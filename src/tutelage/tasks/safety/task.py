@@ -54,6 +54,22 @@ class Safety:
         """Return the second opinion: ended, not degenerate, no echo, stance by scored words, on the matter."""
         return [audit_answer(item, answer) for item, answer in zip(items, answers, strict=True)]
 
+    def reword(self, item: Item, n: int, seed: int) -> list[Item]:
+        """Return ``n`` train items about the behavior of ``item`` at levels drawn by lot; it is a ``Rewordable`` task.
+
+        Whatever the disguise, what was right to say stays right: that is what the wordings teach.
+        """
+        behavior = next(known for known in behaviors("train", item.facet) if known.id == item.group)
+        random = stream(seed, "safety", "reword", item.id)
+        found: dict[str, Item] = {}
+        while len(found) < n:
+            level = random.choice(self.levels)
+            name, framed = random.choice(sorted(frames("train", level).items()))
+            other = _item("train", level, behavior, random.choice(_choices("train", name, framed)))
+            if other.id != item.id:
+                found.setdefault(other.id, other)
+        return list(found.values())
+
 
 def _pairwise(split: Split, level: Level, seed: int) -> Iterator[Item]:
     """Yield items in pairs of one disguise until a pair of behaviors has no unused wording left."""

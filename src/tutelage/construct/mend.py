@@ -1,0 +1,57 @@
+"""Mending: where nobody met all demands, a task that can edit a draft does, and the check judges what comes out.
+
+A program as the last teacher: it adds form, never content (``mend`` of a :class:`tutelage.tasks.protocol.Mendable`
+task), so that the rows of hard cells do not wait for a model that meets four demands at once.
+"""
+
+from collections.abc import Sequence
+
+from tutelage.construct.sampling import Sample, Sampler
+from tutelage.records import Example
+from tutelage.tasks.protocol import Mendable
+
+SOURCE = "mending"
+
+
+def mend(sampler: Sampler, samples: Sequence[Sample]) -> Sample | None:
+    """Return the first sample, in edited form, that passes its check; None if there is none.
+
+    ``samples`` are all of one item, none of them accepted. One that was cut off is as good: whole sentences are used.
+    """
+    if not (samples and sampler.section.mend and sampler.section.verify):
+        return None
+    item = samples[0].item
+    task = sampler.tasks[item.task]
+    if not isinstance(task, Mendable):
+        return None
+    for sample in samples:
+        text = task.mend(item, sample.answer.text)
+        if text is None:
+            continue
+        (again,) = sampler.check([item], [sample.answer.model_copy(update={"text": text, "finish": "stop"})])
+        if sampler.accepts(again):
+            return again
+    return None
+
+
+def mended_row(
+    sampler: Sampler, own: Sequence[Sample], taught: Sequence[Sample], *, student: str, teacher: str, prompt: str = ""
+) -> Example | None:
+    """Return the row of :func:`mend` over the student's ``own`` samples and those that a teacher ``taught``.
+
+    Its paradigm is that of whoever wrote the draft.
+    """
+    mended = mend(sampler, own)
+    by_teacher = mended is None
+    if mended is None:
+        mended = mend(sampler, taught)
+    if mended is None:
+        return None
+    return sampler.example(
+        mended,
+        paradigm="distill" if by_teacher else "self",
+        source=SOURCE,
+        author=teacher if by_teacher else student,
+        spent=[*own, *taught],
+        prompt=prompt if by_teacher else "",
+    )

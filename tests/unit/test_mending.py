@@ -1,0 +1,214 @@
+"""Mending: what an editor's program does with a draft, and what becomes of it in a lesson."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tutelage.completers.scripted import ScriptedCompleter
+from tutelage.construct.distill import distill
+from tutelage.construct.lesson import Taught, teach
+from tutelage.construct.sampling import Asker, Sampler
+from tutelage.events import silent
+from tutelage.recipe.construct import ConstructSection
+from tutelage.records import LEVELS, Answer, Item, Level, Request
+from tutelage.tasks.constraints import Constraints
+from tutelage.tasks.constraints.checking import read_constraints
+from tutelage.tasks.constraints.families.keywords import KeywordsIn
+from tutelage.tasks.constraints.families.lengths import Words
+
+TASK = Constraints()
+ANY = TASK.items("train", "basic", 1, seed=0)[0]
+CATS = "Cats sleep a lot, mostly by day. They hunt at night! They like fish, milk and birds. I have two. Som"
+
+
+def item(*demands: tuple[str, dict[str, object]], base: str = "Tell me about cats.", topic: str = "cats") -> Item:
+    constraints = [{"family": family, "params": params} for family, params in demands]
+    spec = {"base": base, "topic": topic, "terms": ["cats"], "constraints": constraints}
+    return Item.model_validate({**ANY.model_dump(mode="json"), "spec": spec})
+
+
+def passes(asked: Item, text: str) -> bool:
+    (verdict,) = TASK.check([asked], [Answer(request_id="", text=text, finish="stop")])
+    return verdict.passed
+
+
+@pytest.mark.parametrize(
+    ("demands", "expected"),
+    [
+        (
+            [("end", {"phrase": "Any questions?"})],
+            "Cats sleep a lot, mostly by day. They hunt at night! They like fish, milk and birds. I have two. "
+            "Any questions?",
+        ),
+        (
+            [("start", {"phrase": "In short"}), ("sentences", {"at_least": 1, "at_most": 1})],
+            "In short cats sleep a lot, mostly by day.",
+        ),
+        ([("keywords_out", {"words": ["they", "lot"]})], "I have two."),
+        (
+            [("no_commas", {}), ("bullets", {"n": 3})],
+            "- Cats sleep a lot mostly by day.\n- They hunt at night!\n- They like fish milk and birds.",
+        ),
+        (
+            [("sections", {"headers": ["Good", "Bad"]}), ("end", {"phrase": "The end."})],
+            "Good\nCats sleep a lot, mostly by day. They hunt at night!\n\n"
+            "Bad\nThey like fish, milk and birds. I have two.\nThe end.",
+        ),
+        (
+            [("repeat", {"request": "Tell me about cats."}), ("words", {"at_most": 16})],
+            "Tell me about cats. Cats sleep a lot, mostly by day. They hunt at night!",
+        ),
+        (
+            [("title", {"num_title_words": 4}), ("sentences", {"at_least": 2, "at_most": 2})],
+            "<<A look at cats>>\nCats sleep a lot, mostly by day. They hunt at night!",
+        ),
+        (
+            [("quotation", {}), ("letter_case", {"case": "upper"}), ("words", {"at_most": 10})],
+            '"CATS SLEEP A LOT, MOSTLY BY DAY."',
+        ),
+        (
+            [("json", {"keys": ["name", "reasons"], "list_key": "reasons", "list_length": 2})],
+            '{"name": "Cats sleep a lot, mostly by day.", '
+            '"reasons": ["They hunt at night!", "They like fish, milk and birds."]}',
+        ),
+    ],
+    ids=lambda value: "+".join(name for name, _ in value) if isinstance(value, list) else "",
+)
+def test_a_draft_is_edited(demands: list[tuple[str, dict[str, object]]], expected: str) -> None:
+    asked = item(*demands)
+    assert TASK.mend(asked, CATS) == expected
+    assert passes(asked, expected)
+
+
+def test_what_is_already_there_is_not_said_twice() -> None:
+    asked = item(("start", {"phrase": "In short"}), ("end", {"phrase": "Any questions?"}), ("no_commas", {}))
+    assert TASK.mend(asked, "In short, cats sleep. Any questions? In short, cats sleep.") == (
+        "In short cats sleep. Any questions?"
+    )
+
+
+def test_list_entries_count_as_sentences() -> None:
+    asked = item(("bullets", {"n": 2}))
+    assert TASK.mend(asked, "Here they are:\n1. **Sleep** all day long\n2. Hunt mice at night.\n3. Purr") == (
+        "- Sleep all day long.\n- Hunt mice at night."
+    )
+
+
+@pytest.mark.parametrize(
+    ("demand", "text"),
+    [
+        (("bullets", {"n": 5}), CATS),
+        (("sections", {"headers": ["A", "B", "C"]}), "One sentence is not enough."),
+        (("json", {"keys": ["a", "b"]}), "One sentence is not enough."),
+        (("no_commas", {}), "No sentence that"),
+        (("no_commas", {}), ""),
+        (("keywords_out", {"words": ["cats"]}), "Cats purr all day."),
+    ],
+)
+def test_too_little_is_left(demand: tuple[str, dict[str, object]], text: str) -> None:
+    assert TASK.mend(item(demand), text) is None
+
+
+@settings(deadline=None)
+@given(level=st.sampled_from(LEVELS), number=st.integers(0, 60), size=st.integers(6, 12))
+def test_form_is_always_met_and_no_content_is_invented(level: Level, number: int, size: int) -> None:
+    """What a program can see to holds of every mended text; what only an author can add may be missing."""
+    asked = TASK.items("train", level, 61, seed=4)[number]
+    draft = " ".join(f"The {n} small words stand here." for n in ("first", "second", "third", "next", *range(size)))
+    mended = TASK.mend(asked, draft)
+    if mended is None:
+        return
+    (verdict,) = TASK.check([asked], [Answer(request_id="", text=mended, finish="stop")])
+    for constraint, part in zip(read_constraints(asked), verdict.parts, strict=True):
+        content = isinstance(constraint, KeywordsIn) or constraint.name in {"language", "choice"}
+        too_short = isinstance(constraint, Words) and constraint.at_least
+        exact = constraint.name == "sentences"  # an opening or title may be a sentence of its own
+        assert part.passed or content or too_short or exact, (part.reason, mended)
+
+
+def sampler(folder: Path, **chosen: object) -> Sampler:
+    section = ConstructSection.model_validate(chosen)
+    return Sampler(folder, section, {"constraints": TASK}, seed=7, round=2, chunk=4, emit=silent)
+
+
+def asker(answers: dict[str, Sequence[str | Answer]], name: str) -> Asker:
+    def reply(request: Request) -> str | Answer:
+        _, stage, number = request.id.split("/")
+        return answers[stage][int(number)]
+
+    return Asker(lambda: ScriptedCompleter(reply), name)
+
+
+ASKED = item(("end", {"phrase": "Any questions?"}), ("no_commas", {}))
+DRAFT = "Cats sleep, eat and purr."
+MENDED = "Cats sleep eat and purr. Any questions?"
+
+
+def lesson(folder: Path, answers: dict[str, Sequence[str | Answer]], **chosen: object) -> Taught:
+    return teach(
+        [ASKED],
+        sampler(folder, **chosen),
+        student=asker(answers, "student"),
+        teacher=asker(answers, "teacher"),
+        contexts={},
+        samples=2,
+        revisions=1,
+    )
+
+
+def test_the_students_draft_is_mended_before_the_teacher_is_asked(tmp_path: Path) -> None:
+    cut = Answer(request_id="", text=f"{DRAFT} And th", finish="length")
+    taught = lesson(tmp_path, {"attempts": ["", cut], "revisions": [""]})
+    (row,) = taught.rows
+    assert row.target.text == MENDED
+    assert row.prompt == ASKED.messages
+    assert (row.lineage.paradigm, row.lineage.source, row.lineage.author) == ("self", "mending", "student")
+    assert row.lineage.parents == (ASKED.id, f"{ASKED.id}/attempts/1")
+    assert row.lineage.verdicts[0].passed
+    (told,) = taught.lessons
+    assert told.kept == "mended"
+    assert [turn.answer.text for turn in told.turns][-1] == MENDED
+    assert not (tmp_path / "fallback-constraints.jsonl").exists()
+
+
+def test_a_failed_attempt_is_the_worse_half_of_a_pair(tmp_path: Path) -> None:
+    taught = lesson(tmp_path, {"attempts": [DRAFT, DRAFT], "revisions": [DRAFT]})
+    (pair,) = taught.pairs
+    assert (pair.chosen.text, pair.rejected.text) == (MENDED, DRAFT)
+
+
+def test_a_teachers_draft_is_mended_where_the_students_cannot_be(tmp_path: Path) -> None:
+    taught = lesson(tmp_path, {"attempts": ["Cats", "Cats"], "revisions": ["Cats"], "fallback": ["No", DRAFT]})
+    (row,) = taught.rows
+    assert (row.target.text, row.lineage.paradigm, row.lineage.author) == (MENDED, "distill", "teacher")
+    assert taught.lessons[0].kept == "mended"
+
+
+def test_a_right_answer_stays_as_it_is(tmp_path: Path) -> None:
+    right = "Cats purr. Any questions?"
+    taught = lesson(tmp_path, {"attempts": [DRAFT, DRAFT], "revisions": [right]})
+    assert [row.target.text for row in taught.rows] == [right]
+    assert taught.lessons[0].kept == "revision"
+
+
+@pytest.mark.parametrize("chosen", [{"mend": False}, {"verify": False}])
+def test_switched_off_or_without_verdicts_nothing_is_mended(tmp_path: Path, chosen: dict[str, object]) -> None:
+    answers = {"attempts": [DRAFT] * 2, "revisions": [DRAFT], "fallback": [DRAFT] * 2}
+    taught = lesson(tmp_path, answers, decompose=False, **chosen)
+    assert MENDED not in [row.target.text for row in taught.rows]
+
+
+def test_distilled_answers_are_mended_too(tmp_path: Path) -> None:
+    rows, pairs, _ = distill(
+        [ASKED],
+        sampler(tmp_path),
+        teacher=asker({"teacher": ["Cats", DRAFT]}, "teacher"),
+        contexts={},
+        samples=2,
+    )
+    assert [row.target.text for row in rows] == [MENDED]
+    assert rows[0].lineage.paradigm == "distill"
+    assert pairs == []
