@@ -1,6 +1,7 @@
 """What the task owes its users: determinism, disjoint splits, transfer, independence, demonstrations, speed."""
 
 import ast
+import random
 import re
 import time
 from importlib.resources import files
@@ -177,3 +178,18 @@ def test_a_thousand_items_and_checks_are_quick() -> None:
     TASK.check(plain, [Answer(request_id="", text="A plain answer, of one sentence. " * 10)] * len(plain))
     assert drawn - started < 1
     assert time.process_time() - drawn < 2
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_other_words_make_the_same_demands(level: Level) -> None:
+    for item in TASK.items("train", level, 40, seed=5):
+        others = TASK.reword(item, 3, seed=1)
+        assert len({item.id, *(other.id for other in others)}) == len(others) + 1 > 1
+        assert others == TASK.reword(item, 3, seed=1)
+        for other in others:
+            assert other.spec == item.spec
+            assert other.prompt != item.prompt
+            assert (other.level, other.group, other.kinds) == (item.level, item.group, item.kinds)
+            known = [c.say(random.Random(n), "train") for c in read_constraints(item) for n in range(40)]
+            said = sum(sentence in other.prompt for sentence in set(known))
+            assert said >= len(item.kinds) - 1, "each demand is said in words of the train split, one maybe as a clause"

@@ -113,7 +113,7 @@ def test_every_row_says_where_it_comes_from(proof: tuple[Path, RunOutcome, list[
             assert row.lineage.source
             assert row.messages[-1].role == "assistant"
             if row.lineage.paradigm == "expert":
-                assert row.lineage.author == "project"
+                assert row.lineage.author == ("task grounded" if row.lineage.source == "reference" else "project")
             else:
                 assert row.lineage.round == round
                 assert row.lineage.parents[-1] in logged, "the answer itself is in the log"

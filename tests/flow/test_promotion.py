@@ -165,7 +165,9 @@ def test_the_placebo_control_sees_its_rows_as_often_as_the_loop(tmp_path: Path) 
     """``expert.repeat`` is a matter of amount, and the placebo differs in nothing but what the answers say."""
     path = tmp_path / "run"
     small = ["rounds=1", "tune.epochs=1", "evaluate.gate=2", "evaluate.general_prompts=1", "construct.prompts=2"]
-    loop(path, *small, "construct.expert={per_cell: 8, repeat: 3}", "controls.placebo=true")
+    loop(
+        path, *small, "construct.expert={per_cell: 8, repeat: 3}", "construct.references=false", "controls.placebo=true"
+    )
     rows = read_records(path / "rounds/1/curate/records.jsonl", Example)
     placebos = read_records(path / "final/placebo-rows/records.jsonl", Example)
     assert 0 < len(placebos) <= len(rows) == 8, "random weights do not answer every prompt with words"

@@ -92,7 +92,7 @@ def asker(answers: Script, name: str = "student") -> Asker:
 
 
 def sampler(folder: Path, **settings: object) -> Sampler:
-    section = ConstructSection.model_validate(settings)
+    section = ConstructSection.model_validate({"references": False, **settings})
     return Sampler(folder, section, {"shout": Shout()}, seed=7, round=2, chunk=4, emit=silent)
 
 
@@ -383,6 +383,7 @@ SECTION = ConstructSection(
     distill=DistillSection(teacher=SelfTeacher(kind="self"), share=0.5, shots=1, samples=2),
     self_improve=SelfImproveSection(samples=2, revisions=1),
     rehearsal=None,
+    references=False,
 )
 
 

@@ -6,6 +6,7 @@
 | ``distill`` | a teacher answers, its check decides (context distillation by default) |
 | ``lesson`` | attempt → verdict → critique → revision → verdict |
 | ``mend`` | a draft whose form the task's own program put right |
+| ``reference`` | the known answer to an item that nobody answered right |
 | ``decompose`` | an answer that met some demands, kept for the item that asks just those |
 | ``rehearsal`` | general instructions answered by the start, so that general behavior stays |
 | ``sampling`` | asking for several answers an item, replay, checks, rows with lineage |

@@ -90,11 +90,11 @@ def construct(
             samples=lessons.samples,
             revisions=lessons.revisions,
         )
-    rehearsed: list[Example] = []
-    if section.rehearsal is not None:
-        rehearsed = rehearse(section.rehearsal, sampler, start=cast.start, seed=place.seed)
-    rows = [*own, *distilled[0], *taught.rows, *rehearsed]
-    made = Constructed(rows, [*distilled[1], *taught.pairs], taught.lessons, _tradeoffs(rows, len(own), sampler.meters))
+    general = section.rehearsal
+    rehearsed = rehearse(general, sampler, start=cast.start, seed=place.seed) if general is not None else []
+    written = {row.messages for row in own}
+    rows = [*own, *(row for row in (*distilled[0], *taught.rows) if row.messages not in written), *rehearsed]
+    made = Constructed(rows, [*distilled[1], *taught.pairs], taught.lessons, _tradeoffs(rows, sampler.meters))
     write_records(folder / "records.jsonl", made.rows)
     write_records(folder / "preferences.jsonl", made.preferences)
     write_records(folder / "lessons.jsonl", made.lessons)
@@ -147,7 +147,7 @@ def _contexts(
     return {item.id: nearest_context(demonstrations, item, shots=shots, seed=seed) for item in items}
 
 
-def _tradeoffs(rows: Sequence[Example], written: int, meters: Mapping[Paradigm, Meter]) -> list[TradeOff]:
+def _tradeoffs(rows: Sequence[Example], meters: Mapping[Paradigm, Meter]) -> list[TradeOff]:
     table: list[TradeOff] = []
     for paradigm in PARADIGMS:
         own = [row for row in rows if row.lineage.paradigm == paradigm]
@@ -159,8 +159,8 @@ def _tradeoffs(rows: Sequence[Example], written: int, meters: Mapping[Paradigm, 
         table.append(
             TradeOff(
                 paradigm=paradigm,
-                attempted=written if paradigm == "expert" else meter.answers if meter else 0,
-                passed=written if paradigm == "expert" else meter.passed if meter else 0,
+                attempted=len(own) if paradigm == "expert" else meter.answers if meter else 0,
+                passed=len(own) if paradigm == "expert" else meter.passed if meter else 0,
                 accepted=len(own),
                 diversity=_distinct_2([row.target.text for row in own]),
                 tokens=meter.tokens if meter else None,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tutelage.construct.decompose import part_row
 from tutelage.construct.mend import mended_row
+from tutelage.construct.reference import reference_row
 from tutelage.construct.sampling import Asker, Sample, Sampler
 from tutelage.records import Conversation, Example, Item, Preference, content_id
 from tutelage.text.words import ngrams, normalize
@@ -31,7 +32,7 @@ def distill(
     """Return kept rows, pass/fail pairs, and every sample by item id.
 
     An answer that copies a demonstration is not kept (:func:`uncopied`). ``parts``: whether an item that
-    no answer meets may give a row by mending, or else for a part of it.
+    no answer meets may give a row by mending, or else by its reference, or else for a part of it.
     """
     asked: dict[str, list[Sample]] = {}
     for label, own in _together(items, contexts):
@@ -58,6 +59,7 @@ def distill(
         ]
         if not kept and parts:
             made = mended_row(sampler, (), written, student="", teacher=teacher.name, prompt=prompt)
+            made = made or reference_row(sampler, item)
             made = made or part_row(sampler, (), written, student="", teacher=teacher.name, prompt=prompt)
             rows += [made] if made else []
         rows += kept

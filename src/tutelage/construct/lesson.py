@@ -1,9 +1,10 @@
 """Self-improvement by lessons: attempt → verdict with reason → critique → revision → verdict.
 
 The kept answer is the student's own attempt or revision if one passes, else one of them that the task's program could
-put right (``mend``), else the teacher's if it passes, as it is or mended, else the one that met most demands, for the
-item that asks only these (``decompose``), else nothing (rejection sampling as in Yuan et al. 2023; revision after a
-reason in the manner of Bai et al. 2022, the reason coming from the program). The student is trained on (instruction,
+put right (``mend``), else the teacher's if it passes, as it is or mended, else the item's reference, if it has one,
+else the answer that met most demands, for the item that asks only these (``decompose``), else nothing (rejection
+sampling as in Yuan et al. 2023; revision after a reason in the manner of Bai et al. 2022, the reason coming from the
+program). The student is trained on (instruction,
 kept answer) without the critique; (kept answer, failed attempt) is a preference.
 """
 
@@ -15,6 +16,7 @@ from tutelage.construct.decompose import part_row
 from tutelage.construct.distill import Contexts, distill, prompt_id, uncopied
 from tutelage.construct.mend import mended_row
 from tutelage.construct.prompts import render
+from tutelage.construct.reference import reference_row
 from tutelage.construct.sampling import Asker, Sample, Sampler
 from tutelage.records import Answer, Example, Item, Lesson, Preference, Turn, assistant, content_id, user
 
@@ -38,7 +40,7 @@ class Case:
     revisions: list[Sample] = field(default_factory=list)
     taught: list[Sample] = field(default_factory=list)
     rows: list[Example] = field(default_factory=list)
-    kept: Literal["attempt", "revision", "mended", "teacher", "part", "nothing"] = "nothing"
+    kept: Literal["attempt", "revision", "mended", "teacher", "reference", "part", "nothing"] = "nothing"
 
     @property
     def drafts(self) -> list[Sample]:
@@ -120,12 +122,14 @@ def _ask_teacher(helpless: Sequence[Case], sampler: Sampler, teacher: Asker, con
 
 
 def _keep_remains(case: Case, sampler: Sampler, student: Asker, teacher: Asker | None, contexts: Contexts) -> None:
-    """Keep the teacher's answer mended, or else whatever met a part of the item."""
+    """Keep the teacher's answer mended, or else the reference, or else whatever met a part of the item."""
     written = uncopied(case.taught, contexts.get(case.item.id, ()))
     names = {"student": student.name, "teacher": teacher.name if teacher is not None else ""}
     prompt = prompt_id(contexts, case.item)
     if mended := mended_row(sampler, (), written, prompt=prompt, **names):
         case.rows, case.kept = [mended], "mended"
+    elif known := reference_row(sampler, case.item):
+        case.rows, case.kept = [known], "reference"
     elif part := part_row(sampler, case.drafts, written, prompt=prompt, **names):
         case.rows, case.kept = [part], "part"
 

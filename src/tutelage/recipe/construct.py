@@ -141,5 +141,8 @@ class ConstructSection(Section):
     """Whether a draft is edited by its task's own program, where nobody met all of an item's demands and the task has
     one. It adds form (a closing sentence, bullets, capitals), never content, and the check judges the result."""
 
+    references: bool = True
+    """Whether the reference of an item is learned where it has one and no answer met it. Needs ``expert``."""
+
     verify: bool = True
     """Whether only answers that pass their check are kept; false makes the round a placebo, as a control."""

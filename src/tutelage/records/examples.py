@@ -74,5 +74,5 @@ class Lesson(Record):
     id: str
     item: Item
     turns: tuple[Turn, ...]
-    kept: Literal["attempt", "revision", "mended", "teacher", "part", "nothing"]
+    kept: Literal["attempt", "revision", "mended", "teacher", "reference", "part", "nothing"]
     round: int = 0

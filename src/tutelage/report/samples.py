@@ -13,6 +13,7 @@ KINDS = {
     "revision": "the revision was kept",
     "mended": "an answer was kept after the task's program edited its form",
     "teacher": "the teacher's answer was kept",
+    "reference": "no answer met it; the reference was kept",
     "part": "no answer met the whole; one was kept for the demands it met",
     "nothing": "nothing was kept",
     "attempt": "the first attempt was kept",

@@ -111,6 +111,19 @@ def narrow(item: Item, families: Collection[str]) -> Item | None:
     )
 
 
+def rephrase(item: Item, n: int, seed: int) -> list[Item]:
+    """Return at most ``n`` items with the base and the constraints of ``item``, in other words and another order."""
+    constraints = read_constraints(item)
+    found: dict[str, Item] = {}
+    for turn in range(4 * n):
+        rng = stream(seed, TASK, "rephrase", item.id, turn)
+        prompt = _render(rng, item.split, str(item.spec["base"]), rng.sample(constraints, len(constraints)))
+        if len(found) < n and prompt != item.prompt:
+            other = content_id(TASK, item.split, item.level, prompt, item.spec)
+            found[other] = item.model_copy(update={"id": other, "messages": (user(prompt),)})
+    return list(found.values())
+
+
 def _stored(constraints: Sequence[Constraint]) -> list[JsonValue]:
     """Return what :func:`read_constraints` reads."""
     return [{"family": constraint.name, "params": constraint.model_dump(mode="json")} for constraint in constraints]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tutelage.records import LEVELS, Answer, Item, Level, Split, Verdict, unscored
 from tutelage.tasks.constraints.audit import audit_answer
 from tutelage.tasks.constraints.checking import check_answer
-from tutelage.tasks.constraints.items import DIMENSION, TASK, generate, narrow
+from tutelage.tasks.constraints.items import DIMENSION, TASK, generate, narrow, rephrase
 from tutelage.tasks.constraints.mending import mend_answer
 
 
@@ -49,3 +49,7 @@ class Constraints:
     def mend(self, item: Item, text: str) -> str | None:
         """Return ``text`` in the form that ``item`` demands, as far as a program can; it is a ``Mendable`` task."""
         return mend_answer(item, text)
+
+    def reword(self, item: Item, n: int, seed: int) -> list[Item]:
+        """Return at most ``n`` items that make the same demands in other words; it is a ``Rewordable`` task."""
+        return rephrase(item, n, seed)
