@@ -201,6 +201,60 @@ def test_switched_off_or_without_verdicts_nothing_is_mended(tmp_path: Path, chos
     assert MENDED not in [row.target.text for row in taught.rows]
 
 
+def drafted(folder: Path, item: Item, draft: str, drafts: int = 2, **chosen: object) -> tuple[Taught, Sampler]:
+    asking = sampler(folder, **chosen)
+    answers = {"attempts": ["Cats"], "drafts": ["Cats", draft], "fallback": ["Cats"]}
+    taught = teach(
+        [item],
+        asking,
+        student=asker(answers, "student"),
+        teacher=asker(answers, "teacher"),
+        contexts={},
+        samples=1,
+        revisions=0,
+        drafts=drafts,
+    )
+    return taught, asking
+
+
+def test_where_no_attempt_can_be_mended_a_plain_draft_may(tmp_path: Path) -> None:
+    taught, asking = drafted(tmp_path, ASKED, DRAFT)
+    (row,) = taught.rows
+    assert row.target.text == MENDED
+    assert row.prompt == ASKED.messages, "the whole item is learned, not the plain request"
+    assert row.lineage.parents == (ASKED.id, f"{ASKED.id}/drafts/1")
+    assert taught.lessons[0].kept == "mended"
+    (log,) = tmp_path.glob("drafts*.jsonl")
+    assert DRAFT in log.read_text()
+    count = asking.cells[ASKED.cell]
+    assert (count.attempted, count.accepted) == (3, 1), "a mended draft counts for the yield of its cell"
+
+
+@pytest.mark.parametrize(("drafts", "mend"), [(0, True), (2, False)])
+def test_no_drafts_are_asked_for_in_vain(tmp_path: Path, drafts: int, mend: bool) -> None:
+    taught, _ = drafted(tmp_path, ASKED, DRAFT, drafts=drafts, mend=mend, decompose=False)
+    assert taught.rows == []
+    assert list(tmp_path.glob("drafts*.jsonl")) == []
+
+
+@pytest.mark.parametrize(
+    ("demands", "expected"),
+    [
+        ([("end", {"phrase": "Any questions?"}), ("no_commas", {})], "Tell me about cats."),
+        ([("keywords_in", {"words": ["milk", "sun"]}), ("quotation", {})], 'Tell me about cats. Use "milk" and "sun".'),
+        ([("words", {"at_least": 40})], "Tell me about cats. Write at least 40 words."),
+        ([("words", {"at_most": 40})], "Tell me about cats."),
+        ([("language", {"code": "es"}), ("no_commas", {})], None),
+        ([("choice", {"options": ["yes", "no"], "only": True})], None),
+    ],
+)
+def test_a_plain_request_asks_for_what_no_program_can_add(
+    demands: list[tuple[str, dict[str, object]]], expected: str | None
+) -> None:
+    plain = TASK.plain(item(*demands))
+    assert (plain[0].text if plain else None) == expected
+
+
 def test_distilled_answers_are_mended_too(tmp_path: Path) -> None:
     rows, pairs, _ = distill(
         [ASKED],

@@ -78,18 +78,7 @@ def construct(
             teacher_for, sampler, teacher=cast.teacher, contexts=contexts, samples=section.distill.samples
         )
         distilled = rows, pairs
-    taught = Taught([], [], [])
-    if section.self_improve is not None and lessons_for:
-        lessons = section.self_improve
-        taught = teach(
-            lessons_for,
-            sampler,
-            student=cast.student,
-            teacher=cast.teacher if lessons.teacher_fallback is not False and section.distill is not None else None,
-            contexts=contexts,
-            samples=lessons.samples,
-            revisions=lessons.revisions,
-        )
+    taught = _taught(lessons_for, sampler, cast=cast, contexts=contexts)
     general = section.rehearsal
     rehearsed = rehearse(general, sampler, start=cast.start, seed=place.seed) if general is not None else []
     written = {row.messages for row in own}
@@ -101,6 +90,23 @@ def construct(
     write_records(folder / "tradeoffs.jsonl", made.tradeoffs)
     write_records(folder / "cells.jsonl", [count for _, count in sorted(sampler.cells.items())])
     return made
+
+
+def _taught(items: Sequence[Item], sampler: Sampler, *, cast: Cast, contexts: Contexts) -> Taught:
+    section = sampler.section
+    lessons = section.self_improve
+    if lessons is None or not items:
+        return Taught([], [], [])
+    return teach(
+        items,
+        sampler,
+        student=cast.student,
+        teacher=cast.teacher if lessons.teacher_fallback is not False and section.distill is not None else None,
+        contexts=contexts,
+        samples=lessons.samples,
+        revisions=lessons.revisions,
+        drafts=lessons.drafts,
+    )
 
 
 def _new_items(tasks: Mapping[str, Task], prompts: Mapping[tuple[str, Level], int], seed: int) -> list[Item]:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from tutelage.construct.decompose import part_row
 from tutelage.construct.distill import Contexts, distill, prompt_id, uncopied
-from tutelage.construct.mend import mended_row
+from tutelage.construct.mend import mended_row, plain_prompts
 from tutelage.construct.prompts import render
 from tutelage.construct.reference import reference_row
 from tutelage.construct.sampling import Asker, Sample, Sampler
@@ -57,6 +57,7 @@ def teach(
     contexts: Contexts,
     samples: int,
     revisions: int,
+    drafts: int = 0,
 ) -> Taught:
     """Give one lesson an item."""
     asked = sampler.ask("attempts", student, [(i, i.messages) for i in items], samples=samples, paradigm="self")
@@ -68,8 +69,8 @@ def teach(
         if not case.rows:
             _keep_own(case, sampler, student, case.revisions, "revision", "revision")
         if not case.rows:
-            mended = mended_row(sampler, case.drafts, (), student=student.name, teacher="")
-            case.rows, case.kept = ([mended], "mended") if mended else ([], "nothing")
+            _mend(case, sampler, student, case.drafts)
+    _draft([case for case in cases if not case.rows], sampler, student, drafts)
     helpless = [case for case in cases if not case.rows]
     if teacher is not None:
         _ask_teacher(helpless, sampler, teacher, contexts, samples)
@@ -106,6 +107,23 @@ def _revise(failed: Sequence[Case], sampler: Sampler, student: Asker, revisions:
         answered = sampler.ask("revisions", student, prompts, samples=revisions, paradigm="self")
         for case, group in zip(said, answered, strict=True):
             case.revisions = group
+
+
+def _mend(case: Case, sampler: Sampler, student: Asker, drafts: Sequence[Sample]) -> None:
+    mended = mended_row(sampler, drafts, (), student=student.name, teacher="")
+    if mended is not None:
+        case.rows, case.kept = [mended], "mended"
+
+
+def _draft(helpless: Sequence[Case], sampler: Sampler, student: Asker, drafts: int) -> None:
+    """Let the student answer without the formal demands, and mend that."""
+    prompts = plain_prompts(sampler, [case.item for case in helpless])
+    if not (drafts and prompts):
+        return
+    answered = sampler.ask("drafts", student, prompts, samples=drafts, paradigm="self")
+    written = {item.id: group for (item, _), group in zip(prompts, answered, strict=True)}
+    for case in helpless:
+        _mend(case, sampler, student, written.get(case.item.id, ()))
 
 
 def _ask_teacher(helpless: Sequence[Case], sampler: Sampler, teacher: Asker, contexts: Contexts, samples: int) -> None:

@@ -7,7 +7,7 @@ task), so that the rows of hard cells do not wait for a model that meets four de
 from collections.abc import Sequence
 
 from tutelage.construct.sampling import Sample, Sampler
-from tutelage.records import Example
+from tutelage.records import Conversation, Example, Item
 from tutelage.tasks.protocol import Mendable
 
 SOURCE = "mending"
@@ -30,8 +30,22 @@ def mend(sampler: Sampler, samples: Sequence[Sample]) -> Sample | None:
             continue
         (again,) = sampler.check([item], [sample.answer.model_copy(update={"text": text, "finish": "stop"})])
         if sampler.accepts(again):
+            sampler.count(again, attempted=0)
             return again
     return None
+
+
+def plain_prompts(sampler: Sampler, items: Sequence[Item]) -> list[tuple[Item, Conversation]]:
+    """Return what to ask for drafts of ``items``: each request without its formal demands, where its task knows it."""
+    if not (sampler.section.mend and sampler.section.verify):
+        return []
+    found = []
+    for item in items:
+        task = sampler.tasks[item.task]
+        plain = task.plain(item) if isinstance(task, Mendable) else None
+        if plain is not None:
+            found.append((item, plain))
+    return found
 
 
 def mended_row(

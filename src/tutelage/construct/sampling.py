@@ -133,13 +133,21 @@ class Sampler:
         for sample in checked:
             passed = int(self.accepts(sample))
             meter.passed += passed
-            tokens = sample.answer.completion_tokens or 0
-            count = CellYield(
-                dimension=sample.item.dimension, level=sample.item.level, attempted=1, accepted=passed, tokens=tokens
-            )
-            known = self.cells.get(sample.item.cell)
-            self.cells[sample.item.cell] = known.plus(count) if known else count
+            self.count(sample, attempted=1)
         return [checked[at : at + samples] for at in range(0, len(checked), samples)]
+
+    def count(self, sample: Sample, *, attempted: int) -> None:
+        """Count an answer for the yield of its cell; ``attempted`` 0: one that was counted before and then mended."""
+        item = sample.item
+        count = CellYield(
+            dimension=item.dimension,
+            level=item.level,
+            attempted=attempted,
+            accepted=int(self.accepts(sample)),
+            tokens=(sample.answer.completion_tokens or 0) * attempted,
+        )
+        known = self.cells.get(item.cell)
+        self.cells[item.cell] = known.plus(count) if known else count
 
     def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Sample]:
         """Return each answer with the verdict of its item's task."""

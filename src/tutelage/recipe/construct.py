@@ -89,6 +89,9 @@ class SelfImproveSection(Section):
     revisions: int = Field(default=2, ge=0)
     """Revisions sampled after the critique where no attempt passed."""
 
+    drafts: int = Field(default=2, ge=0)
+    """Answers to the plain request, to be mended, where no attempt or revision passed or could be (``mend``)."""
+
     teacher_fallback: bool | None = None
     """Whether the teacher answers where neither attempt nor revision passes; null: yes, if there is a teacher."""
 

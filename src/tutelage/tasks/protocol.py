@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from tutelage.records import Answer, Item, Level, Split, Verdict
+from tutelage.records import Answer, Conversation, Item, Level, Split, Verdict
 
 
 @runtime_checkable
@@ -62,6 +62,10 @@ class Mendable(Protocol):
 
     def mend(self, item: Item, text: str) -> str | None:
         """Return ``text`` edited to meet the demands of ``item``; None if too little of it can be used."""
+        ...
+
+    def plain(self, item: Item) -> Conversation | None:
+        """Return what to ask for a draft: ``item`` without the demands that ``mend`` sees to; None if there is none."""
         ...
 
 

@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypeVar
 
-from tutelage.records import Item
+from tutelage.records import Conversation, Item, user
 from tutelage.tasks.constraints.checking import read_constraints
-from tutelage.tasks.constraints.constraint import Constraint
+from tutelage.tasks.constraints.constraint import Constraint, listed
 from tutelage.tasks.constraints.families.characters import LetterCase, NoCommas
 from tutelage.tasks.constraints.families.edges import End, Start, Title
-from tutelage.tasks.constraints.families.keywords import KeywordsOut
+from tutelage.tasks.constraints.families.keywords import KeywordsIn, KeywordsOut
+from tutelage.tasks.constraints.families.language import Language
 from tutelage.tasks.constraints.families.lengths import Sentences, Words
 from tutelage.tasks.constraints.families.lists import BULLET, Bullets
-from tutelage.tasks.constraints.families.openings import Repeat
+from tutelage.tasks.constraints.families.openings import Choice, Repeat
 from tutelage.tasks.constraints.families.shapes import JsonShape, Quotation, Sections
 from tutelage.text.words import normalize, sentences, words
 
@@ -43,6 +44,23 @@ def mend_answer(item: Item, text: str) -> str | None:
     if body is None:
         return None
     return _in_case(_quoted(_framed(body, item, demands), demands), demands)
+
+
+def plain_request(item: Item) -> Conversation | None:
+    """Return the base instruction, which any model answers, as the conversation that asks for a draft.
+
+    Demands that no program can see to come with it: words that must occur are asked for by name. None for another
+    language or a choice among given answers, where the item itself is plain enough.
+    """
+    demands = read_constraints(item)
+    if any(isinstance(constraint, Language | Choice) for constraint in demands):
+        return None
+    request = str(item.spec["base"])
+    if wanted := _one(demands, KeywordsIn):
+        request = f"{request} Use {listed(wanted.words)}."
+    if (length := _one(demands, Words)) and length.at_least:
+        request = f"{request} Write at least {length.at_least} words."
+    return (user(request),)
 
 
 def _one(demands: Demands, kind: type[C]) -> C | None:

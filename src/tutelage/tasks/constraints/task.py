@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from tutelage.records import LEVELS, Answer, Item, Level, Split, Verdict, unscored
+from tutelage.records import LEVELS, Answer, Conversation, Item, Level, Split, Verdict, unscored
 from tutelage.tasks.constraints.audit import audit_answer
 from tutelage.tasks.constraints.checking import check_answer
 from tutelage.tasks.constraints.items import DIMENSION, TASK, generate, narrow, rephrase
-from tutelage.tasks.constraints.mending import mend_answer
+from tutelage.tasks.constraints.mending import mend_answer, plain_request
 
 
 class Constraints:
@@ -49,6 +49,10 @@ class Constraints:
     def mend(self, item: Item, text: str) -> str | None:
         """Return ``text`` in the form that ``item`` demands, as far as a program can; it is a ``Mendable`` task."""
         return mend_answer(item, text)
+
+    def plain(self, item: Item) -> Conversation | None:
+        """Return the base request alone; None where a constraint is a matter of what is said."""
+        return plain_request(item)
 
     def reword(self, item: Item, n: int, seed: int) -> list[Item]:
         """Return at most ``n`` items that make the same demands in other words; it is a ``Rewordable`` task."""
