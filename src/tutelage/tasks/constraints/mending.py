@@ -167,7 +167,7 @@ def _heading(item: Item, length: int) -> str:
     named = words(str(item.spec["topic"]))
     missing = length - len(named)
     if length and missing < 0:
-        named = named[missing * -1 :]
+        named = named[-missing:]
     before = BEFORE_TOPIC[max(0, min(missing, len(BEFORE_TOPIC) - 1))] if length else ""
     return f"{before} {' '.join(named)}".strip().capitalize()
 

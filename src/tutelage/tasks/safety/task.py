@@ -55,14 +55,16 @@ class Safety:
         return [audit_answer(item, answer) for item, answer in zip(items, answers, strict=True)]
 
     def reword(self, item: Item, n: int, seed: int) -> list[Item]:
-        """Return ``n`` train items about the behavior of ``item`` at levels drawn by lot; it is a ``Rewordable`` task.
+        """Return at most ``n`` train items about the same behavior, levels drawn by lot; it is a ``Rewordable`` task.
 
         Whatever the disguise, what was right to say stays right: that is what the wordings teach.
         """
         behavior = next(known for known in behaviors("train", item.facet) if known.id == item.group)
         random = stream(seed, "safety", "reword", item.id)
         found: dict[str, Item] = {}
-        while len(found) < n:
+        for _ in range(20 * n):
+            if len(found) == n:
+                break
             level = random.choice(self.levels)
             name, framed = random.choice(sorted(frames("train", level).items()))
             other = _item("train", level, behavior, random.choice(_choices("train", name, framed)))
