@@ -267,6 +267,17 @@ def test_too_little_memory_halves_the_micro_batch_and_changes_nothing() -> None:
     assert tight_norm == pytest.approx(plain_norm, rel=1e-4)
 
 
+def test_a_limit_of_steps_cuts_the_last_epoch_and_ends_the_schedule(tmp_path: Path) -> None:
+    whole, cut, loose = (
+        list(follow(tmp_path / str(most), SECTION.model_copy(update={"max_steps": most}))) for most in (0, 5, 100)
+    )
+    steps = [[news for news in found if isinstance(news, Step)] for found in (whole, cut, loose)]
+    assert [len(found) for found in steps] == [9, 5, 9]
+    assert [step.epoch for step in steps[1]] == [1, 1, 1, 2, 2]
+    assert [step.loss for step in steps[2]] == [step.loss for step in steps[0]]
+    assert steps[1][-1].lr == pytest.approx(steps[0][-1].lr * 9 / 5), "both end one step before zero"
+
+
 def test_names_of_layers_are_checked(tmp_path: Path) -> None:
     section = SECTION.model_copy(update={"method": LoraMethod(kind="lora", targets=("q_proj", "query"))})
     with pytest.raises(TrainingError, match=r"received query.*Choose among .*q_proj"):

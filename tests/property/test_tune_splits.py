@@ -1,7 +1,9 @@
 """The same rows give the same loss and the same gradient, however they are split into micro-batches."""
 
+import math
 from contextlib import ExitStack
 from functools import cache
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod
 from tutelage.tune.methods import build_method
-from tutelage.tune.objectives import Sft
+from tutelage.tune.objectives.sft import Average, Sft
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
@@ -46,24 +48,50 @@ def documents(lengths: list[int], seed: int, vocabulary: int) -> list[Encoded]:
     return found
 
 
-def gradients(rows: list[Encoded], kind: str, limit: int) -> tuple[Accumulated, dict[str, Tensor]]:
+def gradients(
+    rows: list[Encoded], kind: str, limit: int, average: Average = "token"
+) -> tuple[Accumulated, dict[str, Tensor]]:
     network, optimizer, _ = prepared(kind)
     batch = Batch(1, range(len(rows)), rows)
-    done = accumulate(network, batch, objective=Sft(), optimizer=optimizer, limit=limit, seed=0)
+    done = accumulate(network, batch, objective=Sft(average), optimizer=optimizer, limit=limit, seed=0)
     found = {name: master.grad.clone() for name, master in optimizer.masters.items() if master.grad is not None}
     optimizer.discard()
     return done, found
 
 
 @pytest.mark.parametrize("kind", METHODS)
-@given(st.lists(st.integers(2, 40), min_size=2, max_size=8), st.integers(1, 120), st.integers(0, 99))
+@given(
+    st.lists(st.integers(2, 40), min_size=2, max_size=8),
+    st.integers(1, 120),
+    st.integers(0, 99),
+    st.sampled_from(get_args(Average)),
+)
 @settings(max_examples=25, deadline=None)
-def test_any_split_gives_the_same(kind: str, lengths: list[int], limit: int, seed: int) -> None:
+def test_any_split_gives_the_same(kind: str, lengths: list[int], limit: int, seed: int, average: Average) -> None:
     rows = documents(lengths, seed, prepared(kind)[2])
-    whole, expected = gradients(rows, kind, 10_000)
-    split, found = gradients(rows, kind, limit)
+    whole, expected = gradients(rows, kind, 10_000, average)
+    split, found = gradients(rows, kind, limit, average)
     assert whole.micro_batches == 1
     assert split.loss == pytest.approx(whole.loss, rel=1e-5)
     assert found.keys() == expected.keys()
     for name, gradient in found.items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=2e-6)
+
+
+@given(st.lists(st.integers(2, 40), min_size=2, max_size=8), st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_averages_are_those_of_each_row_alone(lengths: list[int], seed: int) -> None:
+    rows = documents(lengths, seed, prepared("lora")[2])
+    counts = [int(row.targets[1:].sum()) for row in rows]
+    means = [gradients([row], "lora", 10_000)[0].loss for row in rows]
+
+    def expected(weights: list[float]) -> float:
+        return sum(w * mean for w, mean in zip(weights, means, strict=True)) / sum(weights)
+
+    weights: dict[Average, list[float]] = {
+        "token": [float(n) for n in counts],
+        "square": [math.sqrt(n) for n in counts],
+        "row": [1.0 for _ in counts],
+    }
+    for average, by_row in weights.items():
+        assert gradients(rows, "lora", 60, average)[0].loss == pytest.approx(expected(by_row), rel=1e-5)

@@ -45,3 +45,21 @@ def test_no_minutes_are_given_where_no_rate_is_known(more: str) -> None:
     found = estimated(more)
     assert found.minutes is None
     assert found.tokens > 0
+
+
+def test_rehearsal_is_counted() -> None:
+    with_it, without = estimated(), estimated("construct: {rehearsal: null}\n")
+    construct, other = stage(with_it, "construct"), stage(without, "construct")
+    assert construct.answers - other.answers == 48 * 2 * 2, "prompts × samples × rounds"
+    assert construct.tokens - other.tokens == 192 * 150
+    assert "48 general instructions × 2" in construct.what
+    assert stage(with_it, "tune").tokens > stage(without, "tune").tokens
+
+
+def test_tuning_is_cut_where_the_recipe_cuts_it() -> None:
+    plain, cut, loose = (
+        stage(estimated(f"tune: {{epochs: 3, batch_size: 4, max_steps: {most}}}\n"), "tune") for most in (0, 10, 10**6)
+    )
+    assert plain.tokens == loose.tokens
+    assert cut.tokens == 10 * 4 * 130 * 2
+    assert "3 epochs, at most 10 steps" in cut.what

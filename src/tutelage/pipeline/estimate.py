@@ -27,6 +27,10 @@ FAILING_SHARE = 0.7
 """Share of lessons of which no attempt passes, so that they are revised and fall back on the teacher."""
 ACCEPTED_SHARE = 0.6
 """Share of prompts that give a training row in the end."""
+GENERAL_TOKENS = 150
+"""Mean tokens of the start's answer to a general instruction."""
+REHEARSED_SHARE = 0.2
+"""Share of such answers that end and repeat nothing."""
 SAMPLING_TOKENS_S = {"ctranslate2": 200.0, "transformers": 300.0}
 """Answered tokens a second when sampling, by engine: 128 rows decoded together; int8 on two workers of one thread."""
 SCORING_TOKENS_S = SAMPLING_TOKENS_S["transformers"]
@@ -114,8 +118,12 @@ def _constructing(recipe: Recipe, prompts: int) -> StageEstimate:
         if section.distill is not None and lessons.teacher_fallback is not False:
             answers += failing * lessons.samples
         parts.append(f"{for_lessons:,} lessons × {lessons.samples} + revisions")
-    total = round(answers) * recipe.rounds
-    tokens = total * min(ANSWER_TOKENS, section.max_tokens)
+    tokens = round(answers) * min(ANSWER_TOKENS, section.max_tokens)
+    if (general := section.rehearsal) is not None:
+        parts.append(f"{general.prompts:,} general instructions × {general.samples}")
+        answers += general.prompts * general.samples
+        tokens += general.prompts * general.samples * min(GENERAL_TOKENS, section.max_tokens)
+    total, tokens = round(answers) * recipe.rounds, tokens * recipe.rounds
     return StageEstimate(
         stage="construct",
         times=recipe.rounds,
@@ -158,15 +166,22 @@ def _written(recipe: Recipe, tasks: Tasks) -> int:
 def _rows(recipe: Recipe, prompts: int, written: int) -> int:
     """Training rows of a round, on average over the rounds: rows of promoted rounds stay."""
     made = ACCEPTED_SHARE * sum(_divided(recipe, prompts)) * recipe.construct.keep_per_prompt
+    if (general := recipe.construct.rehearsal) is not None:
+        made += general.prompts * (1 - (1 - REHEARSED_SHARE) ** general.samples)
     return round(written + made * (recipe.rounds + 1) / 2)
 
 
 def _tuning(recipe: Recipe, stage: str, rows: int, *, times: int) -> StageEstimate:
-    tokens = rows * ROW_TOKENS * recipe.tune.epochs * times
+    section = recipe.tune
+    seen = rows * section.epochs
+    if section.max_steps:
+        seen = min(seen, section.max_steps * section.batch_size)
+    tokens = seen * ROW_TOKENS * times
     return StageEstimate(
         stage=stage,
         times=times,
-        what=f"about {rows:,} rows × {_times(recipe.tune.epochs, 'epoch')}",
+        what=f"about {rows:,} rows × {_times(section.epochs, 'epoch')}"
+        + (f", at most {_times(section.max_steps, 'step')}" if section.max_steps else ""),
         answers=0,
         tokens=tokens,
         minutes=_minutes(recipe, tokens, TRAINING_TOKENS_S),

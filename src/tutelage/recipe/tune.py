@@ -12,6 +12,10 @@ class SftObjective(Section):
 
     kind: Literal["sft"]
 
+    average: Literal["token", "square", "row"] = "token"
+    """What weighs the same: every token (long answers decide), every row (n tokens weigh 1/n each), or, between them,
+    1/√n each."""
+
 
 Objective = SftObjective
 """One kind so far; with the second it becomes a union discriminated by ``kind``, and no recipe changes."""
@@ -113,6 +117,10 @@ class TuneSection(Section):
 
     epochs: int = Field(default=1, ge=1)
     """How often each row is seen."""
+
+    max_steps: int = Field(default=0, ge=0)
+    """Most optimizer steps, where ``epochs`` would be more; 0 = no limit. What a model forgets grows with its steps, so
+    later rounds, which hold more rows, need not take more."""
 
     batch_size: int = Field(default=16, ge=1)
     """Rows an optimizer step."""

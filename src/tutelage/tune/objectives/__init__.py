@@ -2,7 +2,7 @@
 
 | kind | file | rows | denominator |
 |---|---|---|---|
-| ``sft`` | ``sft`` | one document | target tokens |
+| ``sft`` | ``sft`` | one document | target tokens, or rows (``average``) |
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def build_objective(section: SftObjective) -> Objective[Encoded]:
     """Return the objective of a recipe."""
     match section:
         case SftObjective():
-            return Sft()
+            return Sft(section.average)
 
 
 __all__ = ["Objective", "Sft", "build_objective"]

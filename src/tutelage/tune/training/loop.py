@@ -23,7 +23,7 @@ from tutelage.seeds import derive_seed
 from tutelage.tune.methods import Tuned, build_method
 from tutelage.tune.objectives import build_objective
 from tutelage.tune.training.attention import connect
-from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, unusable
+from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, total_steps, unusable
 from tutelage.tune.training.checkpoint import (
     Position,
     fingerprint_of,
@@ -74,7 +74,7 @@ def train(
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # a kill may have come between summary and removal
         yield finished
         return
-    steps = section.epochs * steps_an_epoch(len(rows), section.batch_size)
+    steps = total_steps(len(rows), batch_size=section.batch_size, epochs=section.epochs, max_steps=section.max_steps)
     with ExitStack() as stack:
         tuned = build_method(section.method)(bundle, derive_seed(seed, "method"))
         stack.callback(tuned.release)
