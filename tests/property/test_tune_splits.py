@@ -14,9 +14,9 @@ from torch import Tensor
 
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
-from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod
+from tutelage.recipe.tune import AdamWOptimizer, Average, FullMethod, LoraMethod
 from tutelage.tune.methods import build_method
-from tutelage.tune.objectives.sft import Average, Sft
+from tutelage.tune.objectives import Sft
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer

@@ -6,13 +6,15 @@ from pydantic import Field
 
 from tutelage.recipe.base import Section
 
+Average = Literal["token", "square", "row"]
+
 
 class SftObjective(Section):
     """Supervised fine-tuning: cross-entropy of the assistant's tokens, their end token included."""
 
     kind: Literal["sft"]
 
-    average: Literal["token", "square", "row"] = "token"
+    average: Average = "token"
     """What weighs the same: every token (long answers decide), every row (n tokens weigh 1/n each), or, between them,
     1/√n each."""
 

@@ -1,21 +1,20 @@
 """Supervised fine-tuning: L = Σ_r n_r^(−p) Σ_t −log p(target t | row r before it) / Σ_r n_r^(1−p), over the whole step.
 
 n_r are the target tokens of row r. p = 0 averages over tokens, 1 over rows, 1/2 stands between (Chen et al. 2024,
-"Expanding Performance Boundaries of Open-Source Multimodal Models", section 3.2: token, sample and square averaging).
+"Expanding Performance Boundaries of Open-Source Multimodal Models": token, sample and square averaging).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from tutelage.models.template import Encoded
+from tutelage.recipe.tune import Average
 from tutelage.tune.training.batches import Packed, target_count
 from tutelage.tune.training.network import Network
 
-Average = Literal["token", "square", "row"]
 POWERS: dict[Average, float] = {"token": 0.0, "square": 0.5, "row": 1.0}
 
 
