@@ -5,7 +5,6 @@ library is needed. A page that is broken on purpose shows that these checks can 
 """
 
 import base64
-import importlib.util
 import json
 import os
 import select
@@ -16,11 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from support.report_run import make_run
 from tutelage.report import write_report
 from tutelage.runs import RunDirectory
 
@@ -155,20 +154,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def made() -> ModuleType:
-    """The maker of the synthetic run, which lies beside the unit tests."""
-    spec = importlib.util.spec_from_file_location("report_run", Path(__file__).parents[1] / "unit" / "report_run.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module", params=["end", "tune", "nothing"])
-def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, made: ModuleType) -> Path:
-    run: RunDirectory = made.make_run(tmp_path_factory.mktemp("run") / "run", until=request.param)
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run: RunDirectory = make_run(tmp_path_factory.mktemp("run") / "run", until=request.param)
     return write_report(run)
 
 

@@ -1,16 +1,13 @@
-"""Construct with scripted answers: which answer is kept, what becomes a preference, what a row knows of its making."""
+"""A whole round of construct with scripted answers, and the placebo: what is asked, kept, counted and written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
+from support.classroom import CUT, Shout, answered, kept_text, shout
 from tutelage.completers.scripted import ScriptedCompleter
 from tutelage.construct.build import Cast, Constructed, construct
-from tutelage.construct.distill import distill
-from tutelage.construct.lesson import Taught, teach
 from tutelage.construct.placebo import placebo
-from tutelage.construct.sampling import Asker, Place, Sampler
+from tutelage.construct.sampling import Asker, Place
 from tutelage.events import silent
 from tutelage.recipe.construct import ConstructSection, DistillSection, ExpertSection, SelfImproveSection, SelfTeacher
 from tutelage.records import (
@@ -18,316 +15,15 @@ from tutelage.records import (
     Answer,
     Demonstration,
     Example,
-    Item,
     Level,
     Lineage,
     Request,
     Sampling,
-    Split,
-    Verdict,
     assistant,
-    content_id,
     user,
 )
 from tutelage.records.jsonl import read_records
 from tutelage.records.tradeoff import CellYield, TradeOff
-
-
-class Shout:
-    """Say the word in capitals."""
-
-    name = "shout"
-    dimension = "instruction_following"
-    levels: tuple[Level, ...] = ("basic", "advanced")
-
-    def items(self, split: Split, level: Level, n: int, seed: int) -> list[Item]:
-        return [item(f"{level}{seed % 1000}x{number}", level, split) for number in range(n)]
-
-    def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
-        return [self._verdict(item, answer.text) for item, answer in zip(items, answers, strict=True)]
-
-    def audit(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
-        raise AssertionError("construct must never see the audit")
-
-    @staticmethod
-    def _verdict(item: Item, text: str) -> Verdict:
-        if text == "?":
-            return Verdict(score=None, reason="Nobody could judge it.")
-        right = str(item.reference)
-        return Verdict(score=float(text.strip().split(" ")[0] == right), reason=f"{text!r} should begin with {right}.")
-
-
-def item(word: str, level: Level = "basic", split: Split = "train", facet: str = "") -> Item:
-    return Item(
-        id=f"id-{word}",
-        task="shout",
-        dimension="instruction_following",
-        level=level,
-        split=split,
-        messages=(user(f"Shout {word}."),),
-        group=word,
-        facet=facet,
-        reference=word.upper(),
-    )
-
-
-def answered(text: str, finish: str = "stop", tokens: int = 5) -> Answer:
-    return Answer.model_validate(
-        {"request_id": "", "text": text, "finish": finish, "prompt_tokens": 10, "completion_tokens": tokens}
-    )
-
-
-CUT = "length"
-Script = dict[str, list[str | Answer]]
-
-
-def asker(answers: Script, name: str = "student") -> Asker:
-    """One who answers as written: ``{"word/attempts": [first sample, second, ...]}``."""
-
-    def reply(request: Request) -> str | Answer:
-        word, stage, number = request.id.removeprefix("id-").split("/")
-        return answers[f"{word}/{stage}"][int(number)]
-
-    return Asker(open=lambda: ScriptedCompleter(reply), name=name)
-
-
-def sampler(folder: Path, **settings: object) -> Sampler:
-    section = ConstructSection.model_validate({"references": False, **settings})
-    return Sampler(folder, section, {"shout": Shout()}, seed=7, round=2, chunk=4, emit=silent)
-
-
-def kept_text(rows: Sequence[Example]) -> list[str]:
-    return [row.target.text for row in rows]
-
-
-# Distillation.
-
-
-def test_the_first_passing_answer_that_ended_is_kept(tmp_path: Path) -> None:
-    answers: Script = {
-        "ant/teacher": ["ant", answered("ANT cut", CUT), " ANT first \n", "ANT second"],
-        "bee/teacher": ["bee", "bees", "?", answered("BEE", CUT)],
-    }
-    rows, pairs, asked = distill(
-        [item("ant"), item("bee")], sampler(tmp_path), teacher=asker(answers, "teacher"), contexts={}, samples=4
-    )
-    assert kept_text(rows) == ["ANT first"]
-    assert [(pair.chosen.text, pair.rejected.text) for pair in pairs] == [("ANT first", "ant")]
-    assert [len(group) for group in asked.values()] == [4, 4]
-
-
-@pytest.mark.parametrize(("most", "kept"), [(1, ["ANT a"]), (2, ["ANT a", "ANT b"]), (9, ["ANT a", "ANT b", "ANT c"])])
-def test_different_passing_answers_are_kept_up_to_the_limit(tmp_path: Path, most: int, kept: list[str]) -> None:
-    answers: Script = {"ant/teacher": ["ANT a", "ANT a ", "ANT b", "ant", "ANT c"]}
-    rows, pairs, _ = distill(
-        [item("ant")], sampler(tmp_path, keep_per_prompt=most), teacher=asker(answers), contexts={}, samples=5
-    )
-    assert kept_text(rows) == kept
-    assert [(pair.chosen.text, pair.rejected.text) for pair in pairs] == [("ANT a", "ant")]
-    assert len({row.id for row in rows}) == len(rows)
-
-
-def test_what_was_cut_or_never_judged_is_nobodys_rejected_answer(tmp_path: Path) -> None:
-    failed = Answer(request_id="", text="", finish="error", error="no connection")
-    answers: Script = {"ant/teacher": [answered("ant", CUT), "?", failed, "ANT"]}
-    rows, pairs, _ = distill([item("ant")], sampler(tmp_path), teacher=asker(answers), contexts={}, samples=4)
-    assert kept_text(rows) == ["ANT"]
-    assert pairs == []
-
-
-def test_the_teachers_prompt_is_in_the_request_and_not_in_the_row(tmp_path: Path) -> None:
-    context = (user("Shout fox."), assistant("FOX"))
-    seen: list[Request] = []
-
-    def reply(request: Request) -> Answer:
-        seen.append(request)
-        return answered("ANT", tokens=3) if request.id.endswith("/1") else answered("ant", tokens=4)
-
-    rows, _, _ = distill(
-        [item("ant")],
-        sampler(tmp_path, temperature=0.5, top_p=0.9, max_tokens=33),
-        teacher=Asker(lambda: ScriptedCompleter(reply), "the teacher"),
-        contexts={"id-ant": context},
-        samples=3,
-    )
-    assert [request.messages for request in seen] == [(*context, user("Shout ant."))] * 3
-    assert {request.sampling for request in seen} == {Sampling(temperature=0.5, top_p=0.9, max_tokens=33)}
-    assert len({request.seed for request in seen}) == 3, "equal seeds would give equal samples"
-    (row,) = rows
-    assert row.messages == (user("Shout ant."), assistant("ANT"))
-    assert row.lineage.paradigm == "distill"
-    assert row.lineage.source == "context_distillation"
-    assert row.lineage.author == "the teacher"
-    assert row.lineage.parents == ("id-ant", "id-ant/teacher/1")
-    assert row.lineage.prompt == content_id([message.to_json() for message in context])
-    assert row.lineage.round == 2
-    assert row.lineage.verdicts[-1].passed
-    assert row.lineage.cost.prompt_tokens == 30
-    assert row.lineage.cost.completion_tokens == 11, "the attempts that were thrown away are paid, too"
-    assert (row.task, row.dimension, row.level, row.group) == ("shout", "instruction_following", "basic", "ant")
-
-
-def test_an_answer_that_copies_a_demonstration_is_not_kept(tmp_path: Path) -> None:
-    shown = "FOX the quick brown fox jumps over the lazy dog"
-    answers: Script = {"ant/teacher": ["ANT the quick, brown fox jumps over the lazy dog!", "ANT the quick brown fox"]}
-    rows, _, asked = distill(
-        [item("ant")],
-        sampler(tmp_path),
-        teacher=asker(answers),
-        contexts={"id-ant": (user("Shout fox."), assistant(shown))},
-        samples=2,
-    )
-    assert kept_text(rows) == ["ANT the quick brown fox"]
-    assert len(asked["id-ant"]) == 2
-
-
-def test_without_a_prompt_it_is_plain_distillation(tmp_path: Path) -> None:
-    rows, _, _ = distill(
-        [item("ant")], sampler(tmp_path), teacher=asker({"ant/teacher": ["ANT"]}), contexts={}, samples=1
-    )
-    assert rows[0].lineage.source == "distillation"
-
-
-# Lessons.
-
-
-def lesson(
-    folder: Path, answers: Script, *, taught_by: Script | None = None, revisions: int = 2, **more: object
-) -> Taught:
-    words = list(dict.fromkeys(key.split("/")[0] for key in answers))
-    return teach(
-        [item(word) for word in words],
-        sampler(folder, **more),
-        student=asker(answers),
-        teacher=asker(taught_by, "teacher") if taught_by is not None else None,
-        contexts={},
-        samples=2,
-        revisions=revisions,
-    )
-
-
-def test_an_attempt_that_passes_is_kept_and_nothing_is_revised(tmp_path: Path) -> None:
-    taught = lesson(tmp_path, {"ant/attempts": ["ant", "ANT"]}, taught_by={})
-    assert kept_text(taught.rows) == ["ANT"]
-    assert taught.rows[0].lineage.source == "rejection"
-    assert taught.rows[0].lineage.paradigm == "self"
-    assert [(pair.chosen.text, pair.rejected.text) for pair in taught.pairs] == [("ANT", "ant")]
-    (given,) = taught.lessons
-    assert given.kept == "attempt"
-    assert [turn.answer.text for turn in given.turns] == ["ANT"]
-    assert not (tmp_path / "revisions.jsonl").exists()
-
-
-def test_a_failed_attempt_is_criticized_and_its_revision_is_kept(tmp_path: Path) -> None:
-    seen: list[Request] = []
-    script = {"attempts": ["ant one", "ant two"], "revisions": ["no", "ANT now"]}
-
-    def reply(request: Request) -> str:
-        seen.append(request)
-        _, stage, number = request.id.split("/")
-        return script[stage][int(number)]
-
-    taught = teach(
-        [item("ant")],
-        sampler(tmp_path),
-        student=Asker(lambda: ScriptedCompleter(reply), "student"),
-        teacher=None,
-        contexts={},
-        samples=2,
-        revisions=2,
-    )
-    asked = seen[-1].messages
-    assert [message.role for message in asked] == ["user", "assistant", "user"]
-    assert asked[1].text == "ant one"
-    assert "'ant one' should begin with ANT." in asked[2].text
-    (row,) = taught.rows
-    assert row.messages == (user("Shout ant."), assistant("ANT now")), "the critique is not learned"
-    assert row.lineage.source == "revision"
-    assert row.lineage.parents == ("id-ant", "id-ant/revisions/1")
-    (pair,) = taught.pairs
-    assert (pair.prompt, pair.chosen.text, pair.rejected.text) == ((user("Shout ant."),), "ANT now", "ant one")
-    (given,) = taught.lessons
-    assert given.kept == "revision"
-    assert [turn.answer.text for turn in given.turns] == ["ant one", "ANT now"]
-    assert given.turns[0].critique == asked[2].text
-
-
-def test_a_cut_attempt_is_told_so_and_is_no_rejected_answer(tmp_path: Path) -> None:
-    answers: Script = {
-        "ant/attempts": [answered("ANT and on", CUT), answered("ANT and on and on", CUT)],
-        "ant/revisions": ["ANT", "ANT"],
-    }
-    taught = lesson(tmp_path, answers)
-    assert kept_text(taught.rows) == ["ANT"]
-    assert taught.pairs == []
-    assert "cut off because it is too long" in taught.lessons[0].turns[0].critique
-
-
-def test_an_engines_error_is_no_answer_to_criticize(tmp_path: Path) -> None:
-    error = Answer(request_id="", text="", finish="error", error="the prompt is too long")
-    answers: Script = {
-        "ant/attempts": [error, answered("a", CUT)],
-        "ant/revisions": ["ANT", "ANT"],
-        "bee/attempts": [error, error],
-    }
-    taught = lesson(tmp_path, answers)
-    assert kept_text(taught.rows) == ["ANT"]
-    assert taught.lessons[0].turns[0].answer.text == "a"
-    assert taught.lessons[1].kept == "nothing"
-    assert [turn.answer.error for turn in taught.lessons[1].turns] == ["the prompt is too long"]
-
-
-def test_the_teacher_answers_where_the_student_cannot_and_the_lesson_says_so(tmp_path: Path) -> None:
-    answers: Script = {
-        "ant/attempts": ["ant", "a"],
-        "ant/revisions": ["an", "ants"],
-        "bee/attempts": ["bee", "b"],
-        "bee/revisions": ["be", "bees"],
-    }
-    taught = lesson(tmp_path, answers, taught_by={"ant/fallback": ["x", "ANT"], "bee/fallback": ["x", "y"]})
-    assert kept_text(taught.rows) == ["ANT"]
-    assert taught.rows[0].lineage.paradigm == "distill"
-    assert taught.rows[0].lineage.author == "teacher"
-    assert [(pair.chosen.text, pair.rejected.text) for pair in taught.pairs] == [("ANT", "ant")]
-    assert [given.kept for given in taught.lessons] == ["teacher", "nothing"]
-    assert [turn.answer.text for turn in taught.lessons[0].turns] == ["ant", "an", "ANT"]
-    assert [turn.answer.text for turn in taught.lessons[1].turns] == ["bee", "be", "x"]
-
-
-def test_without_revisions_and_teacher_nothing_is_kept(tmp_path: Path) -> None:
-    taught = lesson(tmp_path, {"ant/attempts": ["ant", "a"]}, revisions=0)
-    assert (taught.rows, taught.pairs) == ([], [])
-    assert taught.lessons[0].kept == "nothing"
-    assert len(taught.lessons[0].turns) == 1
-
-
-def test_without_verification_any_answer_that_ended_is_kept(tmp_path: Path) -> None:
-    answers: Script = {"ant/attempts": [answered("ANT", CUT), "wrong"], "bee/attempts": ["  ", "also wrong"]}
-    taught = lesson(tmp_path, answers, revisions=0, verify=False)
-    assert kept_text(taught.rows) == ["wrong", "also wrong"]
-    rows, _, _ = distill(
-        [item("cat")],
-        sampler(tmp_path / "more", verify=False),
-        teacher=asker({"cat/teacher": ["dog", "CAT"]}),
-        contexts={},
-        samples=2,
-    )
-    assert kept_text(rows) == ["dog"]
-
-
-def demonstrations(level: Level, number: int, facet: str = "", task: str = "shout") -> list[Demonstration]:
-    return [
-        Demonstration(
-            item=item(f"{level}-{facet}-{n}", level, facet=facet).model_copy(update={"task": task}),
-            answer=f"{level} {facet} {n}".upper(),
-            author="Ada",
-            minutes=2.0,
-        )
-        for n in range(number)
-    ]
-
-
-# The placebo.
 
 
 def trained(word: str, answer: str) -> Example:
@@ -376,8 +72,6 @@ def test_the_placebo_is_the_ended_answer_nearest_in_length_right_or_wrong(tmp_pa
     assert read_records(tmp_path / "records.jsonl", Example) == made
 
 
-# A whole round.
-
 SECTION = ConstructSection(
     expert=ExpertSection(),
     distill=DistillSection(teacher=SelfTeacher(kind="self"), share=0.5, shots=1, samples=2),
@@ -385,6 +79,18 @@ SECTION = ConstructSection(
     rehearsal=None,
     references=False,
 )
+
+
+def demonstrations(level: Level, number: int, facet: str = "", task: str = "shout") -> list[Demonstration]:
+    return [
+        Demonstration(
+            item=shout(f"{level}-{facet}-{n}", level, facet=facet).model_copy(update={"task": task}),
+            answer=f"{level} {facet} {n}".upper(),
+            author="Ada",
+            minutes=2.0,
+        )
+        for n in range(number)
+    ]
 
 
 def round_of(

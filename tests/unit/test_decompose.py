@@ -7,13 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tutelage.completers.scripted import ScriptedCompleter
+from support.classroom import Script, asker, lesson, sampler
 from tutelage.construct.distill import distill
-from tutelage.construct.lesson import Taught, teach
-from tutelage.construct.sampling import Asker, Sampler
-from tutelage.events import silent
-from tutelage.recipe.construct import ConstructSection
-from tutelage.records import LEVELS, Answer, Level, Request
+from tutelage.construct.lesson import Taught
+from tutelage.records import LEVELS, Answer, Level
 from tutelage.tasks.constraints import Constraints
 from tutelage.tasks.constraints.checking import read_constraints
 from tutelage.tasks.constraints.items import SEEN
@@ -41,31 +38,8 @@ def met_by(text: str) -> set[str]:
     return {part.name for part in verdict.parts if part.passed}
 
 
-def sampler(folder: Path, **settings: object) -> Sampler:
-    section = ConstructSection.model_validate(settings)
-    return Sampler(folder, section, {"constraints": TASK}, seed=7, round=2, chunk=4, emit=silent)
-
-
-def asker(answers: dict[str, Sequence[str | Answer]], name: str) -> Asker:
-    def reply(request: Request) -> str | Answer:
-        _, stage, number = request.id.split("/")
-        return answers[stage][int(number)]
-
-    return Asker(lambda: ScriptedCompleter(reply), name)
-
-
-def lesson(
-    folder: Path, answers: dict[str, Sequence[str | Answer]], *, taught: bool = False, **settings: object
-) -> Taught:
-    return teach(
-        [ITEM],
-        sampler(folder, **settings),
-        student=asker(answers, "student"),
-        teacher=asker(answers, "teacher") if taught else None,
-        contexts={},
-        samples=2,
-        revisions=1,
-    )
+def held(folder: Path, script: Script, *, taught: bool = False, **settings: object) -> Taught:
+    return lesson([ITEM], sampler(folder, TASK, **settings), script, taught_by=script if taught else None)
 
 
 @given(met=st.sets(st.sampled_from(sorted(FAMILIES))))
@@ -75,7 +49,7 @@ def test_the_scripted_answers_meet_what_they_say(met: set[str]) -> None:
 
 def test_the_answer_that_met_most_is_kept_for_what_it_met(tmp_path: Path) -> None:
     one, two = answer("no_commas"), answer("start", "no_commas")
-    taught = lesson(tmp_path, {"attempts": [one, two], "revisions": [one]})
+    taught = held(tmp_path, {"attempts": [one, two], "revisions": [one]})
     (row,) = taught.rows
     assert row.target.text == two
     assert row.level == "intermediate"
@@ -94,7 +68,7 @@ def test_the_answer_that_met_most_is_kept_for_what_it_met(tmp_path: Path) -> Non
 
 def test_a_teacher_that_met_more_is_kept_and_named(tmp_path: Path) -> None:
     one, two = answer("no_commas"), answer("start", "no_commas")
-    taught = lesson(tmp_path, {"attempts": [one, one], "revisions": [one], "fallback": [one, two]}, taught=True)
+    taught = held(tmp_path, {"attempts": [one, one], "revisions": [one], "fallback": [one, two]}, taught=True)
     (row,) = taught.rows
     assert (row.lineage.paradigm, row.lineage.author) == ("distill", "teacher")
     assert row.target.text == two
@@ -103,7 +77,7 @@ def test_a_teacher_that_met_more_is_kept_and_named(tmp_path: Path) -> None:
 def test_of_equal_ones_the_students_is_kept(tmp_path: Path) -> None:
     mine = answer("no_commas", extra=" mine")
     theirs = answer("no_commas", extra=" theirs")
-    taught = lesson(tmp_path, {"attempts": [mine, mine], "revisions": [mine], "fallback": [theirs] * 2}, taught=True)
+    taught = held(tmp_path, {"attempts": [mine, mine], "revisions": [mine], "fallback": [theirs] * 2}, taught=True)
     assert [(row.lineage.paradigm, row.target.text) for row in taught.rows] == [("self", mine)]
 
 
@@ -125,7 +99,7 @@ NOTHING = answer()
 )
 def test_when_nothing_is_kept(tmp_path: Path, answers: list[str | Answer], settings: dict[str, object]) -> None:
     assert met_by(NOTHING) == set()
-    taught = lesson(tmp_path, {"attempts": answers, "revisions": [answers[0]]}, **settings)
+    taught = held(tmp_path, {"attempts": answers, "revisions": [answers[0]]}, **settings)
     assert taught.rows == []
     assert taught.lessons[0].kept == "nothing"
 
@@ -133,7 +107,7 @@ def test_when_nothing_is_kept(tmp_path: Path, answers: list[str | Answer], setti
 def distilled(folder: Path, answers: Sequence[str], parts: bool) -> list[str]:
     rows, pairs, _ = distill(
         [ITEM],
-        sampler(folder),
+        sampler(folder, TASK),
         teacher=asker({"teacher": answers}, "teacher"),
         contexts={},
         samples=len(answers),

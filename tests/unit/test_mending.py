@@ -1,19 +1,16 @@
 """Mending: what an editor's program does with a draft, and what becomes of it in a lesson."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tutelage.completers.scripted import ScriptedCompleter
+from support.classroom import Script, asker, lesson, sampler
 from tutelage.construct.distill import distill
-from tutelage.construct.lesson import Taught, teach
-from tutelage.construct.sampling import Asker, Sampler
-from tutelage.events import silent
-from tutelage.recipe.construct import ConstructSection
-from tutelage.records import LEVELS, Answer, Item, Level, Request
+from tutelage.construct.lesson import Taught
+from tutelage.construct.sampling import Sampler
+from tutelage.records import LEVELS, Answer, Item, Level
 from tutelage.tasks.constraints import Constraints
 from tutelage.tasks.constraints.checking import read_constraints
 from tutelage.tasks.constraints.families.keywords import KeywordsIn
@@ -129,39 +126,18 @@ def test_form_is_always_met_and_no_content_is_invented(level: Level, number: int
         assert part.passed or content or too_short or exact, (part.reason, mended)
 
 
-def sampler(folder: Path, **chosen: object) -> Sampler:
-    section = ConstructSection.model_validate(chosen)
-    return Sampler(folder, section, {"constraints": TASK}, seed=7, round=2, chunk=4, emit=silent)
-
-
-def asker(answers: dict[str, Sequence[str | Answer]], name: str) -> Asker:
-    def reply(request: Request) -> str | Answer:
-        _, stage, number = request.id.split("/")
-        return answers[stage][int(number)]
-
-    return Asker(lambda: ScriptedCompleter(reply), name)
-
-
 ASKED = item(("end", {"phrase": "Any questions?"}), ("no_commas", {}))
 DRAFT = "Cats sleep, eat and purr."
 MENDED = "Cats sleep eat and purr. Any questions?"
 
 
-def lesson(folder: Path, answers: dict[str, Sequence[str | Answer]], **chosen: object) -> Taught:
-    return teach(
-        [ASKED],
-        sampler(folder, **chosen),
-        student=asker(answers, "student"),
-        teacher=asker(answers, "teacher"),
-        contexts={},
-        samples=2,
-        revisions=1,
-    )
+def held(folder: Path, script: Script, **chosen: object) -> Taught:
+    return lesson([ASKED], sampler(folder, TASK, **chosen), script, taught_by=script)
 
 
 def test_the_students_draft_is_mended_before_the_teacher_is_asked(tmp_path: Path) -> None:
     cut = Answer(request_id="", text=f"{DRAFT} And th", finish="length")
-    taught = lesson(tmp_path, {"attempts": ["", cut], "revisions": [""]})
+    taught = held(tmp_path, {"attempts": ["", cut], "revisions": [""]})
     (row,) = taught.rows
     assert row.target.text == MENDED
     assert row.prompt == ASKED.messages
@@ -175,13 +151,13 @@ def test_the_students_draft_is_mended_before_the_teacher_is_asked(tmp_path: Path
 
 
 def test_a_failed_attempt_is_the_worse_half_of_a_pair(tmp_path: Path) -> None:
-    taught = lesson(tmp_path, {"attempts": [DRAFT, DRAFT], "revisions": [DRAFT]})
+    taught = held(tmp_path, {"attempts": [DRAFT, DRAFT], "revisions": [DRAFT]})
     (pair,) = taught.pairs
     assert (pair.chosen.text, pair.rejected.text) == (MENDED, DRAFT)
 
 
 def test_a_teachers_draft_is_mended_where_the_students_cannot_be(tmp_path: Path) -> None:
-    taught = lesson(tmp_path, {"attempts": ["Cats", "Cats"], "revisions": ["Cats"], "fallback": ["No", DRAFT]})
+    taught = held(tmp_path, {"attempts": ["Cats", "Cats"], "revisions": ["Cats"], "fallback": ["No", DRAFT]})
     (row,) = taught.rows
     assert (row.target.text, row.lineage.paradigm, row.lineage.author) == (MENDED, "distill", "teacher")
     assert taught.lessons[0].kept == "mended"
@@ -189,7 +165,7 @@ def test_a_teachers_draft_is_mended_where_the_students_cannot_be(tmp_path: Path)
 
 def test_a_right_answer_stays_as_it_is(tmp_path: Path) -> None:
     right = "Cats purr. Any questions?"
-    taught = lesson(tmp_path, {"attempts": [DRAFT, DRAFT], "revisions": [right]})
+    taught = held(tmp_path, {"attempts": [DRAFT, DRAFT], "revisions": [right]})
     assert [row.target.text for row in taught.rows] == [right]
     assert taught.lessons[0].kept == "revision"
 
@@ -197,24 +173,14 @@ def test_a_right_answer_stays_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("chosen", [{"mend": False}, {"verify": False}])
 def test_switched_off_or_without_verdicts_nothing_is_mended(tmp_path: Path, chosen: dict[str, object]) -> None:
     answers = {"attempts": [DRAFT] * 2, "revisions": [DRAFT], "fallback": [DRAFT] * 2}
-    taught = lesson(tmp_path, answers, decompose=False, **chosen)
+    taught = held(tmp_path, answers, decompose=False, **chosen)
     assert MENDED not in [row.target.text for row in taught.rows]
 
 
 def drafted(folder: Path, item: Item, draft: str, drafts: int = 2, **chosen: object) -> tuple[Taught, Sampler]:
-    asking = sampler(folder, **chosen)
-    answers = {"attempts": ["Cats"], "drafts": ["Cats", draft], "fallback": ["Cats"]}
-    taught = teach(
-        [item],
-        asking,
-        student=asker(answers, "student"),
-        teacher=asker(answers, "teacher"),
-        contexts={},
-        samples=1,
-        revisions=0,
-        drafts=drafts,
-    )
-    return taught, asking
+    asking = sampler(folder, TASK, **chosen)
+    script = {"attempts": ["Cats"], "drafts": ["Cats", draft], "fallback": ["Cats"]}
+    return lesson([item], asking, script, taught_by=script, samples=1, revisions=0, drafts=drafts), asking
 
 
 def test_where_no_attempt_can_be_mended_a_plain_draft_may(tmp_path: Path) -> None:
@@ -258,7 +224,7 @@ def test_a_plain_request_asks_for_what_no_program_can_add(
 def test_distilled_answers_are_mended_too(tmp_path: Path) -> None:
     rows, pairs, _ = distill(
         [ASKED],
-        sampler(tmp_path),
+        sampler(tmp_path, TASK),
         teacher=asker({"teacher": ["Cats", DRAFT]}, "teacher"),
         contexts={},
         samples=2,

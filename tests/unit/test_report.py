@@ -1,6 +1,5 @@
 """The page of a run: what it says, what it must never do, and that it is well made."""
 
-import importlib.util
 import re
 import shutil
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support import report_run as made
 from tutelage.errors import DataError
 from tutelage.files import write_atomic
 from tutelage.records.outcome import RunOutcome
@@ -19,12 +19,6 @@ from tutelage.runs import RunDirectory
 from tutelage.statistics import wilson
 
 VOID = {"meta", "link", "br"}
-
-_SPEC = importlib.util.spec_from_file_location("report_run", Path(__file__).with_name("report_run.py"))
-assert _SPEC
-assert _SPEC.loader
-made = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(made)
 
 
 class Page(HTMLParser):

@@ -1,6 +1,5 @@
 """Held-out losses, limits and estimated levels on the page and the card of runs on a user's rows."""
 
-import importlib.util
 import random
 import re
 from dataclasses import replace
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support import report_run as made
 from tutelage.evaluate.compare import compare
 from tutelage.evaluate.imitation import compare_losses
 from tutelage.evaluate.summary import summarize
@@ -27,12 +27,6 @@ from tutelage.report.numbers import confidence
 from tutelage.report.reading import read_run
 from tutelage.runs import Best, RunDirectory
 from tutelage.statistics import Difference
-
-_SPEC = importlib.util.spec_from_file_location("report_run", Path(__file__).with_name("report_run.py"))
-assert _SPEC
-assert _SPEC.loader
-made = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(made)
 
 LOSSES = {"start": 2.1, "few-shot": 2.0, "round 1": 1.7}
 LIMITS = ("120 rows in 60 groups: 60 train, 10 probe, 20 gate, 30 test.", "On test no answer can be scored.")

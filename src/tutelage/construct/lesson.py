@@ -117,8 +117,8 @@ def _mend(case: Case, sampler: Sampler, student: Asker, drafts: Sequence[Sample]
 
 def _draft(helpless: Sequence[Case], sampler: Sampler, student: Asker, drafts: int) -> None:
     """Let the student answer without the formal demands, and mend that."""
-    prompts = plain_prompts(sampler, [case.item for case in helpless])
-    if not (drafts and prompts):
+    prompts = plain_prompts(sampler, [case.item for case in helpless]) if drafts else []
+    if not prompts:
         return
     answered = sampler.ask("drafts", student, prompts, samples=drafts, paradigm="self")
     written = {item.id: group for (item, _), group in zip(prompts, answered, strict=True)}

@@ -72,7 +72,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """Sums and counts [clusters, strata], weights [strata], and the block that each stratum is drawn in [strata]."""
 
     sums: Floats
@@ -113,7 +113,7 @@ def clustered_bootstrap(
     if not kept:
         reason = "no item has a score"
         return Estimate(None, *widest, unscored=unscored, confidence=confidence, sides=sides, reason=reason)
-    table = _table(values, design, kept=kept)
+    table = tabulate(values, design, kept=kept)
     low, high, error, below, reason = _ends(table, outside=outside, bounds=bounds, resamples=resamples, seed=seed)
     return Estimate(
         value=float(table.means @ table.weights),
@@ -136,7 +136,7 @@ def stratified_mean(values: Sequence[float | None], design: Design) -> float | N
     kept = [position for position, value in enumerate(values) if value is not None]
     if not kept:
         return None
-    table = _table(values, design, kept=kept)
+    table = tabulate(values, design, kept=kept)
     return float(table.means @ table.weights)
 
 
@@ -161,7 +161,8 @@ def _check(values: Sequence[float | None], design: Design, *, bounds: Bounds) ->
         raise TutelageError("; ".join(map(str, problems)))
 
 
-def _table(values: Sequence[float | None], design: Design, *, kept: Sequence[int]) -> _Table:
+def tabulate(values: Sequence[float | None], design: Design, *, kept: Sequence[int]) -> Table:
+    """Return the sums of the values at ``kept`` by cluster and stratum, with the weights of the design's strata."""
     strata: Sequence[Hashable] = design.strata or [""] * len(values)
     rows = {cluster: row for row, cluster in enumerate(dict.fromkeys(design.clusters[i] for i in kept))}
     columns = {stratum: column for column, stratum in enumerate(dict.fromkeys(strata[i] for i in kept))}
@@ -172,7 +173,7 @@ def _table(values: Sequence[float | None], design: Design, *, kept: Sequence[int
     sums = np.bincount(at, weights=scores, minlength=size).reshape(shape).astype(np.float64)
     counts = np.bincount(at, minlength=size).reshape(shape).astype(np.float64)
     weights = np.array([design.weights.get(stratum, 1.0) for stratum in columns])
-    return _Table(sums, counts, weights / weights.sum(), _blocks(counts > 0))
+    return Table(sums, counts, weights / weights.sum(), _blocks(counts > 0))
 
 
 def _blocks(occurs: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -185,7 +186,7 @@ def _blocks(occurs: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _ends(
-    table: _Table, *, outside: float, bounds: Bounds, resamples: int, seed: int
+    table: Table, *, outside: float, bounds: Bounds, resamples: int, seed: int
 ) -> tuple[float, float, float | None, float | None, str]:
     """Return low, high, standard error, share below zero, reason."""
     value = float(table.means @ table.weights)
@@ -231,7 +232,7 @@ def _ends(
     )
 
 
-def _without_single_strata(table: _Table) -> tuple[_Table, str]:
+def _without_single_strata(table: Table) -> tuple[Table, str]:
     """Return the table, with the strata as clusters of one stratum if none of them has a second cluster."""
     blocks, sizes = np.unique(table.block, return_counts=True)
     num_clusters = table.sums.shape[0]
@@ -244,11 +245,11 @@ def _without_single_strata(table: _Table) -> tuple[_Table, str]:
             for b, w in zip(blocks, weights, strict=True)
         ]
     )
-    whole = _Table((weights * means)[:, None], weights[:, None], np.ones(1), np.zeros(1, dtype=np.int64))
+    whole = Table((weights * means)[:, None], weights[:, None], np.ones(1), np.zeros(1, dtype=np.int64))
     return whole, f"every one of {len(sizes)} strata has one cluster: the strata themselves are drawn"
 
 
-def _draw(table: _Table, pieces: Sequence[NDArray[np.intp]], *, resamples: int, rng: np.random.Generator) -> Floats:
+def _draw(table: Table, pieces: Sequence[NDArray[np.intp]], *, resamples: int, rng: np.random.Generator) -> Floats:
     """Return the statistic of each resample, [resamples]; every piece's G clusters are drawn G − 1 times."""
     means = table.means
     drawn = np.full(resamples, float(means @ table.weights))
@@ -268,7 +269,7 @@ def _draw(table: _Table, pieces: Sequence[NDArray[np.intp]], *, resamples: int, 
     return drawn
 
 
-def _unvaried(table: _Table, value: float, *, outside: float, bounds: Bounds) -> tuple[float, float]:
+def _unvaried(table: Table, value: float, *, outside: float, bounds: Bounds) -> tuple[float, float]:
     """Return the ends when nothing varies: exact for a proportion that was 0 or 1 in every cluster."""
     if bounds is None:
         return value, value

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from tutelage.errors import TutelageError
-from tutelage.statistics.bootstrap import Bounds, Design, Floats, _Table, _table, clustered_bootstrap, stratified_mean
+from tutelage.statistics.bootstrap import Bounds, Design, Floats, Table, clustered_bootstrap, stratified_mean, tabulate
 from tutelage.statistics.intervals import tail
 
 Stratum = tuple[int, Hashable]
@@ -175,7 +175,7 @@ def _pooled(
 def _draw(pooled: Sequence[float | None], design: Design, values: Floats, *, resamples: int, seed: int) -> Floats:
     """Return the mean over drawn seeds of each resample, [resamples]; ``values`` [seeds] in the order of ``pooled``."""
     kept = [position for position, change in enumerate(pooled) if change is not None]
-    table = _table(pooled, design, kept=kept)
+    table = tabulate(pooled, design, kept=kept)
     columns = [stratum for stratum in dict.fromkeys(design.strata[i] for i in kept) if isinstance(stratum, tuple)]
     order = {number: place for place, number in enumerate(dict.fromkeys(number for number, _ in columns))}
     of_seed = np.array([order[number] for number, _ in columns])
@@ -197,7 +197,7 @@ def _draw(pooled: Sequence[float | None], design: Design, values: Floats, *, res
     return np.asarray(drawn.mean(axis=1))
 
 
-def _moves(table: _Table, columns: NDArray[np.intp], *, resamples: int, rng: np.random.Generator) -> Floats:
+def _moves(table: Table, columns: NDArray[np.intp], *, resamples: int, rng: np.random.Generator) -> Floats:
     """Return how far each resample moves the weighted mean of each stratum of one block, [resamples, columns]."""
     piece = np.flatnonzero((table.counts[:, columns] > 0).any(axis=1))
     if len(piece) == 1:
