@@ -19,7 +19,7 @@ from tutelage.models.adapters import add_adapter
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
-from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, TuneSection
+from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import assistant, user
 from tutelage.tune import Progress, Saved, Started, Step, Summary, train
 from tutelage.tune.methods import build_method
@@ -39,6 +39,10 @@ SECTION = TuneSection(
     max_tokens=200,
     micro_batch_tokens=64,
 )
+SECTIONS = {
+    "rows alone": SECTION,
+    "with retention": SECTION.model_copy(update={"retention": RetentionSection(texts=5, tokens=20)}),
+}
 QUESTIONS = ("What is the name?", "Where is the river?", "Is it stated?", "Say thanks.", "Write a title.", "Why?")
 ANSWERS = ("It is the river.", "In the garden.", "It is not stated.", "Thanks.", "<<The title>>", "I can not say.")
 
@@ -63,9 +67,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from test_tune_flow import follow
+from test_tune_flow import SECTIONS, follow
 from tutelage.tune import Step
-for news in follow(Path({folder!r})):
+for news in follow(Path({folder!r}), SECTIONS[{name!r}]):
     if isinstance(news, Step) and news.step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -80,18 +84,18 @@ def one_thread() -> Iterator[dict[str, str]]:
     torch.set_num_threads(before)
 
 
-def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, one_thread: dict[str, str]) -> None:
-    whole = finish(tmp_path / "whole")
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, name: str, one_thread: dict[str, str]) -> None:
+    whole = finish(tmp_path / "whole", SECTIONS[name])
     folder = tmp_path / "killed"
-    script = KILLED.format(here=str(Path(__file__).parent), folder=str(folder))
+    script = KILLED.format(here=str(Path(__file__).parent), folder=str(folder), name=name)
     dead = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300, check=False, env=one_thread)
     assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 5
     (folder / "checkpoints" / ".000006.abcd.partial").mkdir()  # what a kill inside the writing leaves
 
-    started, *news, summary = follow(folder)
-    assert isinstance(started, Started)
-    assert started.resumed_from == 4
+    *news, summary = follow(folder, SECTIONS[name])
+    assert [item.resumed_from for item in news if isinstance(item, Started)] == [4]
     assert [item.step for item in news if isinstance(item, Step)] == list(range(5, 10))
     assert isinstance(summary, Summary)
     assert summary.losses == whole.losses
@@ -252,13 +256,13 @@ def test_too_little_memory_halves_the_micro_batch_and_changes_nothing() -> None:
     found = []
     with connect(tuned.model) as network:
         for objective in (Sft(), Hungry()):
-            batch = Batch(1, range(6), documents)
-            done = accumulate(network, batch, objective=objective, optimizer=optimizer, limit=1000, seed=0)
+            batch = Batch(1, objective, range(6), documents)
+            done = accumulate(network, [batch], optimizer=optimizer, limit=1000, seed=0)
             found.append((done, optimizer.clip(0.0)))
             optimizer.discard()
         long = Encoded(ids=np.zeros(41, dtype=np.int32), targets=np.ones(41, dtype=bool))
         with pytest.raises(TrainingError, match="does not suffice for one row"):
-            accumulate(network, Batch(1, [0], [long]), objective=Hungry(), optimizer=optimizer, limit=1000, seed=0)
+            accumulate(network, [Batch(1, Hungry(), [0], [long])], optimizer=optimizer, limit=1000, seed=0)
     (plain, plain_norm), (tight, tight_norm) = found
     assert (plain.micro_batches, plain.limit) == (1, 1000)
     assert tight.micro_batches > 1

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tutelage.tune.training import losses
-from tutelage.tune.training.losses import token_losses
+from tutelage.tune.training.losses import cross_entropies, position_losses
 
 VOCABULARY = 37
 
@@ -42,7 +42,7 @@ def test_equals_plain_cross_entropy(count: int, seed: int, trains_head: bool) ->
     wanted = [hidden, *(head.parameters() if trains_head else ())]
     plain = cross_entropy(head(hidden), targets, reduction="none")
     expected = torch.autograd.grad((plain * upstream).sum(), wanted)
-    ours = token_losses(hidden, targets, head=head)
+    ours = position_losses(hidden, cross_entropies(targets), head=head)
     found = torch.autograd.grad((ours * upstream).sum(), wanted)
     torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-5)
     for a, b in zip(found, expected, strict=True):
@@ -52,7 +52,7 @@ def test_equals_plain_cross_entropy(count: int, seed: int, trains_head: bool) ->
 def test_without_gradients_it_is_the_same_number() -> None:
     hidden, targets, head, _ = problem(12, 0, False)
     with torch.no_grad():
-        found = token_losses(hidden, targets, head=head)
+        found = position_losses(hidden, cross_entropies(targets), head=head)
     assert not found.requires_grad
     torch.testing.assert_close(found, cross_entropy(head(hidden.detach()), targets, reduction="none"))
 
@@ -61,11 +61,11 @@ def test_softmax_is_float32_for_bfloat16_logits() -> None:
     hidden, targets, head, _ = problem(12, 0, False)
     half, half_head = hidden.detach().bfloat16(), head.bfloat16()
     expected = cross_entropy(half_head(half).float(), targets, reduction="none")
-    found = token_losses(half, targets, head=half_head)
+    found = position_losses(half, cross_entropies(targets), head=half_head)
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
 
 
 def test_nothing_to_learn_costs_nothing() -> None:
     hidden, targets, head, _ = problem(0, 0, False)
-    assert token_losses(hidden, targets, head=head).shape == (0,)
+    assert position_losses(hidden, cross_entropies(targets), head=head).shape == (0,)

@@ -52,8 +52,8 @@ def gradients(
     rows: list[Encoded], kind: str, limit: int, average: Average = "token"
 ) -> tuple[Accumulated, dict[str, Tensor]]:
     network, optimizer, _ = prepared(kind)
-    batch = Batch(1, range(len(rows)), rows)
-    done = accumulate(network, batch, objective=Sft(average), optimizer=optimizer, limit=limit, seed=0)
+    batch = Batch(1, Sft(average), range(len(rows)), rows)
+    done = accumulate(network, [batch], optimizer=optimizer, limit=limit, seed=0)
     found = {name: master.grad.clone() for name, master in optimizer.masters.items() if master.grad is not None}
     optimizer.discard()
     return done, found

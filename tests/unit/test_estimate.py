@@ -63,3 +63,13 @@ def test_tuning_is_cut_where_the_recipe_cuts_it() -> None:
     assert plain.tokens == loose.tokens
     assert cut.tokens == 10 * 4 * 130 * 2
     assert "3 epochs, at most 10 steps" in cut.what
+
+
+def test_the_texts_of_retention_are_counted() -> None:
+    asked = "tune: {batch_size: 4, max_steps: 10, retention: {texts: 30, tokens: 50, texts_a_step: 3}}\n"
+    with_it, without = (
+        stage(estimated(asked), "tune"),
+        stage(estimated("tune: {batch_size: 4, max_steps: 10}\n"), "tune"),
+    )
+    assert with_it.tokens - without.tokens == (30 + 10 * 3) * 50 * 2, "drawn, and held to in each step, in two rounds"
+    assert "3 of 30 free texts beside each step" in with_it.what

@@ -6,6 +6,7 @@ machine (AMD EPYC with AVX-512 BF16, no accelerator; docs/decisions/0004). For a
 tokens are given.
 """
 
+import math
 from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
@@ -176,12 +177,20 @@ def _tuning(recipe: Recipe, stage: str, rows: int, *, times: int) -> StageEstima
     seen = rows * section.epochs
     if section.max_steps:
         seen = min(seen, section.max_steps * section.batch_size)
-    tokens = seen * ROW_TOKENS * times
+    tokens = seen * ROW_TOKENS
+    held = ""
+    if section.retention is not None:
+        texts = section.retention
+        steps = math.ceil(seen / section.batch_size)
+        tokens += (texts.texts + steps * texts.texts_a_step) * texts.tokens
+        held = f", {texts.texts_a_step} of {texts.texts:,} free texts beside each step"
+    tokens *= times
     return StageEstimate(
         stage=stage,
         times=times,
         what=f"about {rows:,} rows × {_times(section.epochs, 'epoch')}"
-        + (f", at most {_times(section.max_steps, 'step')}" if section.max_steps else ""),
+        + (f", at most {_times(section.max_steps, 'step')}" if section.max_steps else "")
+        + held,
         answers=0,
         tokens=tokens,
         minutes=_minutes(recipe, tokens, TRAINING_TOKENS_S),

@@ -9,7 +9,7 @@ from tutelage.models.load import Bundle
 from tutelage.pipeline.encoding import encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Example
-from tutelage.tune import Saved, Started, Step, Summary, train
+from tutelage.tune import Remembered, Saved, Started, Step, Summary, train
 
 
 def train_rows(
@@ -37,6 +37,8 @@ def train_rows(
     total = 0
     for news in train(bundle, encoding.documents, section, folder=folder, seed=seed):
         match news:
+            case Remembered(texts=done, total=texts):
+                emit(Event("progress", data={"label": "free texts", "done": done, "total": texts, "unit": "texts"}))
             case Started(steps=total, trainable_parameters=trainable):
                 keep_ledger(folder, ledger, dropped)
                 if dropped:

@@ -102,6 +102,26 @@ class CosineSchedule(Section):
 Schedule = Annotated[ConstantSchedule | LinearSchedule | CosineSchedule, Field(discriminator="kind")]
 
 
+class RetentionSection(Section):
+    """A penalty on forgetting: on texts that the model wrote freely before it was tuned, its predictions are held to
+    what they were (learning without forgetting, Li & Hoiem 2016)."""
+
+    weight: float = Field(default=1.0, gt=0)
+    """Of the penalty (nats a token) beside the loss of the rows. More keeps more and learns slower."""
+
+    texts: int = Field(default=128, ge=1)
+    """How many texts are drawn from the model before the first step."""
+
+    tokens: int = Field(default=128, ge=2)
+    """Length of each."""
+
+    texts_a_step: int = Field(default=2, ge=1)
+    """How many of them stand beside the rows of an optimizer step."""
+
+    candidates: int = Field(default=128, ge=1)
+    """How many of the most likely tokens are held at each place; all others count as one."""
+
+
 class TuneSection(Section):
     """One tuning run: what is minimized, which weights move, and how the step is computed."""
 
@@ -116,6 +136,9 @@ class TuneSection(Section):
 
     schedule: Schedule = LinearSchedule(kind="linear")
     """How the learning rate changes over the steps."""
+
+    retention: RetentionSection | None = None
+    """What holds the model to what it could do before; null: nothing but the rows."""
 
     epochs: int = Field(default=1, ge=1)
     """How often each row is seen."""

@@ -5,11 +5,12 @@
 | ``training`` | the loop and how a step is computed: packing, attention, losses, optimizer, checkpoints |
 | ``objectives`` | what is minimized |
 | ``methods`` | which weights move |
+| ``retention`` | the penalty on forgetting |
 
 A new objective or method is one file and one line in its package's index; neither knows of the other.
 """
 
 from tutelage.tune.training.loop import train
-from tutelage.tune.training.progress import Progress, Saved, Started, Step, Summary
+from tutelage.tune.training.progress import Progress, Remembered, Saved, Started, Step, Summary
 
-__all__ = ["Progress", "Saved", "Started", "Step", "Summary", "train"]
+__all__ = ["Progress", "Remembered", "Saved", "Started", "Step", "Summary", "train"]

@@ -4,11 +4,11 @@
 |---|---|
 | ``loop`` | ``train``: the one loop, a generator of progress records |
 | ``step`` | one optimizer step over its micro-batches |
-| ``progress`` | ``Started``, ``Step``, ``Saved``, ``Summary`` |
+| ``progress`` | ``Remembered``, ``Started``, ``Step``, ``Saved``, ``Summary`` |
 | ``batches`` | order of rows, packing without padding, micro-batches |
-| ``network`` | packed documents → hidden states of the target positions → loss a token |
+| ``network`` | packed documents → hidden states of the target positions → loss a position |
 | ``attention`` | attention that never leaves its document; proof of it on the model at hand |
-| ``losses`` | cross-entropy in chunks, without full logits |
+| ``losses`` | losses of positions in chunks, without full logits |
 | ``optimizers`` | float32 master weights, clipping, AdamW |
 | ``schedules`` | learning rate over the steps |
 | ``checkpoint`` | atomic checkpoints without pickle |

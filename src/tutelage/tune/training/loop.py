@@ -22,6 +22,7 @@ from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
 from tutelage.tune.methods import Tuned, build_method
 from tutelage.tune.objectives import build_objective
+from tutelage.tune.retention import Memory, Retention, remember
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, total_steps, unusable
 from tutelage.tune.training.checkpoint import (
@@ -34,7 +35,7 @@ from tutelage.tune.training.checkpoint import (
 )
 from tutelage.tune.training.memory import peak_device_bytes, peak_rss_bytes
 from tutelage.tune.training.optimizers import Optimizer
-from tutelage.tune.training.progress import Progress, Saved, Started, Step, Summary
+from tutelage.tune.training.progress import Progress, Remembered, Saved, Started, Step, Summary
 from tutelage.tune.training.schedules import rate_share
 from tutelage.tune.training.step import Batch, accumulate, update
 
@@ -75,6 +76,13 @@ def train(
         yield finished
         return
     steps = total_steps(len(rows), batch_size=section.batch_size, epochs=section.epochs, max_steps=section.max_steps)
+    retention = None
+    if section.retention is not None:
+        memories: list[Memory] = []
+        for part in remember(bundle, section.retention, seed=derive_seed(seed, "memories")):
+            memories += part
+            yield Remembered(texts=len(memories), total=section.retention.texts)
+        retention = Retention(memories, section.retention, seed=seed)
     with ExitStack() as stack:
         tuned = build_method(section.method)(bundle, derive_seed(seed, "method"))
         stack.callback(tuned.release)
@@ -102,11 +110,11 @@ def train(
             for index in range(len(position.history), steps):
                 began = time.perf_counter()
                 chosen = rows_of_step(index, rows=len(rows), batch_size=section.batch_size, seed=seed)
-                batch = Batch(index + 1, [kept[row] for row in chosen], [rows[row] for row in chosen])
+                batch = Batch(index + 1, objective, [kept[row] for row in chosen], [rows[row] for row in chosen])
+                beside = [] if retention is None else [retention.of_step(index)]
                 done = accumulate(
                     network,
-                    batch,
-                    objective=objective,
+                    [batch, *beside],
                     optimizer=optimizer,
                     limit=position.micro_batch_tokens,
                     seed=derive_seed(seed, "dropout", index),
@@ -116,12 +124,13 @@ def train(
                 step = Step(
                     step=index + 1,
                     epoch=index // steps_an_epoch(len(rows), section.batch_size) + 1,
-                    loss=done.loss,
+                    loss=done.batches[0].loss,
+                    retention=done.batches[1].loss if beside else None,
                     lr=lr,
                     grad_norm=norm,
                     rows=len(chosen),
-                    tokens=done.tokens,
-                    target_tokens=done.target_tokens,
+                    tokens=sum(part.tokens for part in done.batches),
+                    target_tokens=done.batches[0].target_tokens,
                     micro_batches=done.micro_batches,
                     seconds=time.perf_counter() - began,
                 )

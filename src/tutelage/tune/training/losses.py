@@ -1,14 +1,14 @@
-"""Cross-entropy of selected positions, in chunks: full logits of a batch never exist.
+"""Losses of selected positions, in chunks: full logits of a batch never exist.
 
 The loss of a position depends on its own hidden state only. So the gradient of every position's loss with respect to
 its hidden state can be computed in the forward pass, chunk by chunk, and the backward pass merely scales its rows by
-what arrives from above: exact for every objective that is a function of token losses, and one matrix product cheaper
+what arrives from above: exact for every objective that is a function of such losses, and one matrix product cheaper
 than recomputing logits. (The idea of computing it forward is that of Liger-Kernel, Hsu et al. 2024; row-wise
 upstream gradients are why it is kept unsummed here.) It needs a frozen output layer; where that one is trained too,
 each chunk is recomputed in the backward pass.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -19,50 +19,58 @@ from torch.utils.checkpoint import checkpoint
 CHUNK_BYTES = 1 << 26
 """Bytes of the float32 logits of one chunk: 64 MiB, 341 positions of a vocabulary of 49,152."""
 
+PositionLoss = Callable[[Tensor, slice], Tensor]
+"""Of float32 logits (n, V) and the positions that they belong to, the losses (n)."""
 
-def token_losses(hidden: Tensor, targets: Tensor, *, head: nn.Module) -> Tensor:
-    """Return −log p(target) of each position in nats, float32 (N).
+
+def cross_entropies(targets: Tensor) -> PositionLoss:
+    """Return the loss −log p(target) in nats, for int64 ``targets`` (N)."""
+    return lambda logits, at: cross_entropy(logits, targets[at], reduction="none")
+
+
+def position_losses(hidden: Tensor, loss: PositionLoss, *, head: nn.Module) -> Tensor:
+    """Return ``loss`` at each position, float32 (N).
 
     Parameters
     ----------
-    hidden: (N, H), the states that predict ``targets``.
-    targets: int64 (N).
-    head: the output layer, (n, H) → (n, V); the softmax is taken in float32 whatever its arithmetic.
+    hidden: (N, H), the states that predict.
+    loss: what a position costs.
+    head: the output layer, (n, H) → (n, V); its logits are given to ``loss`` in float32 whatever its arithmetic.
     """
-    if not len(targets):
+    if not len(hidden):
         return hidden.new_zeros(0, dtype=torch.float32)
     trains_head = any(parameter.requires_grad for parameter in head.parameters())
     if torch.is_grad_enabled() and hidden.requires_grad and not trains_head:
-        return _ForwardGradient.apply(hidden, targets, head)  # type: ignore[no-untyped-call, no-any-return]
+        return _ForwardGradient.apply(hidden, loss, head)  # type: ignore[no-untyped-call, no-any-return]
     losses = []
-    for part, wanted in _chunks(hidden, targets, head):
+    for at in _chunks(len(hidden), head):
         if torch.is_grad_enabled():
-            losses.append(checkpoint(_chunk_losses, part, wanted, head, use_reentrant=False))
+            losses.append(checkpoint(_chunk_losses, hidden[at], loss, at, head, use_reentrant=False))
         else:
-            losses.append(_chunk_losses(part, wanted, head))
+            losses.append(_chunk_losses(hidden[at], loss, at, head))
     return torch.cat(losses)
 
 
-def _chunk_losses(hidden: Tensor, targets: Tensor, head: nn.Module) -> Tensor:
-    return cross_entropy(head(hidden).float(), targets, reduction="none")
+def _chunk_losses(hidden: Tensor, loss: PositionLoss, at: slice, head: nn.Module) -> Tensor:
+    return loss(head(hidden).float(), at)
 
 
-def _chunks(hidden: Tensor, targets: Tensor, head: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+def _chunks(count: int, head: nn.Module) -> Iterator[slice]:
     vocabulary = next(head.parameters()).shape[0]
     size = max(1, CHUNK_BYTES // (4 * vocabulary))
-    return zip(torch.split(hidden, size), torch.split(targets, size), strict=True)
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 class _ForwardGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, targets: Tensor, head: nn.Module) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, loss: PositionLoss, head: nn.Module) -> Tensor:
         losses, gradients = [], []
-        for part, wanted in _chunks(hidden, targets, head):
+        for at in _chunks(len(hidden), head):
             with torch.enable_grad():
-                leaf = part.detach().requires_grad_()
-                loss = _chunk_losses(leaf, wanted, head)
-                (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-            losses.append(loss.detach())
+                leaf = hidden[at].detach().requires_grad_()
+                found = _chunk_losses(leaf, loss, at, head)
+                (gradient,) = torch.autograd.grad(found.sum(), leaf)
+            losses.append(found.detach())
             gradients.append(gradient)
         ctx.save_for_backward(torch.cat(gradients))
         return torch.cat(losses)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.tune.training.batches import Packed
-from tutelage.tune.training.losses import token_losses
+from tutelage.tune.training.losses import PositionLoss, cross_entropies, position_losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Network:
 
     def token_losses(self, packed: Packed) -> Tensor:
         """Return −log p of each target given its own document, float32 (N), in the order of ``packed.targets``."""
+        return self.losses(packed, cross_entropies(packed.targets))
+
+    def losses(self, packed: Packed, loss: PositionLoss) -> Tensor:
+        """Return what ``loss`` says of the model's logits at each position that predicts a target, float32 (N)."""
         if self.head is not None:
-            return token_losses(self.hidden(packed)[packed.sources], packed.targets, head=self.head)
-        return nn.functional.cross_entropy(self.logits(packed).float(), packed.targets, reduction="none")
+            return position_losses(self.hidden(packed)[packed.sources], loss, head=self.head)
+        logits = self.logits(packed)
+        return loss(logits.float(), slice(0, len(logits)))

@@ -5,6 +5,14 @@ from typing import Literal
 from tutelage.records import Record
 
 
+class Remembered(Record):
+    """Before the first step, with ``tune.retention``: ``texts`` of ``total`` have been drawn and read."""
+
+    kind: Literal["remembered"] = "remembered"
+    texts: int
+    total: int
+
+
 class Started(Record):
     """Before the first step. ``dropped`` maps the index of a row that is not trained on to the reason.
 
@@ -25,13 +33,16 @@ class Started(Record):
 
 
 class Step(Record):
-    """One optimizer step, counted from 1. ``loss`` is Σ loss / Σ weight over the whole step (for SFT: nats a target
-    token); ``grad_norm`` is the norm before clipping; ``tokens`` counts all tokens, ``target_tokens`` the learned."""
+    """One optimizer step, counted from 1. ``loss`` is Σ loss / Σ weight over the rows of the step (for SFT: nats a
+    target token), ``retention`` the mean divergence from the start in nats a token, without its weight (None: no
+    penalty); ``grad_norm`` is the norm before clipping; ``tokens`` counts all tokens, those of the penalty too,
+    ``target_tokens`` the learned ones of the rows."""
 
     kind: Literal["step"] = "step"
     step: int
     epoch: int
     loss: float
+    retention: float | None = None
     lr: float
     grad_norm: float
     rows: int
@@ -76,4 +87,4 @@ class Summary(Record):
     losses: tuple[float, ...]
 
 
-Progress = Started | Step | Saved | Summary
+Progress = Remembered | Started | Step | Saved | Summary

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -17,30 +18,45 @@ from tutelage.tune.training.optimizers import Optimizer
 REMEDY = "lower the learning rate, or look at these rows; the last checkpoint is kept"
 
 
+Row = TypeVar("Row")
+
+
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """The rows of one optimizer step; ``names`` are their numbers in the data, ``step`` counts from 1: for errors."""
+class Batch(Generic[Row]):
+    """Rows of one optimizer step under one objective; their mean loss is part of the step's, times ``scale``.
+
+    ``names`` are the numbers of the rows in the data, ``step`` counts from 1: for errors.
+    """
 
     step: int
+    objective: Objective[Row]
     names: Sequence[int]
-    rows: Sequence[Encoded]
+    rows: Sequence[Row]
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Accumulated:
-    """A step's loss (mean over its denominator), its sizes, and the micro-batch limit that the memory allowed."""
+class Collected:
+    """What one batch came to: its loss (mean over its denominator, before ``scale``) and its sizes."""
 
     loss: float
     tokens: int
     target_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulated:
+    """What the batches of a step came to, in order, in how many micro-batches, of what size the memory allowed."""
+
+    batches: tuple[Collected, ...]
     micro_batches: int
     limit: int
 
 
 def accumulate(
-    network: Network, batch: Batch, *, objective: Objective[Encoded], optimizer: Optimizer, limit: int, seed: int
+    network: Network, batches: Sequence[Batch[Any]], *, optimizer: Optimizer, limit: int, seed: int
 ) -> Accumulated:
-    """Collect the gradient of Σ loss / Σ weight over the rows of ``batch`` in ``optimizer``.
+    """Collect the gradient of Σ scale · Σ loss / Σ weight over ``batches`` and their rows in ``optimizer``.
 
     Parameters
     ----------
@@ -51,37 +67,53 @@ def accumulate(
     ------
     TrainingError: a loss is not finite, or the memory does not suffice for a single row.
     """
-    rows = batch.rows
-    documents = [objective.documents(row) for row in rows]
-    sizes = [sum(len(document.ids) for document in group) for group in documents]
-    total = sum(objective.weight(row) for row in rows)
+    documents = [[batch.objective.documents(row) for row in batch.rows] for batch in batches]
+    sizes = [[sum(len(document.ids) for document in group) for group in groups] for groups in documents]
     while True:
-        batches = micro_batches(sizes, limit)
+        splits = [micro_batches(of_batch, limit) for of_batch in sizes]
         try:
             with torch.random.fork_rng(devices=[network.device] if network.device.type == "cuda" else []):
                 torch.manual_seed(seed)
-                loss = 0.0
-                for part in batches:
-                    packed = pack(flatten([documents[index] for index in part]), network.device)
-                    share = objective.loss(network, [rows[index] for index in part], packed) / total
-                    loss += _finite(share.item(), "loss", batch.step, [batch.names[index] for index in part])
-                    share.backward()  # type: ignore[no-untyped-call]
-                    optimizer.collect()
+                losses = [
+                    _collect(network, *work, optimizer=optimizer)
+                    for work in zip(batches, documents, splits, strict=True)
+                ]
+            found = zip(losses, sizes, documents, strict=True)
             return Accumulated(
-                loss=loss,
-                tokens=sum(sizes),
-                target_tokens=sum(target_count(document) for document in flatten(documents)),
-                micro_batches=len(batches),
+                batches=tuple(
+                    Collected(loss, sum(size), sum(target_count(document) for document in flatten(groups)))
+                    for loss, size, groups in found
+                ),
+                micro_batches=sum(map(len, splits)),
                 limit=limit,
             )
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            limit = _smaller(batches, sizes, error)
+            limit = _smaller(splits, sizes, error)
         optimizer.discard()
 
 
-def update(optimizer: Optimizer, batch: Batch, *, lr: float, clip_norm: float) -> float:
+def _collect(
+    network: Network,
+    batch: Batch[Any],
+    documents: Sequence[tuple[Encoded, ...]],
+    split: list[list[int]],
+    *,
+    optimizer: Optimizer,
+) -> float:
+    total = sum(batch.objective.weight(row) for row in batch.rows)
+    loss = 0.0
+    for part in split:
+        packed = pack(flatten([documents[index] for index in part]), network.device)
+        share = batch.objective.loss(network, [batch.rows[index] for index in part], packed) / total
+        loss += _finite(share.item(), "loss", batch.step, [batch.names[index] for index in part])
+        (share * batch.scale).backward()  # type: ignore[no-untyped-call]
+        optimizer.collect()
+    return loss
+
+
+def update(optimizer: Optimizer, batch: Batch[Any], *, lr: float, clip_norm: float) -> float:
     """Clip the collected gradient, move the weights and return the gradient's norm before clipping.
 
     Raises
@@ -93,14 +125,20 @@ def update(optimizer: Optimizer, batch: Batch, *, lr: float, clip_norm: float) -
     return norm
 
 
-def _smaller(batches: list[list[int]], sizes: list[int], error: Exception) -> int:
-    if all(len(batch) == 1 for batch in batches):
+def _smaller(splits: list[list[list[int]]], sizes: list[list[int]], error: Exception) -> int:
+    together = [
+        sum(of_batch[index] for index in part)
+        for split, of_batch in zip(splits, sizes, strict=True)
+        for part in split
+        if len(part) > 1
+    ]
+    if not together:
         raise TrainingError(
             "the memory does not suffice for one row",
-            received=f"a row of {max(sizes)} tokens",
+            received=f"a row of {max(map(max, sizes))} tokens",
             remedy="lower max_tokens, or take a smaller model or rank",
         ) from error
-    return max(sum(sizes[index] for index in batch) for batch in batches if len(batch) > 1) // 2
+    return max(together) // 2
 
 
 def _finite(value: float, what: str, step: int, names: Sequence[int]) -> float:

@@ -1,0 +1,111 @@
+"""Retention: on text that the model wrote before it was tuned, it is held to what it expected there.
+
+    L = L_rows + λ · mean over places of KL( p_start(· | text before) ‖ p_now(· | text before) )
+
+Learning without forgetting (Li & Hoiem 2016) on pseudo-rehearsal (Robins 1995): the texts are drawn freely from the
+model itself, so no data of its training are needed, and a whole distribution a place says far more than one token.
+Of each distribution the most likely tokens are kept; all others count as one, which makes the divergence a lower bound
+of the full one (information processing inequality) and its memory small.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tutelage.models.bundle import Bundle
+from tutelage.models.free_text import free_texts
+from tutelage.models.template import Encoded
+from tutelage.recipe.tune import RetentionSection
+from tutelage.seeds import derive_seed
+from tutelage.tune.training.batches import Packed, rows_of_step, target_count
+from tutelage.tune.training.losses import PositionLoss
+from tutelage.tune.training.network import Network
+from tutelage.tune.training.step import Batch
+
+LEAST = 1e-6
+"""Least probability of all other tokens together, so that its logarithm is finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A text of N + 1 tokens and what the model expected at the N places after the first, before it was tuned.
+
+    ``likely`` int64 (N, k) are the most likely tokens of each place, ``logprobs`` float32 (N, k) theirs in nats.
+    """
+
+    text: Encoded
+    likely: Tensor
+    logprobs: Tensor
+
+
+def remember(bundle: Bundle, section: RetentionSection, *, seed: int) -> Iterator[list[Memory]]:
+    """Draw texts from the bundle's model as it is and yield what it expects in them, in parts, ``texts`` in all.
+
+    Raises
+    ------
+    ModelError: no text can be drawn from this model.
+    """
+    for texts in free_texts(bundle, section.texts, tokens=section.tokens, seed=seed):
+        yield [_memory(bundle, text, section.candidates) for text in texts]
+
+
+@torch.no_grad()
+def _memory(bundle: Bundle, text: Tensor, candidates: int) -> Memory:
+    logits = bundle.model(input_ids=text[None].to(bundle.model.device)).logits[0, :-1].float()
+    found = logits.log_softmax(-1).topk(min(candidates, logits.shape[-1]), dim=-1)
+    encoded = Encoded(ids=text.numpy().astype(np.int32), targets=np.ones(len(text), dtype=np.bool_))
+    return Memory(encoded, found.indices, found.values)
+
+
+class Divergence:
+    """The objective whose rows are memories: what was expected against what is expected now."""
+
+    def documents(self, row: Memory) -> tuple[Encoded, ...]:
+        """The text."""
+        return (row.text,)
+
+    def weight(self, row: Memory) -> float:
+        """Every place weighs the same."""
+        return float(target_count(row.text))
+
+    def loss(self, network: Network, rows: Sequence[Memory], packed: Packed) -> Tensor:
+        """The sum of the divergences, in nats."""
+        likely = torch.cat([row.likely for row in rows])
+        logprobs = torch.cat([row.logprobs for row in rows])
+        return network.losses(packed, divergences(likely, logprobs)).sum()
+
+
+def divergences(likely: Tensor, logprobs: Tensor) -> PositionLoss:
+    """Return the loss KL(before ‖ now) in nats, over each of the ``likely`` tokens (N, k) and all others as one.
+
+    ``logprobs`` (N, k) are those of the likely tokens before.
+    """
+    before = logprobs.exp()
+    others = (1 - before.sum(-1)).clamp_min(LEAST)
+
+    def loss(logits: Tensor, at: slice) -> Tensor:
+        now = logits.gather(1, likely[at]) - logits.logsumexp(-1, keepdim=True)
+        rest = torch.log1p(-now.exp().sum(-1).clamp_max(1 - LEAST))
+        return (before[at] * (logprobs[at] - now)).sum(-1) + others[at] * (others[at].log() - rest)
+
+    return loss
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which memories stand beside the rows of a step, and how much they weigh."""
+
+    memories: Sequence[Memory]
+    section: RetentionSection
+    seed: int
+
+    def of_step(self, step: int) -> Batch[Memory]:
+        """Return the memories of a step (counted from 0): a function of its arguments, as the rows are."""
+        size = min(self.section.texts_a_step, len(self.memories))
+        seed = derive_seed(self.seed, "retention")
+        chosen = rows_of_step(step, rows=len(self.memories), batch_size=size, seed=seed)
+        memories = [self.memories[index] for index in chosen]
+        return Batch(step + 1, Divergence(), chosen, memories, scale=self.section.weight)
