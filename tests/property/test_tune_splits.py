@@ -72,7 +72,7 @@ def test_any_split_gives_the_same(kind: str, lengths: list[int], limit: int, see
     whole, expected = gradients(rows, kind, 10_000, average)
     split, found = gradients(rows, kind, limit, average)
     assert whole.micro_batches == 1
-    assert split.loss == pytest.approx(whole.loss, rel=1e-5)
+    assert split.batches[0].loss == pytest.approx(whole.batches[0].loss, rel=1e-5)
     assert found.keys() == expected.keys()
     for name, gradient in found.items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=2e-6)
@@ -83,7 +83,7 @@ def test_any_split_gives_the_same(kind: str, lengths: list[int], limit: int, see
 def test_averages_are_those_of_each_row_alone(lengths: list[int], seed: int) -> None:
     rows = documents(lengths, seed, prepared("lora")[2])
     counts = [int(row.targets[1:].sum()) for row in rows]
-    means = [gradients([row], "lora", 10_000)[0].loss for row in rows]
+    means = [gradients([row], "lora", 10_000)[0].batches[0].loss for row in rows]
 
     def expected(weights: list[float]) -> float:
         return sum(w * mean for w, mean in zip(weights, means, strict=True)) / sum(weights)
@@ -94,4 +94,4 @@ def test_averages_are_those_of_each_row_alone(lengths: list[int], seed: int) -> 
         "row": [1.0 for _ in counts],
     }
     for average, by_row in weights.items():
-        assert gradients(rows, "lora", 60, average)[0].loss == pytest.approx(expected(by_row), rel=1e-5)
+        assert gradients(rows, "lora", 60, average)[0].batches[0].loss == pytest.approx(expected(by_row), rel=1e-5)
