@@ -260,7 +260,8 @@ def _tune(run: RunDirectory, name: str, *, torn: bool = False, steps: int = 90) 
     folder = run.path / name
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
-        f'{{"step":{n},"epoch":1,"loss":{0.6 + 1.7 * 0.97**n + 0.1 * draw.random():.4f},"lr":0.0002,"grad_norm":1.0}}'
+        f'{{"step":{n},"epoch":1,"loss":{0.6 + 1.7 * 0.97**n + 0.1 * draw.random():.4f},"lr":0.0002,"grad_norm":1.0,'
+        f'"retention":{0.1 * n / steps:.4f}}}'
         for n in range(1, steps + 1)
     ]
     write_atomic(folder / "metrics.jsonl", "\n".join(lines) + ('\n{"step": 91, "lo' if torn else "\n"))

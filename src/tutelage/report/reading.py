@@ -31,6 +31,7 @@ class LossPoint(Record):
 
     step: int
     loss: float | None
+    retention: float | None = None
 
 
 class TuningFacts(Record):
@@ -45,6 +46,9 @@ class TuningFacts(Record):
     trainable_parameters: int
     parameters: int
     dtype: str
+
+
+LAST_STEPS = 10
 
 
 class LastEvent(Record):
@@ -64,6 +68,12 @@ class Tuning:
     name: str
     steps: tuple[LossPoint, ...]
     facts: TuningFacts | None
+
+    @property
+    def moved(self) -> float | None:
+        """Divergence from the start on general text, in nats a token: the mean of the last steps; None: not held."""
+        last = [point.retention for point in self.steps[-LAST_STEPS:] if point.retention is not None]
+        return sum(last) / len(last) if last else None
 
 
 @dataclass(frozen=True, slots=True)
