@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -198,7 +199,13 @@ def test_ctrl_c_ends_in_words_and_the_run_goes_on(place: Path) -> None:
     command = [sys.executable, "-m", "tutelage", "run", "long.yaml"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     ) as process:
         answers = place / "runs/long/rounds/0/evaluate/answers.jsonl"
         for _ in range(1200):
