@@ -17,8 +17,8 @@ TEXTS_AT_ONCE = 128
 def free_texts(bundle: Bundle, count: int, *, tokens: int, seed: int) -> Iterator[Tensor]:
     """Yield ``count`` texts in parts, int64 (texts, tokens) on the CPU, drawn from the model at temperature 1.
 
-    Each begins with the token that begins documents (which is not counted as drawn) and runs on where one ends. Equal
-    arguments give equal texts on the same machine; the global random state stays.
+    The first of the tokens is the one that begins documents; a text runs on where a document ends. Equal arguments
+    give equal texts on the same machine; the global random state stays.
 
     Raises
     ------

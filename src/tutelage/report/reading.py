@@ -49,6 +49,7 @@ class TuningFacts(Record):
 
 
 LAST_STEPS = 10
+"""Over which the end of a tuning is averaged."""
 
 
 class LastEvent(Record):
