@@ -35,6 +35,17 @@ def test_different_passing_answers_are_kept_up_to_the_limit(tmp_path: Path, most
     assert len({row.id for row in rows}) == len(rows)
 
 
+def test_the_answer_that_repeats_itself_least_is_kept(tmp_path: Path) -> None:
+    round_and_round = "ANT " + "goes on and on again " * 6
+    answers: Script = {"ant/teacher": [round_and_round, "ANT says it once and is done with it", "ANT later"]}
+    rows, _, _ = distill([shout("ant")], sampler(tmp_path), teacher=asker(answers), contexts={}, samples=3)
+    assert kept_text(rows) == ["ANT says it once and is done with it"]
+    rows, _, _ = distill(
+        [shout("ant")], sampler(tmp_path, keep_per_prompt=3), teacher=asker(answers), contexts={}, samples=3
+    )
+    assert kept_text(rows)[-1] == round_and_round.strip(), "it is the last choice, not a fault"
+
+
 def test_what_was_cut_or_never_judged_is_nobodys_rejected_answer(tmp_path: Path) -> None:
     failed = Answer(request_id="", text="", finish="error", error="no connection")
     answers: Script = {"ant/teacher": [answered("ant", CUT), "?", failed, "ANT"]}

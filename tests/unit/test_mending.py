@@ -150,6 +150,12 @@ def test_the_students_draft_is_mended_before_the_teacher_is_asked(tmp_path: Path
     assert not (tmp_path / "fallback-constraints.jsonl").exists()
 
 
+def test_the_draft_that_repeats_itself_least_is_mended(tmp_path: Path) -> None:
+    circles = "Cats" + " sleep and purr all day" * 5 + "."
+    (row,) = held(tmp_path, {"attempts": [circles, DRAFT], "revisions": [""]}).rows
+    assert row.target.text == MENDED
+
+
 def test_a_failed_attempt_is_the_worse_half_of_a_pair(tmp_path: Path) -> None:
     taught = held(tmp_path, {"attempts": [DRAFT, DRAFT], "revisions": [DRAFT]})
     (pair,) = taught.pairs

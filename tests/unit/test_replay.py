@@ -86,6 +86,18 @@ def test_answers_come_in_the_order_of_the_requests_and_are_asked_once(tmp_path: 
     assert answer_all(never, REQUESTS, log=log, chunk=4) == first
 
 
+def test_a_chunk_holds_requests_of_one_key_and_answers_keep_their_order(tmp_path: Path) -> None:
+    engine = Counting(batch=4)
+    log = RecordLog(tmp_path / "answers.jsonl", Answer)
+    timing = RecordLog(tmp_path / "timing.jsonl", Spent)
+    keys = [number % 3 for number in range(len(REQUESTS))]
+    found = answer_all(lambda: engine, REQUESTS, log=log, chunk=3, together=keys, timing=timing)
+    assert [answer.request_id for answer in found] == [request.id for request in REQUESTS]
+    asked = [["r0", "r3", "r6"], ["r9", "r12"], ["r1", "r4", "r7"], ["r10", "r13"], ["r2", "r5", "r8"], ["r11"]]
+    assert engine.asked == asked
+    assert len({spent.start for spent in timing.load()}) == len(asked), "each chunk has a time of its own"
+
+
 def test_a_batch_engine_gets_its_unfinished_chunk_whole_and_an_endpoint_only_what_is_missing(tmp_path: Path) -> None:
     for name, batch, again in (
         ("local", 4, ["r6", "r7", "r8", "r9", "r10", "r11"]),

@@ -1,7 +1,7 @@
 """Asking in fixed chunks and never twice: an append-only log of answers makes sampling resumable."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from tutelage.completers.protocol import Completer
 from tutelage.errors import CompletionError
@@ -27,6 +27,7 @@ def answer_all(
     *,
     log: RecordLog[Answer],
     chunk: int,
+    together: Sequence[Hashable] | None = None,
     emit: Emit = silent,
     label: str = "answers",
     timing: RecordLog[Spent] | None = None,
@@ -34,10 +35,11 @@ def answer_all(
     """Return one answer a request, in the order of ``requests``, asking only what ``log`` does not hold.
 
     An answer of the log counts only for a request with the same content (messages, sampling, seed), not for one that
-    merely has its id. Requests are cut into chunks of ``chunk``. The answer of an engine that decodes batches depends
-    on what stands beside a request, so an unfinished chunk is sent again as a whole, exactly as an uninterrupted run
-    sends it, and what was logged of it is kept. An engine without a batch (an endpoint) is asked only what is missing
-    or came back as an error: nothing is paid twice.
+    merely has its id. Requests are cut into chunks of ``chunk``; with ``together``, a key for each request, no chunk
+    has two keys: an engine reads only once what all prompts of a chunk begin with. The answer of an engine that decodes
+    batches depends on what stands beside a request, so an unfinished chunk is sent again as a whole, exactly as an
+    uninterrupted run sends it, and what was logged of it is kept. An engine without a batch (an endpoint) is asked only
+    what is missing or came back as an error: nothing is paid twice.
 
     ``open_completer`` is called only if something must be asked: a finished stage loads no model. ``timing`` gets the
     seconds of each chunk, so that a resumed stage still knows what its answers cost.
@@ -45,8 +47,8 @@ def answer_all(
     wanted = {request.id: content_id(request.to_json()) for request in requests}
     known = {answer.request_id: answer for answer in log.load() if wanted.get(answer.request_id) == answer.request}
     total, tokens = len(requests), 0
-    for start in range(0, total, chunk):
-        part = requests[start : start + chunk]
+    for numbers in _chunks(together or [()] * total, chunk):
+        part = [requests[number] for number in numbers]
         lacking = {r.id for r in part if r.id not in known}
         failed = {r.id for r in part if r.id in known and known[r.id].finish == "error"}
         if not lacking and not failed:
@@ -67,11 +69,20 @@ def answer_all(
             tokens += answer.completion_tokens or 0
             emit(Event("progress", data={"label": label, "done": len(known), "total": total, "tokens": tokens}))
         if timing is not None:
-            timing.append(Spent(label=label, start=start, seconds=round(time.monotonic() - began, 3)))
+            timing.append(Spent(label=label, start=numbers[0], seconds=round(time.monotonic() - began, 3)))
     missing = [request.id for request in requests if request.id not in known]
     if missing:
         raise CompletionError(f"{len(missing)} requests came back without an answer", received=", ".join(missing[:3]))
     return [known[request.id] for request in requests]
+
+
+def _chunks(keys: Sequence[Hashable], size: int) -> Iterator[list[int]]:
+    """Yield the places of ``keys`` in chunks of one key each, in the order in which the keys first appear."""
+    places: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
+    for own in places.values():
+        yield from (own[start : start + size] for start in range(0, len(own), size))
 
 
 def seconds_of(timing: RecordLog[Spent], label: str) -> float:

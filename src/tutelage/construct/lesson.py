@@ -188,14 +188,14 @@ def _critique(sample: Sample) -> str:
 
 def _turns(sampler: Sampler, case: Case) -> tuple[Turn, ...]:
     """The lesson as a conversation: the attempt that counted, what was said to it, the revision, the teacher."""
-    accepted = next((s for s in case.attempts if sampler.accepts(s)), None)
+    accepted = next(iter(sampler.accept(case.attempts)), None)
     if accepted is not None:
         return (Turn(answer=accepted.answer, verdict=accepted.verdict),)
     attempt, words = case.critiqued if case.critiqued is not None else (case.attempts[0], "")
     turns = [Turn(answer=attempt.answer, verdict=attempt.verdict, critique=words)]
     for group in (case.revisions, case.taught):
         if group:
-            shown = next((s for s in group if sampler.accepts(s)), group[0])
+            shown = next(iter(sampler.accept(group)), group[0])
             turns.append(Turn(answer=shown.answer, verdict=shown.verdict))
     if case.kept == "mended":
         (row,) = case.rows

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from tutelage.construct.sampling import Sample, Sampler
 from tutelage.records import Conversation, Example, Item
 from tutelage.tasks.protocol import Mendable
+from tutelage.text.repetition import repeated_share
 
 SOURCE = "mending"
 
 
 def mend(sampler: Sampler, samples: Sequence[Sample]) -> Sample | None:
-    """Return the first sample, in edited form, that passes its check; None if there is none.
+    """Return the edited sample that repeats itself least among those that pass their check; None if there is none.
 
     ``samples`` are all of one item, none of them accepted. One that was cut off is as good: whole sentences are used.
     """
@@ -24,10 +25,8 @@ def mend(sampler: Sampler, samples: Sequence[Sample]) -> Sample | None:
     task = sampler.tasks[item.task]
     if not isinstance(task, Mendable):
         return None
-    for sample in samples:
-        text = task.mend(item, sample.answer.text)
-        if text is None:
-            continue
+    edited = [(text, sample) for sample in samples if (text := task.mend(item, sample.answer.text)) is not None]
+    for text, sample in sorted(edited, key=lambda pair: repeated_share(pair[0])):
         (again,) = sampler.check([item], [sample.answer.model_copy(update={"text": text, "finish": "stop"})])
         if sampler.accepts(again):
             sampler.count(again, attempted=0)

@@ -29,6 +29,7 @@ from tutelage.records.tradeoff import CellYield
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.verdicts import checked
+from tutelage.text.repetition import repeated_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +171,9 @@ class Sampler:
         return sample.answer.ended and sample.verdict.passed
 
     def accept(self, samples: Sequence[Sample]) -> list[Sample]:
-        """Return the first ``keep_per_prompt`` different accepted answers."""
+        """Return ``keep_per_prompt`` different accepted answers: those that repeat themselves least, then the first."""
         kept: dict[str, Sample] = {}
-        for sample in samples:
+        for sample in sorted(samples, key=lambda sample: repeated_share(sample.answer.text)):
             if self.accepts(sample):
                 kept.setdefault(sample.answer.text.strip(), sample)
         return list(kept.values())[: self.section.keep_per_prompt]

@@ -58,17 +58,13 @@ def examine(
 
     ``contexts`` puts turns before the question of a (task, level): the few-shot control.
     """
-    before = contexts or {}
+    before = [(contexts or {}).get((item.task, item.level), ()) for item in items]
     requests = [
-        Request(
-            id=item.id,
-            messages=(*before.get((item.task, item.level), ()), *item.messages),
-            sampling=Sampling(max_tokens=max_tokens),
-        )
-        for item in items
+        Request(id=item.id, messages=(*turns, *item.messages), sampling=Sampling(max_tokens=max_tokens))
+        for item, turns in zip(items, before, strict=True)
     ]
     log = RecordLog(folder / "answers.jsonl", Answer)
-    answers = answer_all(open_completer, requests, log=log, chunk=chunk, emit=emit, label="answers")
+    answers = answer_all(open_completer, requests, log=log, chunk=chunk, together=before, emit=emit, label="answers")
     scores = score(items, answers, tasks)
     write_records(folder / "items.jsonl", items)
     write_records(folder / "scores.jsonl", scores)
