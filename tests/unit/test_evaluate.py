@@ -117,7 +117,7 @@ def test_examining_asks_greedily_puts_shots_before_and_writes_what_it_returns(tm
         seen.append(request)
         return request.id.removeprefix("id-")
 
-    items = [item("a", "test"), item("b", "test", level="expert")]
+    items = [item("a", "test"), item("b", "test", level="expert"), item("c", "test")]
     shots = {("parrot", "basic"): (user("Say x."), assistant("x"))}
     found = examine(
         tmp_path,
@@ -131,13 +131,16 @@ def test_examining_asks_greedily_puts_shots_before_and_writes_what_it_returns(tm
     )
     assert [request.messages for request in seen] == [
         (user("Say x."), assistant("x"), user("Say a.")),
+        (user("Say x."), assistant("x"), user("Say c.")),
         (user("Say b."),),
-    ]
+    ], "items with the same shots are asked together"
+    assert [answer.request_id for answer in found.answers] == [asked.id for asked in items]
     assert {request.sampling for request in seen} == {Sampling(temperature=0.0, max_tokens=9)}
-    assert [one.counted for one in found.scores] == [1.0, 1.0]
+    assert [one.counted for one in found.scores] == [1.0, 1.0, 1.0]
     assert read_records(tmp_path / "scores.jsonl", ItemScore) == found.scores
     assert read_records(tmp_path / "items.jsonl", Item) == found.items
-    assert read_records(tmp_path / "answers.jsonl", Answer) == found.answers
+    logged = {answer.request_id: answer for answer in read_records(tmp_path / "answers.jsonl", Answer)}
+    assert [logged[asked.id] for asked in items] == found.answers
 
 
 # Comparisons.
