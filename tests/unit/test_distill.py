@@ -105,3 +105,28 @@ def test_without_a_prompt_it_is_plain_distillation(tmp_path: Path) -> None:
         [shout("ant")], sampler(tmp_path), teacher=asker({"ant/teacher": ["ANT"]}), contexts={}, samples=1
     )
     assert rows[0].lineage.source == "distillation"
+
+
+def test_items_under_the_same_prompt_are_asked_together_and_those_with_their_own_apart(tmp_path: Path) -> None:
+    common, own, other = ((user(f"Shout {word}."), assistant(word.upper())) for word in ("fox", "gnu", "hen"))
+    items = [shout(word) for word in ("ant", "bee", "cat", "dog")]
+    calls: list[list[str]] = []
+
+    def opened() -> ScriptedCompleter:
+        calls.append([])
+        return ScriptedCompleter(reply)
+
+    def reply(request: Request) -> str:
+        calls[-1].append(request.id)
+        return request.messages[-1].text.removeprefix("Shout ").removesuffix(".").upper()
+
+    rows, _, asked = distill(
+        items,
+        sampler(tmp_path),
+        teacher=Asker(opened, "teacher"),
+        contexts={"id-ant": own, "id-bee": common, "id-cat": other, "id-dog": common},
+        samples=1,
+    )
+    assert calls == [["id-ant/teacher/0", "id-cat/teacher/0"], ["id-bee/teacher/0", "id-dog/teacher/0"]]
+    assert list(asked) == [item.id for item in items]
+    assert kept_text(rows) == ["ANT", "BEE", "CAT", "DOG"]

@@ -5,7 +5,7 @@ teacher is the same model under expert demonstrations that the student does not 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from tutelage.construct.decompose import part_row
 from tutelage.construct.mend import mended_row
@@ -34,11 +34,11 @@ def distill(
     An answer that copies a demonstration is not kept (:func:`uncopied`). ``parts``: whether an item that
     no answer meets may give a row by mending, or else by its reference, or else for a part of it.
     """
-    asked: dict[str, list[Sample]] = {}
-    for label, own in _together(items, contexts):
-        prompts = [(item, (*_without(contexts.get(item.id, ()), item), *item.messages)) for item in own]
-        found = sampler.ask(name, teacher, prompts, samples=samples, paradigm="distill", log="-".join((name, *label)))
-        asked |= {item.id: group for item, group in zip(own, found, strict=True)}
+    prompts = [(item, (*_without(contexts.get(item.id, ()), item), *item.messages)) for item in items]
+    found = sampler.ask(
+        name, teacher, prompts, samples=samples, paradigm="distill", together=_together(items, contexts)
+    )
+    asked = {item.id: group for item, group in zip(items, found, strict=True)}
     rows: list[Example] = []
     pairs: list[Preference] = []
     for item in items:
@@ -69,22 +69,16 @@ def distill(
     return rows, pairs, asked
 
 
-def _together(items: Sequence[Item], contexts: Contexts) -> list[tuple[tuple[str, ...], list[Item]]]:
-    """Items that are asked in one call, with words for its log: of each task those whose context is alike, and others.
+def _together(items: Sequence[Item], contexts: Contexts) -> list[Hashable]:
+    """A key for each item: one for those of a task that see what most of them see, another for all others.
 
-    An engine reads what all prompts of a call begin with only once.
+    An engine reads only once what all prompts of a chunk begin with.
     """
-    common: dict[str, Conversation] = {}
-    for task in sorted({item.task for item in items}):
-        seen = Counter(contexts.get(item.id, ()) for item in items if item.task == task)
-        often = max(seen, key=lambda context: seen[context])
-        if seen[often] > 1:
-            common[task] = often
-    groups: dict[tuple[str, ...], list[Item]] = {}
+    seen: dict[str, Counter[Conversation]] = {}
     for item in items:
-        alike = common.get(item.task) == contexts.get(item.id, ())
-        groups.setdefault((item.task,) if alike else (item.task, "nearest"), []).append(item)
-    return sorted(groups.items())
+        seen.setdefault(item.task, Counter())[contexts.get(item.id, ())] += 1
+    common = {task: context for task, counts in seen.items() for context, count in counts.most_common(1) if count > 1}
+    return [(item.task, contexts.get(item.id, ()) == common.get(item.task)) for item in items]
 
 
 def uncopied(samples: Sequence[Sample], context: Conversation) -> list[Sample]:

@@ -1,6 +1,6 @@
 """Asking for answers to items and checking them: what distillation and lessons share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,12 +102,12 @@ class Sampler:
         *,
         samples: int,
         paradigm: Paradigm,
-        log: str = "",
+        together: Sequence[Hashable] | None = None,
     ) -> list[list[Sample]]:
-        """Return ``samples`` checked answers for each of ``prompts``; they are logged as ``<log or name>.jsonl``.
+        """Return ``samples`` checked answers for each of ``prompts``; they are logged as ``<name>.jsonl``.
 
         A prompt is the item and the whole conversation that asks it. Samples of one prompt stand side by side, so that
-        engines can share its computation.
+        engines can share its computation; ``together``, a key for each prompt, as in :func:`answer_all`.
         """
         requests = [
             Request(
@@ -119,14 +119,19 @@ class Sampler:
             for item, messages in prompts
             for number in range(samples)
         ]
-        label = log or name
-        answered = RecordLog(self.folder / f"{label}.jsonl", Answer)
         timing = RecordLog(self.folder / "timing.jsonl", Spent)
         answers = answer_all(
-            asker.open, requests, log=answered, chunk=self.chunk, emit=self.emit, label=label, timing=timing
+            asker.open,
+            requests,
+            log=RecordLog(self.folder / f"{name}.jsonl", Answer),
+            chunk=self.chunk,
+            together=None if together is None else [key for key in together for _ in range(samples)],
+            emit=self.emit,
+            label=name,
+            timing=timing,
         )
         meter = self.meters.setdefault(paradigm, Meter())
-        meter.seconds += seconds_of(timing, label)
+        meter.seconds += seconds_of(timing, name)
         meter.answers += len(answers)
         meter.tokens += sum(answer.completion_tokens or 0 for answer in answers)
         items = [item for item, _ in prompts for _ in range(samples)]
