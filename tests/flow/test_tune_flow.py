@@ -5,8 +5,9 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -238,13 +239,15 @@ def test_bfloat16_learns_as_float32_does(tmp_path: Path, method: LoraMethod | Fu
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
-class Hungry(Sft):
-    """An objective on an accelerator whose memory holds 40 tokens."""
+def hungry(network: Network) -> Network:
+    """The network on an accelerator whose memory holds 40 tokens."""
 
-    def loss(self, network: Network, rows: Sequence[Encoded], packed: Packed) -> Tensor:
+    def hidden(packed: Packed) -> Tensor:
         if packed.ids.numel() > 40:
             raise torch.OutOfMemoryError("out of memory")
-        return network.token_losses(packed).sum()
+        return network.hidden(packed)
+
+    return replace(network, hidden=hidden)
 
 
 def test_too_little_memory_halves_the_micro_batch_and_changes_nothing() -> None:
@@ -255,14 +258,14 @@ def test_too_little_memory_halves_the_micro_batch_and_changes_nothing() -> None:
     optimizer = Optimizer(tuned.parameters, AdamWOptimizer(kind="adamw"))
     found = []
     with connect(tuned.model) as network:
-        for objective in (Sft(), Hungry()):
-            batch = Batch(1, objective, range(6), documents)
-            done = accumulate(network, [batch], optimizer=optimizer, limit=1000, seed=0)
+        for machine in (network, hungry(network)):
+            batch = Batch(1, Sft(), range(6), documents)
+            done = accumulate(machine, [batch], optimizer=optimizer, limit=1000, seed=0)
             found.append((done, optimizer.clip(0.0)))
             optimizer.discard()
         long = Encoded(ids=np.zeros(41, dtype=np.int32), targets=np.ones(41, dtype=bool))
         with pytest.raises(TrainingError, match="does not suffice for one row"):
-            accumulate(network, [Batch(1, Hungry(), [0], [long])], optimizer=optimizer, limit=1000, seed=0)
+            accumulate(hungry(network), [Batch(1, Sft(), [0], [long])], optimizer=optimizer, limit=1000, seed=0)
     (plain, plain_norm), (tight, tight_norm) = found
     assert (plain.micro_batches, plain.limit) == (1, 1000)
     assert tight.micro_batches > 1

@@ -84,7 +84,7 @@ def test_packed_logits_are_unpacked_logits(name: str) -> None:
         with connect(model) as network:
             packed = pack(rows, CPU)
             found = network.logits(packed)
-            losses = network.token_losses(packed)
+            losses = network.predict(packed).token_losses()
     assert network.backend == backend
     assert (network.head is not None) == plain_head
     assert (found - alone).abs().max() <= 1e-4

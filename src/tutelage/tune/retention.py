@@ -20,9 +20,9 @@ from tutelage.models.free_text import free_texts
 from tutelage.models.template import Encoded
 from tutelage.recipe.tune import RetentionSection
 from tutelage.seeds import derive_seed
-from tutelage.tune.training.batches import Packed, rows_of_step, target_count
+from tutelage.tune.training.batches import rows_of_step, target_count
 from tutelage.tune.training.losses import PositionLoss
-from tutelage.tune.training.network import Network
+from tutelage.tune.training.network import Predictions
 from tutelage.tune.training.step import Batch
 
 LEAST = 1e-6
@@ -41,15 +41,16 @@ class Memory:
     logprobs: Tensor
 
 
-def remember(bundle: Bundle, section: RetentionSection, *, seed: int) -> Iterator[list[Memory]]:
-    """Draw texts from the bundle's model as it is and yield what it expects in them, in parts, ``texts`` in all.
+def remember(bundle: Bundle, section: RetentionSection, *, seed: int) -> Iterator[Memory]:
+    """Draw ``texts`` texts from the bundle's model as it is and yield what it expects in each.
 
     Raises
     ------
     ModelError: no text can be drawn from this model.
     """
     for texts in free_texts(bundle, section.texts, tokens=section.tokens, seed=seed):
-        yield [_memory(bundle, text, section.candidates) for text in texts]
+        for text in texts:
+            yield _memory(bundle, text, section.candidates)
 
 
 @torch.no_grad()
@@ -71,11 +72,11 @@ class Divergence:
         """Every place weighs the same."""
         return float(target_count(row.text))
 
-    def loss(self, network: Network, rows: Sequence[Memory], packed: Packed) -> Tensor:
+    def loss(self, rows: Sequence[Memory], predictions: Predictions) -> Tensor:
         """The sum of the divergences, in nats."""
         likely = torch.cat([row.likely for row in rows])
         logprobs = torch.cat([row.logprobs for row in rows])
-        return network.losses(packed, divergences(likely, logprobs)).sum()
+        return predictions.losses(divergences(likely, logprobs)).sum()
 
 
 def divergences(likely: Tensor, logprobs: Tensor) -> PositionLoss:

@@ -13,8 +13,7 @@ from torch import Tensor
 from tutelage.models.template import Encoded
 from tutelage.recipe.tune import SftObjective
 from tutelage.tune.objectives.sft import Sft
-from tutelage.tune.training.batches import Packed
-from tutelage.tune.training.network import Network
+from tutelage.tune.training.network import Predictions
 
 Row = TypeVar("Row", contravariant=True)
 
@@ -30,8 +29,8 @@ class Objective(Protocol[Row]):
         """Return what a row adds to the denominator."""
         ...
 
-    def loss(self, network: Network, rows: Sequence[Row], packed: Packed) -> Tensor:
-        """Return the sum of the losses of ``rows``, whose documents ``packed`` holds in order; a float32 scalar."""
+    def loss(self, rows: Sequence[Row], predictions: Predictions) -> Tensor:
+        """Return the sum of the losses of ``rows``, whose documents were predicted in order; a float32 scalar."""
         ...
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tutelage.models.template import Encoded
 from tutelage.recipe.tune import Average
-from tutelage.tune.training.batches import Packed, target_count
-from tutelage.tune.training.network import Network
+from tutelage.tune.training.batches import target_count
+from tutelage.tune.training.network import Predictions
 
 POWERS: dict[Average, float] = {"token": 0.0, "square": 0.5, "row": 1.0}
 
@@ -32,10 +32,10 @@ class Sft:
         """n^(1−p) of its n target tokens."""
         return float(target_count(row) ** (1 - POWERS[self.average]))
 
-    def loss(self, network: Network, rows: Sequence[Encoded], packed: Packed) -> Tensor:
+    def loss(self, rows: Sequence[Encoded], predictions: Predictions) -> Tensor:
         """The weighted sum of the negative log-likelihoods, in nats."""
-        losses = network.token_losses(packed)
+        losses = predictions.token_losses()
         if self.average == "token":
             return losses.sum()
         counts = torch.tensor([target_count(row) for row in rows], dtype=losses.dtype, device=losses.device)
-        return (losses * counts[packed.owners] ** -POWERS[self.average]).sum()
+        return (losses * counts[predictions.owners] ** -POWERS[self.average]).sum()

@@ -79,8 +79,8 @@ def train(
     retention = None
     if section.retention is not None:
         memories: list[Memory] = []
-        for part in remember(bundle, section.retention, seed=derive_seed(seed, "memories")):
-            memories += part
+        for memory in remember(bundle, section.retention, seed=derive_seed(seed, "memories")):
+            memories.append(memory)
             yield Remembered(texts=len(memories), total=section.retention.texts)
         retention = Retention(memories, section.retention, seed=seed)
     with ExitStack() as stack:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -58,6 +60,8 @@ def accumulate(
 ) -> Accumulated:
     """Collect the gradient of Σ scale · Σ loss / Σ weight over ``batches`` and their rows in ``optimizer``.
 
+    Rows of several batches share micro-batches: the model runs once over all that ``limit`` allows.
+
     Parameters
     ----------
     limit: tokens a micro-batch; halved and the step repeated as long as the accelerator's memory does not suffice.
@@ -68,49 +72,55 @@ def accumulate(
     TrainingError: a loss is not finite, or the memory does not suffice for a single row.
     """
     documents = [[batch.objective.documents(row) for row in batch.rows] for batch in batches]
-    sizes = [[sum(len(document.ids) for document in group) for group in groups] for groups in documents]
+    places = [(number, index) for number, groups in enumerate(documents) for index in range(len(groups))]
+    sizes = [sum(len(document.ids) for document in documents[number][index]) for number, index in places]
     while True:
-        splits = [micro_batches(of_batch, limit) for of_batch in sizes]
+        split = micro_batches(sizes, limit)
         try:
             with torch.random.fork_rng(devices=[network.device] if network.device.type == "cuda" else []):
                 torch.manual_seed(seed)
-                losses = [
-                    _collect(network, *work, optimizer=optimizer)
-                    for work in zip(batches, documents, splits, strict=True)
-                ]
-            found = zip(losses, sizes, documents, strict=True)
+                parts = [[places[index] for index in part] for part in split]
+                losses = _collect(network, batches, documents, parts, optimizer=optimizer)
             return Accumulated(
                 batches=tuple(
-                    Collected(loss, sum(size), sum(target_count(document) for document in flatten(groups)))
-                    for loss, size, groups in found
+                    Collected(loss, sum(map(_length, own)), sum(map(target_count, own)))
+                    for loss, own in zip(losses, map(flatten, documents), strict=True)
                 ),
-                micro_batches=sum(map(len, splits)),
+                micro_batches=len(split),
                 limit=limit,
             )
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            limit = _smaller(splits, sizes, error)
+            limit = _smaller(split, sizes, error)
         optimizer.discard()
 
 
 def _collect(
     network: Network,
-    batch: Batch[Any],
-    documents: Sequence[tuple[Encoded, ...]],
-    split: list[list[int]],
+    batches: Sequence[Batch[Any]],
+    documents: Sequence[Sequence[tuple[Encoded, ...]]],
+    parts: Sequence[Sequence[tuple[int, int]]],
     *,
     optimizer: Optimizer,
-) -> float:
-    total = sum(batch.objective.weight(row) for row in batch.rows)
-    loss = 0.0
-    for part in split:
-        packed = pack(flatten([documents[index] for index in part]), network.device)
-        share = batch.objective.loss(network, [batch.rows[index] for index in part], packed) / total
-        loss += _finite(share.item(), "loss", batch.step, [batch.names[index] for index in part])
-        (share * batch.scale).backward()  # type: ignore[no-untyped-call]
+) -> list[float]:
+    """The gradient, one micro-batch after the other, and the loss of each batch; places are (batch, row)."""
+    totals = [sum(batch.objective.weight(row) for row in batch.rows) for batch in batches]
+    losses = [0.0] * len(batches)
+    for part in parts:
+        predictions = network.predict(pack(flatten([documents[n][index] for n, index in part]), network.device))
+        shares, first = [], 0
+        for number, members in groupby(part, key=itemgetter(0)):
+            batch, chosen = batches[number], [index for _, index in members]
+            end = first + sum(len(documents[number][index]) for index in chosen)
+            rows = [batch.rows[index] for index in chosen]
+            share = batch.objective.loss(rows, predictions.of(first, end)) / totals[number]
+            losses[number] += _finite(share.item(), "loss", batch.step, [batch.names[index] for index in chosen])
+            shares.append(share * batch.scale)
+            first = end
+        torch.stack(shares).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.collect()
-    return loss
+    return losses
 
 
 def update(optimizer: Optimizer, batch: Batch[Any], *, lr: float, clip_norm: float) -> float:
@@ -125,17 +135,16 @@ def update(optimizer: Optimizer, batch: Batch[Any], *, lr: float, clip_norm: flo
     return norm
 
 
-def _smaller(splits: list[list[list[int]]], sizes: list[list[int]], error: Exception) -> int:
-    together = [
-        sum(of_batch[index] for index in part)
-        for split, of_batch in zip(splits, sizes, strict=True)
-        for part in split
-        if len(part) > 1
-    ]
+def _length(document: Encoded) -> int:
+    return len(document.ids)
+
+
+def _smaller(split: list[list[int]], sizes: list[int], error: Exception) -> int:
+    together = [sum(sizes[index] for index in part) for part in split if len(part) > 1]
     if not together:
         raise TrainingError(
             "the memory does not suffice for one row",
-            received=f"a row of {max(map(max, sizes))} tokens",
+            received=f"a row of {max(sizes)} tokens",
             remedy="lower max_tokens, or take a smaller model or rank",
         ) from error
     return max(together) // 2
