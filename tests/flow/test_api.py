@@ -169,6 +169,9 @@ def test_models_scored_on_other_items_are_not_compared(place: Path) -> None:
         tutelage.compare(one, gate)
     with pytest.raises(RunError, match="something else"):
         tutelage.evaluate(recipe, per_cell=2, out=place / "one")
+    other = tutelage.load_recipe(place / "recipe.yaml", ["tasks=[{kind: grounded}]"])
+    with pytest.raises(RunError, match="something else"):
+        tutelage.evaluate(other, per_cell=1, out=place / "one")
     assert scores_of(place / "one").summary == one.summary
 
 

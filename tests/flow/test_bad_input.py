@@ -42,7 +42,7 @@ model: {id: tiny}
 tasks: [{kind: rows, path: FILE, check: exact}]
 """
 UNMASKABLE = "{% for message in messages %}{{ message.content | upper }} {% endfor %}"
-RECIPE_, MODEL, RUN, STORAGE, TRAINING, INTERRUPTED = 2, 3, 4, 5, 7, 130
+OTHER, RECIPE_, MODEL, RUN, STORAGE, TRAINING, INTERRUPTED = 1, 2, 3, 4, 5, 7, 130
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,24 @@ FILES["half.py"] = "def (\n"
 case("task is no Python", "words.yaml --set tasks.0.path=half.py:Words", RECIPE_, ["half.py:1", "SyntaxError"])
 FILES["thing.py"] = "class Words:\n    name = 'words'\n"
 case("task is none", "words.yaml --set tasks.0.path=thing.py:Words", RECIPE_, ["not a task", "dimension"])
+
+OWN = f"import sys\nsys.path.insert(0, {str(HERE)!r})\nfrom words_task import Words\n\n\nclass Own(Words):\n"
+for method in ("items", "check"):
+    FILES[f"{method}.py"] = f"{OWN}    def {method}(self, *given, **named):\n        return [][1]\n"
+    says = [f"{method}.py:8", "of the task words raised IndexError: list index out of range"]
+    case(f"task fails in {method}", f"words.yaml --set tasks.0.path={method}.py:Own", OTHER, says)
+FILES["step.py"] = "class Step:\n    name = 'mine'\n\n    def apply(self, rows):\n        return {}[rows[0].id]\n"
+FILES["own-step.yaml"] = RECIPE + "curate: {steps: [{kind: custom, path: 'step.py:Step'}]}\n"
+case("step fails", "own-step.yaml", OTHER, ["step.py:5", "the curation step mine raised KeyError"])
+FILES["planner.py"] = "def plan(cells, budget, floor, target):\n    return cells[budget]\n"
+planned = "reflect: {planner: {kind: custom, path: 'planner.py:plan'}, "
+FILES["own-planner.yaml"] = RECIPE.replace("reflect: {", planned)
+case("planner fails", "own-planner.yaml", OTHER, ["planner.py:2", "the planner planner.py:plan raised IndexError"])
+recipe(
+    "facet",
+    "name: x\ntasks: [{kind: safety}]\ncurate: {steps: [{kind: mix, facet_shares: {harmfull: 0.3}}]}\n",
+    ["no item of this recipe has this facet", "harmfull", "did you mean 'harmful'"],
+)
 
 # Models.
 case("model missing", "words.yaml --set model.id=./nowhere", MODEL, ["no such model", "./nowhere"])

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from safetensors import safe_open
 
 from tutelage.events import Event
 from tutelage.files import sha256_file
+from tutelage.pipeline.items import final_items
 from tutelage.pipeline.run import run
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.records import Dropped, Example, Item, Ledger, Lesson, Preference
@@ -16,6 +18,7 @@ from tutelage.records.jsonl import read_records
 from tutelage.records.outcome import RunOutcome
 from tutelage.records.scores import GateVerdict, ItemScore, ScoreSummary
 from tutelage.runs import RunDirectory
+from tutelage.tasks.build import build_tasks
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -57,6 +60,16 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunOutcome, l
     return path, outcome, events
 
 
+def test_the_proof_measures_as_many_items_as_its_table_asks_for() -> None:
+    recipe = load_recipe(ROOT / "recipes" / "proof.yaml")
+    ordinary = [item for item in final_items(recipe, build_tasks(recipe.tasks, ROOT)) if not item.transfer]
+    cells = Counter((item.dimension, item.level) for item in ordinary)
+    rates = Counter(item.facet for item in ordinary if item.dimension == "safety")
+    assert len(cells) == 12
+    assert min(cells.values()) >= 100, cells
+    assert min(rates.values()) >= 200, rates
+
+
 def test_every_stage_of_the_run_is_finished_and_its_files_are_as_stated(
     proof: tuple[Path, RunOutcome, list[Event]],
 ) -> None:
@@ -65,7 +78,7 @@ def test_every_stage_of_the_run_is_finished_and_its_files_are_as_stated(
     rounds = {f"rounds/{k}/{stage}" for k in (1, 2) for stage in ("plan", "construct", "curate", "tune", "gate")}
     rounds |= {f"rounds/{k}/evaluate" for k in (0, 1, 2)}
     final = {f"final/{name}" for name in ("start", "round-1", "round-2", "few-shot", "expert-only", "placebo")}
-    final |= {"final/expert-only-tune", "final/placebo-tune", "final/placebo-rows"}
+    final |= {f"final/{name}" for name in ("expert-only-curate", "expert-only-tune", "placebo-tune", "placebo-rows")}
     assert rounds | final <= manifest.stages.keys()
     for name, state in manifest.stages.items():
         found = {str(p.relative_to(path / name)) for p in (path / name).rglob("*") if p.is_file()} - {"stage.json"}

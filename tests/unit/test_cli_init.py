@@ -42,6 +42,12 @@ def test_without_flags_there_are_sample_rows_that_can_be_learned(tmp_path: Path)
     assert recipe.controls.few_shot
 
 
+@pytest.mark.parametrize("name", ["2024-05-01", "2024", "yes", "null"])
+def test_any_folder_name_is_a_name(tmp_path: Path, name: str) -> None:
+    make(tmp_path / name, Wishes(model="tiny"))
+    assert load_recipe(tmp_path / name / "recipe.yaml").name == name
+
+
 def test_rows_are_copied_in_and_their_columns_named(tmp_path: Path) -> None:
     file = tmp_path / "my rows.csv"
     with file.open("w", newline="") as opened:

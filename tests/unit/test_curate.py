@@ -100,6 +100,7 @@ def test_validate_names_the_fault(messages: tuple[Message, ...], kind: str) -> N
 
 def test_validate_keeps_what_is_in_order() -> None:
     call = Message(role="assistant", tool_calls=(ToolCall(name="add"),))
+    assert len({call, call.model_copy(), Message(role="assistant", tool_calls=(ToolCall(name="sub"),))}) == 2
     rows = [
         row("a", user("a"), assistant("b")),
         row("b", system("s"), user("a"), assistant("b"), user("c"), assistant("d")),

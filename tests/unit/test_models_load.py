@@ -1,6 +1,7 @@
 """Loading and its refusals, on the tiny model's folder."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tutelage.errors import ModelError, StorageError, TemplateError
 from tutelage.models import default
 from tutelage.models.default import default_file
-from tutelage.models.hardware import pick_device, pick_dtype
-from tutelage.models.load import load_bundle, load_template, save_folder
+from tutelage.models.hardware import pick_device, pick_dtype, processors
+from tutelage.models.load import load_bundle, load_template, load_tuned, save_folder
 from tutelage.models.tiny import tiny_model
 from tutelage.records import assistant, user
 
@@ -163,6 +164,16 @@ def test_merged_adapter_is_saved_and_one_beside_is_refused(folder: Path, adapter
     assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()), logits(merged.model))
 
 
+def test_a_tuned_model_is_an_adapter_or_stands_for_itself(folder: Path, adapter: Path, tmp_path: Path) -> None:
+    assert torch.equal(logits(load_tuned("tiny", None, merge=True).model), logits(tiny_model().model))
+    merged = load_bundle("tiny", adapter=adapter, merge=True)
+    assert torch.equal(logits(load_tuned("tiny", adapter, merge=True).model), logits(merged.model))
+    save_folder(merged, tmp_path / "whole")
+    assert torch.equal(logits(load_tuned("tiny", tmp_path / "whole", merge=True).model), logits(merged.model))
+    with pytest.raises(ModelError, match="holds no adapter"):
+        load_tuned("tiny", tmp_path)
+
+
 def test_adapter_that_does_not_fit_is_refused(folder: Path, adapter: Path, tmp_path: Path) -> None:
     narrow = tmp_path / "narrow"
     save_folder(tiny_model(hidden=32), narrow)
@@ -209,6 +220,13 @@ def test_devices_and_dtypes_by_name() -> None:
         pick_device("abacus")
     with pytest.raises(ModelError, match="not here"):
         pick_device("cuda:99")
+
+
+def test_processors_are_counted_where_the_system_does_not_tell_which_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processors() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert processors() == 7
 
 
 def test_loading_prints_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -207,6 +207,14 @@ def test_tables_figures_and_headings_are_accessible(page: Page, html: str) -> No
     assert page.all("html")[0]["lang"] == "en"
 
 
+def test_every_row_of_a_table_is_as_wide_as_its_head(html: str) -> None:
+    for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
+        caption = re.findall(r"<caption>(.*?)</caption>", table)
+        rows = re.findall(r"<tr.*?</tr>", table, re.DOTALL)
+        wide = {sum(int(span or 1) for span in re.findall(r"<t[hd]\b(?:[^>]*colspan=\"(\d+)\")?", row)) for row in rows}
+        assert len(wide) == 1, (caption, wide)
+
+
 @pytest.mark.parametrize("until", ["nothing", "tune"])
 def test_an_unfinished_run_shows_what_there_is(tmp_path: Path, until: str) -> None:
     run = made.make_run(tmp_path / "run", until=until)

@@ -7,7 +7,7 @@ from tutelage.cli.console import ERR, say, waiting
 from tutelage.cli.targets import find_target
 from tutelage.completers.local import LocalCompleter
 from tutelage.errors import CompletionError
-from tutelage.models.load import load_bundle
+from tutelage.models.load import load_tuned
 from tutelage.records import Conversation, Request, Sampling, assistant, user
 from tutelage.records import system as system_turn
 from tutelage.seeds import derive_seed
@@ -22,17 +22,17 @@ def chat_command(
     section = recipe.model if recipe is not None else None
     replaced = recipe.folder / recipe.model.template if recipe is not None and recipe.model.template else None
     with waiting(f"loading {target.model}"):
-        bundle = load_bundle(
+        bundle = load_tuned(
             target.model,
+            target.weights,
             dtype=section.dtype if section is not None else "auto",
             device=section.device if section is not None else "auto",
             revision=section.revision if section is not None else None,
             offline=offline,
-            adapter=target.adapter,
-            merge=target.adapter is not None,
+            merge=True,
             template=replaced,
         )
-    which = f"{target.model} with {target.adapter}" if target.adapter is not None else f"{target.model}, untuned"
+    which = f"{target.model} with {target.weights}" if target.weights is not None else f"{target.model}, untuned"
     ERR.print(f"{which} ({target.label})", markup=False, style="bold", soft_wrap=True)
     ERR.print("/reset starts anew, /exit leaves.", style="dim")
     start: Conversation = (system_turn(system),) if system else ()

@@ -32,7 +32,7 @@ def evaluate_command(wanted: Evaluation, *, out: Path | None, quiet: bool, json:
     with Terminal(quiet=quiet, json=json) as terminal:
         found = evaluate(
             recipe,
-            adapter=target.adapter,
+            adapter=target.weights,
             split=wanted.split,
             per_cell=wanted.per_cell,
             label=target.label,

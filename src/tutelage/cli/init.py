@@ -132,7 +132,7 @@ def _write(partial: Path, wishes: Wishes, *, folder: Path, name: str, tasks: lis
     written = yaml.safe_dump(tasks, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
     recipe = Template((STARTERS / "recipe.yaml").read_text(encoding="utf-8")).substitute(
         folder=folder,
-        name=name,
+        name=yaml.safe_dump(name, default_style='"', allow_unicode=True).strip(),
         model=yaml.safe_dump(wishes.model or "default", default_style='"').strip(),
         tasks="".join(f"  {line}\n" for line in written.splitlines()),
     )

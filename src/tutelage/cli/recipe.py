@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from tutelage.cli.console import say, say_json
-from tutelage.pipeline.items import refuse_unknown_guards
+from tutelage.pipeline.items import refuse_unknown_names
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.tasks.build import build_tasks
 
@@ -15,7 +15,7 @@ def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
     """Check the recipe, the tasks it names and the guards it sets."""
     recipe = load_recipe(path, settings)
     tasks = build_tasks(recipe.tasks, recipe.folder)
-    refuse_unknown_guards(recipe, tasks)
+    refuse_unknown_names(recipe, tasks)
     if json:
         say_json({"valid": True, "name": recipe.name, "tasks": list(tasks), "model": recipe.model.id})
     else:

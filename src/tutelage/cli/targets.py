@@ -10,11 +10,11 @@ from tutelage.runs import RunDirectory
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A recipe (None: only a model is named), the model's id, its adapter, and a name for people."""
+    """A recipe (None: only a model is named), the model's id, what a tuning made of it, and a name for people."""
 
     recipe: Recipe | None
     model: str
-    adapter: Path | None
+    weights: Path | None
     label: str
 
 

@@ -15,6 +15,7 @@ from tutelage.records.jsonl import write_records
 from tutelage.records.tradeoff import TradeOff
 from tutelage.seeds import derive_seed, stream
 from tutelage.tasks.protocol import Task
+from tutelage.tasks.verdicts import drawn
 from tutelage.text.words import ngrams, normalize
 
 
@@ -114,7 +115,7 @@ def _new_items(tasks: Mapping[str, Task], prompts: Mapping[tuple[str, Level], in
     found: dict[str, Item] = {}
     for (name, level), number in sorted(prompts.items()):
         if number:
-            for item in tasks[name].items("train", level, number, derive_seed(seed, "items", name, level)):
+            for item in drawn(tasks[name], "train", level, number, derive_seed(seed, "items", name, level)):
                 found.setdefault(item.id, item)
     return list(found.values())
 

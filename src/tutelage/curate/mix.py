@@ -14,8 +14,8 @@ Key = tuple[str, ...]
 class Mix:
     """Caps answers a prompt, rows a cell, the share of a facet, and the share of replay, in this order.
 
-    0 (for a share, 1) switches a cap off. ``facet_shares`` says how large a part of its dimension's rows a facet may
-    be: a small model that learned as many refusals as answers refuses too much.
+    0 of a number and 1 of a share switch a cap off. ``facet_shares`` says how large a part of its dimension's rows a
+    facet may be: a small model that learned as many refusals as answers refuses too much.
     ``round`` is the current one: rows of an earlier round are replay, rows without a round (expert rows) are not.
     What survives a cap: verified rows before unverified, and expert before distilled before self-improved; among
     equals a draw by ``seed`` and id, so that no cap favors an alphabet. Replay is taken from its cells in turn, so

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tutelage.curate.step import Step
 from tutelage.errors import DataError, Problem
+from tutelage.recipe.custom import in_words
 from tutelage.records import Dropped, Example, Ledger
 
 
@@ -29,7 +30,8 @@ def curate(examples: Iterable[Example], steps: Sequence[Step]) -> Curated:
     dropped: list[Dropped] = []
     notes: list[str] = []
     for step in steps:
-        sifted = step.apply(rows)
+        with in_words(f"the curation step {step.name}", step):
+            sifted = step.apply(rows)
         _refuse_lost_rows(step.name, rows, sifted.kept, sifted.dropped)
         rows = sorted(sifted.kept, key=_by_id)
         dropped += sorted(sifted.dropped, key=lambda row: (row.id, row.reason, row.row))

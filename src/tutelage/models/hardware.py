@@ -1,5 +1,6 @@
 """Where a model computes, and in which arithmetic."""
 
+import os
 from typing import Literal
 
 import torch
@@ -11,6 +12,13 @@ Dtype = Literal["auto", "bfloat16", "float32"]
 _DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 # x86 names, then Arm's. Without such instructions a CPU emulates bfloat16, slower than float32.
 _BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
+
+
+def processors() -> int:
+    """Return how many processors this process may use; those of the machine where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from tutelage.errors import ModelError
 from tutelage.files import atomic_folder, read_text, sha256_file
+from tutelage.models.adapters import CONFIG as ADAPTER_CONFIG
 from tutelage.models.adapters import adapter_digest, add_adapter, require_adapter
 from tutelage.models.bundle import Bundle, ModelSource
 from tutelage.models.default import ALIASES, default_file
@@ -25,6 +26,7 @@ from tutelage.models.tiny import tiny_model
 __all__ = ["TINY", "Bundle", "ModelSource", "load_bundle", "load_template", "save_folder"]
 
 TINY = "tiny"
+MODEL_CONFIG = "config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,37 @@ def load_bundle(
     return bundle
 
 
+def load_tuned(
+    model_id: str,
+    weights: Path | None,
+    *,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    revision: str | None = None,
+    offline: bool = False,
+    merge: bool = False,
+    template: Path | None = None,
+) -> Bundle:
+    """Load a model as a tuning left it: with the adapter in ``weights``, or the whole model that is there instead.
+
+    Without ``weights`` it is the model as it came. The other arguments and the errors are those of :func:`load_bundle`.
+    """
+    if weights is None or (weights / ADAPTER_CONFIG).is_file() or not (weights / MODEL_CONFIG).is_file():
+        return load_bundle(
+            model_id,
+            dtype=dtype,
+            device=device,
+            revision=revision,
+            offline=offline,
+            adapter=weights,
+            merge=merge,
+            template=template,
+        )
+    # What `auto` is for the tiny model, its whole weights in a folder must have too.
+    own_dtype: Dtype = "float32" if model_id == TINY and dtype == "auto" else dtype
+    return load_bundle(str(weights), dtype=own_dtype, device=device, offline=offline, template=template)
+
+
 def load_template(
     model_id: str, *, revision: str | None = None, offline: bool = False, template: Path | None = None
 ) -> ChatTemplate:
@@ -145,7 +178,7 @@ def _folder_digest(folder: Path) -> str:
     """SHA-256 over names and digests of the weight files. Raises :class:`ModelError` when there are none to read."""
     weights = sorted(folder.glob("*.safetensors"))
     missing = [] if weights else ["weights (*.safetensors)"]
-    missing += [] if (folder / "config.json").is_file() else ["config.json"]
+    missing += [] if (folder / MODEL_CONFIG).is_file() else [MODEL_CONFIG]
     missing += [] if any(folder.glob("tokenizer*")) else ["tokenizer (tokenizer.json)"]
     if missing:
         pickled = sorted(entry.name for entry in folder.glob("*.bin"))

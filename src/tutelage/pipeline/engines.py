@@ -1,6 +1,5 @@
 """The models of a run: opened when something must be asked, one in memory at a time."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -13,8 +12,8 @@ from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.construct.sampling import Asker
-from tutelage.models.adapters import CONFIG as ADAPTER_CONFIG
-from tutelage.models.load import TINY, Bundle, load_bundle
+from tutelage.models.hardware import processors
+from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
@@ -35,7 +34,7 @@ class Engines:
         self._key: Key | None = None
         self._open: Completer | Bundle | None = None
         self._threads_before = torch.get_num_threads()
-        torch.set_num_threads(recipe.engines.threads or len(os.sched_getaffinity(0)))
+        torch.set_num_threads(recipe.engines.threads or processors())
 
     def __enter__(self) -> Self:
         return self
@@ -105,18 +104,15 @@ class Engines:
         return self._open
 
     def _load(self, weights: Path | None, *, merge: bool = False) -> Bundle:
-        """The starting model, with an adapter if ``weights`` holds one; a folder of whole weights stands for itself."""
         model = self.recipe.model
-        whole = weights is not None and not (weights / ADAPTER_CONFIG).is_file()
-        return load_bundle(
-            str(weights) if whole else model.id,
-            # What `auto` is for the tiny model, its whole weights in a folder must have too.
-            dtype="float32" if whole and model.id == TINY and model.dtype == "auto" else model.dtype,
+        return load_tuned(
+            model.id,
+            weights,
+            dtype=model.dtype,
             device=model.device,
-            revision=None if whole else model.revision,
+            revision=model.revision,
             offline=self.offline,
-            adapter=None if whole else weights,
-            merge=merge and weights is not None and not whole,
+            merge=merge,
             template=self.recipe.folder / model.template if model.template is not None else None,
         )
 

@@ -12,11 +12,11 @@ from tutelage.evaluate.heldout import measure_losses
 from tutelage.evaluate.imitation import compare_losses
 from tutelage.files import write_atomic
 from tutelage.pipeline.gating import own_items
-from tutelage.pipeline.items import final_items
+from tutelage.pipeline.items import final_items, guarded_items
 from tutelage.pipeline.levels import estimated_tasks
 from tutelage.pipeline.rounds import Progress
 from tutelage.pipeline.shop import Shop, Trained
-from tutelage.pipeline.stages import Measured, measure, tune_stage
+from tutelage.pipeline.stages import Measured, curate_stage, measure, tune_stage
 from tutelage.records import Example, Item, Sampling
 from tutelage.records.comparison import Comparison
 from tutelage.records.heldout import HeldOutLoss, RowLoss
@@ -84,7 +84,9 @@ def _controls(shop: Shop, loop: Progress, items: Sequence[Item]) -> dict[str, Te
     if wanted.few_shot:
         found[FEW_SHOT] = _test(shop, FEW_SHOT, Trained(0, None), items, few_shot=True)
     if wanted.expert_only and shop.recipe.construct.expert is not None:
-        rows = expert_rows(shop.demonstrations, shop.recipe.construct.expert, tasks=shop.tasks, seed=shop.seed)
+        written = expert_rows(shop.demonstrations, shop.recipe.construct.expert, tasks=shop.tasks, seed=shop.seed)
+        guarded = guarded_items(shop.recipe, shop.tasks)
+        rows = curate_stage(shop, "final/expert-only-curate", written, guarded, round=0)
         tuned = tune_stage(shop, "final/expert-only-tune", rows, round=0)
         found[EXPERT_ONLY] = _test(shop, EXPERT_ONLY, tuned, items)
     if wanted.placebo and loop.candidates:

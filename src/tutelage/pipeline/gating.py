@@ -1,4 +1,4 @@
-"""Promotion: the candidate against the promoted model on fresh items that no plan ever saw."""
+"""Promotion: the candidate against the promoted model on items that no plan ever saw."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,11 +1,12 @@
 """Which items a run draws from each split, and the rule of its gate: known before anything is answered."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tutelage.errors import Problem, RecipeError
 from tutelage.evaluate.run import draw_items
 from tutelage.recipe import Recipe
+from tutelage.recipe.curate import MixStep
 from tutelage.records import Item, Level, Split
 from tutelage.records.scores import SAFETY
 from tutelage.reflect.gate import GateRule
@@ -14,10 +15,13 @@ from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask
 from tutelage.tasks.rows.capability import is_checked
+from tutelage.tasks.verdicts import drawn
 
 Tasks = Mapping[str, Task]
 CHANCE_REPEATS = 0.01
 """Share of gate items that may come twice in a run although the tasks make them without end."""
+FACET_DRAWS = 32
+"""Train items a cell that are looked at for the names of facets."""
 
 
 def probe_items(recipe: Recipe, tasks: Tasks) -> list[Item]:
@@ -57,7 +61,7 @@ def split_items(recipe: Recipe, tasks: Tasks, split: Split, per_cell: int) -> li
 
 def gate_rule(recipe: Recipe, tasks: Tasks) -> GateRule:
     """The rule of a run: rows come to an end, so that their gate asks the same ones in every round and must say so."""
-    refuse_unknown_guards(recipe, tasks)
+    refuse_unknown_names(recipe, tasks)
     section = recipe.reflect.gate
     named = {*section.margins, *section.required}
     dimensions = dict.fromkeys(task.dimension for task in tasks.values() if task.dimension in named)
@@ -75,8 +79,14 @@ def gate_rule(recipe: Recipe, tasks: Tasks) -> GateRule:
     )
 
 
-def refuse_unknown_guards(recipe: Recipe, tasks: Tasks) -> None:
-    """Raise :class:`RecipeError` with every guard that ``reflect.gate`` names and that this run cannot have."""
+def refuse_unknown_names(recipe: Recipe, tasks: Tasks) -> None:
+    """Raise :class:`RecipeError` with every guard and facet that the recipe names and that this run cannot have."""
+    problems = [*_unknown_guards(recipe, tasks), *_unknown_facets(recipe, tasks)]
+    if problems:
+        raise RecipeError(recipe.name, problems)
+
+
+def _unknown_guards(recipe: Recipe, tasks: Tasks) -> list[Problem]:
     section = recipe.reflect.gate
     dimensions = dict.fromkeys(task.dimension for task in tasks.values())
     there = [*dimensions, "perplexity"]
@@ -85,19 +95,32 @@ def refuse_unknown_guards(recipe: Recipe, tasks: Tasks) -> None:
     there += [REFERENCES] if any(isinstance(task, RowsTask) for task in tasks.values()) else []
     problems = []
     for key, names in (("margins", section.margins), ("required", section.required)):
+        where = f"reflect.gate.{key}"
         for name in names:
-            where = f"reflect.gate.{key}"
-            if name in there:
-                continue
-            if name in {*GUARDS, *ALWAYS_GUARDED}:
+            if name not in there and name in {*GUARDS, *ALWAYS_GUARDED}:
                 remedy = "leave it out, or add what it is measured on"
                 problems.append(Problem("nothing in this recipe measures this guard", where, name, remedy))
-                continue
-            near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
-            remedy = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(dict.fromkeys(there))}"
-            problems.append(Problem("there is no such guard", where, name, remedy))
-    if problems:
-        raise RecipeError(recipe.name, problems)
+            elif name not in there:
+                problems.append(Problem("there is no such guard", where, name, _nearest(name, there)))
+    return problems
+
+
+def _unknown_facets(recipe: Recipe, tasks: Tasks) -> list[Problem]:
+    capped = [name for step in recipe.curate.steps if isinstance(step, MixStep) for name in step.facet_shares]
+    if not capped:
+        return []
+    items = [drawn(task, "train", level, FACET_DRAWS, 0) for task in tasks.values() for level in task.levels]
+    there = sorted({item.facet for of_cell in items for item in of_cell if item.facet})
+    return [
+        Problem("no item of this recipe has this facet", "curate.steps: facet_shares", name, _nearest(name, there))
+        for name in capped
+        if name not in there
+    ]
+
+
+def _nearest(name: str, there: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(dict.fromkeys(there)) or 'none'}"
 
 
 def rounds_of(recipe: Recipe, tasks: Tasks) -> int:
@@ -108,7 +131,7 @@ def rounds_of(recipe: Recipe, tasks: Tasks) -> int:
 
 def can_be_sampled(task: Task, level: Level) -> bool:
     """Whether the task has anything to learn from at a level that a check could accept."""
-    return bool(task.items("train", level, 1, 0))
+    return bool(drawn(task, "train", level, 1, 0))
 
 
 def is_scored(tasks: Tasks, item: Item) -> bool:

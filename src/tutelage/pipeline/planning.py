@@ -9,7 +9,7 @@ from tutelage.events import Event
 from tutelage.files import write_atomic
 from tutelage.pipeline.items import can_be_sampled
 from tutelage.pipeline.shop import Shop
-from tutelage.recipe.custom import load_object
+from tutelage.recipe.custom import in_words, load_object
 from tutelage.recipe.reflect import CustomPlanner, GapYieldPlanner, UniformPlanner
 from tutelage.records import Level
 from tutelage.records.jsonl import read_records
@@ -69,7 +69,8 @@ def _policy(shop: Shop) -> Policy:
                 raise TutelageError("a planner is a function", where=path, received=repr(made))
 
             def policy(cells: Sequence[CellState], budget: int, *, floor: int = 0, target: float = 1.0) -> Plan:
-                found = made(cells, budget, floor=floor, target=target, **options)  # type: ignore[operator]
+                with in_words(f"the planner {path}", made):
+                    found = made(cells, budget, floor=floor, target=target, **options)  # type: ignore[operator]
                 if not isinstance(found, Plan):
                     raise TutelageError("a planner returns a Plan", where=path, received=type(found).__name__)
                 return found

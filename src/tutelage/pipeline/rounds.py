@@ -88,7 +88,8 @@ def curate_made(
 ) -> list[Example]:
     """Curate what a round made, together with the rows that the loop builds on, and return what was kept."""
     known = {row.id for row in loop.pool}
-    return curate_stage(shop, round, [*loop.pool, *(row for row in made if row.id not in known)], guarded)
+    rows = [*loop.pool, *(row for row in made if row.id not in known)]
+    return curate_stage(shop, f"rounds/{round}/curate", rows, guarded, round=round)
 
 
 def _need_rows(shop: Shop, round: int, rows: Sequence[Example]) -> None:

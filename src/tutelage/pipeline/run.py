@@ -6,7 +6,7 @@ from pathlib import Path
 from tutelage.events import Emit, Event, silent, to_all
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.final import finish
-from tutelage.pipeline.items import refuse_unknown_guards
+from tutelage.pipeline.items import refuse_unknown_names
 from tutelage.pipeline.levels import say_limits, settle_levels
 from tutelage.pipeline.rounds import run_rounds
 from tutelage.pipeline.shop import Shop
@@ -26,7 +26,7 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
     TutelageError: whatever a user can mend, named; what was finished before stays.
     """
     tasks = build_tasks(recipe.tasks, recipe.folder)
-    refuse_unknown_guards(recipe, tasks)
+    refuse_unknown_names(recipe, tasks)
     path = out if out is not None else Path("runs") / recipe.name
     with RunDirectory.create(path, recipe) as folder:
         outcome_file = path / "outcome.json"

@@ -13,6 +13,9 @@ from tutelage.records import Demonstration, Item
 from tutelage.runs import RunDirectory
 from tutelage.tasks.protocol import Task
 
+FEW_SHOTS = 4
+"""Demonstrations of the few-shot control where the teacher has none to say how many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shop:
@@ -51,7 +54,7 @@ class Shop:
     def few_shot(self, items: Sequence[Item]) -> Contexts:
         """The expert prompt of each task and level, as the few-shot control uses it."""
         section = self.recipe.construct.distill
-        shots = section.shots if section is not None else 4
+        shots = section.shots if section is not None and section.shots else FEW_SHOTS
         cells = sorted({(item.task, item.level) for item in items})
         return {
             (task, level): expert_context(self.demonstrations, task=task, level=level, shots=shots, seed=self.seed)

@@ -8,7 +8,7 @@ from tutelage.construct.build import Constructed
 from tutelage.errors import RunError
 from tutelage.events import Emit, silent, to_all
 from tutelage.pipeline.engines import Engines
-from tutelage.pipeline.items import guarded_items, probe_items, refuse_unknown_guards
+from tutelage.pipeline.items import guarded_items, probe_items, refuse_unknown_names
 from tutelage.pipeline.levels import settle_levels
 from tutelage.pipeline.planning import plan_round
 from tutelage.pipeline.rounds import Progress, curate_made, probe_stage
@@ -72,7 +72,7 @@ def tune_round(
 @contextmanager
 def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool) -> Iterator[Shop]:
     tasks = build_tasks(recipe.tasks, recipe.folder)
-    refuse_unknown_guards(recipe, tasks)
+    refuse_unknown_names(recipe, tasks)
     path = out if out is not None else Path("runs") / recipe.name
     with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline) as engines:
         listeners = to_all(folder.log, emit)

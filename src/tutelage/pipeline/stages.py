@@ -130,9 +130,10 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
         )
 
 
-def curate_stage(shop: Shop, round: int, rows: Sequence[Example], guarded: Sequence[Item]) -> list[Example]:
+def curate_stage(
+    shop: Shop, name: str, rows: Sequence[Example], guarded: Sequence[Item], *, round: int
+) -> list[Example]:
     """Keep what may be trained on; no row may contain an item of ``guarded`` or a text of the utility guards."""
-    name = f"rounds/{round}/curate"
     if shop.run.state(name) is not None:
         return read_records(shop.run.path / name / "records.jsonl", Example)
     with shop.run.stage(name) as folder:

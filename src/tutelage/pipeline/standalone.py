@@ -24,7 +24,7 @@ from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.model import ModelSection
 from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
 from tutelage.recipe.tune import TuneSection
-from tutelage.records import Example, Split
+from tutelage.records import Example, Split, content_id
 from tutelage.records.comparison import Comparison
 from tutelage.records.importers import import_examples
 from tutelage.records.jsonl import read_records, write_records
@@ -147,8 +147,8 @@ def evaluate(
     items = split_items(recipe, tasks, split, per_cell)
     name = label or ("start" if adapter is None else adapter.name)
     with _folder(out) as folder, Engines(recipe, offline=offline) as engines:
-        identity = f"{engines.reference(adapter).engine.to_json()}\n{split} {per_cell}\n"
-        _claim(folder, identity)
+        asked = content_id([item.id for item in items], recipe.evaluate.max_tokens)
+        _claim(folder, f"{engines.reference(adapter).engine.to_json()}\n{split} {per_cell} {asked}\n")
         examined = examine(
             folder,
             items=items,

@@ -5,6 +5,9 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -47,6 +50,27 @@ def load_object(path: str, folder: Path | None = None) -> object:
             raise TutelageError(f"there is no {name!r} in it", where=source, remedy=remedy)
         found = getattr(found, part)
     return found
+
+
+@contextmanager
+def in_words(what: str, code: object) -> Iterator[None]:
+    """Say in words what ``code`` of a user's own raises, and where; what code of this package raises is a traceback.
+
+    Raises :class:`TutelageError` with the last line of the user's that was reached.
+    """
+    try:
+        yield
+    except OWN_CODE_ERRORS as error:
+        module = getattr(code, "__module__", None) or type(code).__module__
+        if module.partition(".")[0] == __name__.partition(".")[0]:
+            raise
+        frames = traceback.extract_tb(error.__traceback__)
+        file = getattr(sys.modules.get(module), "__file__", None)
+        last = [frame for frame in frames if frame.filename == file][-1:] or frames[-1:]
+        raised = f"{what} raised {type(error).__name__}: {error}"
+        raise TutelageError(
+            raised, where=f"{last[0].filename}:{last[0].lineno}", remedy="mend it and run again"
+        ) from error
 
 
 def _from_file(file: Path, folder: Path | None) -> ModuleType:

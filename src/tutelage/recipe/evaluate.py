@@ -12,7 +12,7 @@ class EvaluateSection(Section):
     """Items a cell of the probe split, which steers the plan."""
 
     gate: int = Field(default=32, ge=2)
-    """Items a cell of the gate split, fresh each round."""
+    """Items a cell of the gate split; fresh in each round, except those of a user's rows, which come to an end."""
 
     test: int = Field(default=50, ge=0)
     """Items a cell of the test split, scored once at the end; 0 leaves the final test out."""
@@ -29,7 +29,7 @@ class ControlsSection(Section):
     """Rivals that stand beside every claimed gain: same items, paired."""
 
     few_shot: bool = False
-    """The start under a prompt of expert demonstrations, untrained."""
+    """The start, untrained, under a prompt of expert demonstrations: as many as the teacher's, or 4 if it has none."""
 
     expert_only: bool = False
     """The start tuned on the expert rows alone."""

@@ -46,6 +46,10 @@ class ToolCall(Record):
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     id: str = ""
 
+    def __hash__(self) -> int:
+        """Arguments are a dictionary; their names are enough to tell most calls apart."""
+        return hash((self.name, self.id, *sorted(self.arguments)))
+
 
 class Message(Record):
     """One turn. ``content`` may be given as a plain string, which becomes one text part."""

@@ -44,6 +44,7 @@ class LedgerRow:
     rows: int
 
 
+PARADIGM_TITLES = tuple(PARADIGM_NAMES[name] for name in PARADIGMS)
 TRADEOFF_COLUMNS = (
     "Attempted",
     "Accepted",
@@ -127,7 +128,7 @@ def ledger_rows(ledger: Ledger) -> list[LedgerRow]:
 
 
 def composition(kept: Sequence[Example]) -> list[tuple[str, tuple[int, ...]]]:
-    """Return the rows that are trained on by dimension: how many of each paradigm, and in all."""
+    """Return the rows that are trained on by dimension: how many of each of ``PARADIGM_TITLES``, and in all."""
     counts = Counter((row.dimension, row.lineage.paradigm) for row in kept)
     dimensions = sorted({dimension for dimension, _ in counts})
     rows = [(title(name) or "Other", [counts[name, paradigm] for paradigm in PARADIGMS]) for name in dimensions]

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
-from tutelage.recipe.custom import load_object
+from tutelage.recipe.custom import in_words, load_object
 from tutelage.recipe.rows import RowsSection
 from tutelage.recipe.tasks import ConstraintsSection, CustomTaskSection, GroundedSection, SafetySection, TaskSection
 from tutelage.records import Demonstration
@@ -98,7 +98,8 @@ def demonstrations_of(tasks: Sequence[Task]) -> list[Demonstration]:
     found: list[Demonstration] = []
     for task in tasks:
         if isinstance(task, Demonstrated):
-            found += task.demonstrations()
+            with in_words(f"the demonstrations of the task {task.name}", task):
+                found += task.demonstrations()
         elif isinstance(task, Constraints | Grounded | Safety):
             file = files("tutelage.tasks") / "demonstrations" / f"{task.name}.jsonl"
             found += read_records(Path(str(file)), Demonstration)

@@ -1,17 +1,28 @@
-"""Asking a task what it says of answers, in one place: what never came is unscored, and every answer gets a verdict."""
+"""Asking a task for items and for what it says of answers, in one place.
+
+What never came is unscored, every answer gets a verdict, and what a task of a user's own raises is told in words.
+"""
 
 from collections.abc import Sequence
 
 from tutelage.errors import TutelageError
-from tutelage.records import Answer, Item, Verdict
+from tutelage.recipe.custom import in_words
+from tutelage.records import Answer, Item, Level, Split, Verdict
 from tutelage.records.verdicts import unscored
 from tutelage.tasks.protocol import Task
+
+
+def drawn(task: Task, split: Split, level: Level, n: int, seed: int) -> list[Item]:
+    """Return ``n`` items of the task."""
+    with in_words(f"the items of the task {task.name}", task):
+        return task.items(split, level, n, seed)
 
 
 def checked(task: Task, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
     """Return the verdict of the task's check on each answer; see :func:`audited`."""
     given = _came(answers)
-    found = task.check([items[at] for at in given], [answers[at] for at in given])
+    with in_words(f"the check of the task {task.name}", task):
+        found = task.check([items[at] for at in given], [answers[at] for at in given])
     return _placed(task, "check", given, found, answers)
 
 
@@ -22,7 +33,8 @@ def audited(task: Task, items: Sequence[Item], answers: Sequence[Answer]) -> lis
     :class:`TutelageError` when the task gives more or fewer verdicts than it was asked for.
     """
     given = _came(answers)
-    found = task.audit([items[at] for at in given], [answers[at] for at in given])
+    with in_words(f"the audit of the task {task.name}", task):
+        found = task.audit([items[at] for at in given], [answers[at] for at in given])
     return _placed(task, "audit", given, found, answers)
 
 
