@@ -17,6 +17,7 @@ from tutelage.models.load import load_bundle
 from tutelage.pipeline.gating import gate_rule
 from tutelage.pipeline.levels import EstimatedLevels
 from tutelage.pipeline.run import run
+from tutelage.pipeline.standalone import evaluate
 from tutelage.recipe import Recipe
 from tutelage.records import Engine, assistant
 from tutelage.records.heldout import RowLoss
@@ -116,6 +117,18 @@ def test_a_resumed_run_reads_the_levels(leveled: tuple[Recipe, Path, RunOutcome,
     (path / "outcome.json").unlink()
     assert run(own, path) == outcome
     assert file.stat().st_mtime_ns == before
+
+
+def test_a_model_is_scored_at_the_levels_that_its_run_has_frozen(
+    leveled: tuple[Recipe, Path, RunOutcome, list[str]],
+) -> None:
+    own, path, outcome, _ = leveled
+    per_cell = own.evaluate.test
+    again = evaluate(own, run=path, per_cell=per_cell)
+    assert [(cell.level, cell.value, cell.n) for cell in again.summary.cells] == [
+        (cell.level, cell.value, cell.n) for cell in outcome.scores["start"].cells
+    ]
+    assert {cell.level for cell in evaluate(own, per_cell=per_cell).summary.cells} == {"basic"}, "without the run"
 
 
 def test_a_finite_gate_divides_its_error(leveled: tuple[Recipe, Path, RunOutcome, list[str]]) -> None:

@@ -1,5 +1,7 @@
 """What a run would take, before it is started."""
 
+from pathlib import Path
+
 import pytest
 
 from tutelage.pipeline.estimate import Estimate, StageEstimate, estimate_run
@@ -54,6 +56,42 @@ def test_rehearsal_is_counted() -> None:
     assert construct.tokens - other.tokens == 192 * 150
     assert "48 general instructions × 2" in construct.what
     assert stage(with_it, "tune").tokens > stage(without, "tune").tokens
+
+
+def rows(folder: Path, *, check: str, count: int = 100) -> Estimate:
+    lines = [f"What is {n} + 1?,{n + 1}" for n in range(count)]
+    (folder / "rows.csv").write_text("\n".join(["prompt,reference", *lines]) + "\n")
+    task = f"tasks: [{{kind: rows, path: rows.csv, check: {check}, level_samples: 3}}]\n"
+    more = "evaluate: {probe: 4, gate: 4, test: 4}\nconstruct: {prompts: 500, rehearsal: null}\n"
+    recipe = parse_recipe(f"name: own\nrounds: 2\n{task}{more}").relative_to(folder)
+    return estimate_run(recipe, build_tasks(recipe.tasks, folder))
+
+
+def test_the_levels_of_rows_without_any_are_asked_for(tmp_path: Path) -> None:
+    found = rows(tmp_path, check="numeric")
+    assert stage(found, "levels").answers == 100 * 3
+    assert "100 rows × 3 answers" in stage(found, "levels").what
+    assert found.rounds == 2
+
+
+def test_rows_without_a_check_are_read_and_never_sampled(tmp_path: Path) -> None:
+    found = rows(tmp_path, check="none")
+    assert "levels" not in {one.stage for one in found.stages}
+    assert stage(found, "construct").answers == 0
+    assert found.rounds == 1, "a second round would have the same rows"
+    assert found.sees == (
+        "No row has a check: no answer is sampled and no teacher is asked.",
+        "Nothing leaves this machine.",
+    )
+
+
+def test_a_round_in_which_nothing_is_sampled_asks_nobody() -> None:
+    both = stage(estimated("construct: {rehearsal: null}\n"), "construct")
+    later = RECIPE.replace("kind: safety", "kind: safety, sample_from: 2")
+    recipe = parse_recipe(later + "construct: {rehearsal: null}\n")
+    one = stage(estimate_run(recipe, build_tasks(recipe.tasks, recipe.folder)), "construct")
+    assert 2 * one.answers == both.answers
+    assert "(in 1 round)" in one.what
 
 
 def test_tuning_is_cut_where_the_recipe_cuts_it() -> None:

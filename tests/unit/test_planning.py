@@ -46,3 +46,21 @@ def test_a_plan_names_a_teacher_only_where_there_is_one(distill: str, by: str, t
     assert {allocation.by for allocation in found.allocations} == {by}
     assert sum(allocation.attempts for allocation in found.allocations) == 40
     assert ("spends on the teacher" in found.model_dump_json()) == (by == "teacher")
+
+
+def test_a_task_gets_prompts_from_the_round_on_that_samples_it(tmp_path: Path) -> None:
+    recipe = parse_recipe(
+        "name: later\nmodel: {id: tiny}\nengines: {threads: 1}\nconstruct: {prompts: 24}\n"
+        "tasks: [{kind: grounded, sample_from: 2}, {kind: safety, sample_from: 3}]\n"
+    )
+    tasks = build_tasks(recipe.tasks, recipe.folder)
+    probe = summarize([], split="probe", round=0, label="start", engine=Engine(model="tiny", engine="not asked"))
+    with RunDirectory.create(tmp_path / "run", recipe) as run, Engines(recipe, offline=True) as engines:
+        shop = Shop(recipe, run, tasks, [], engines, silent)
+        asked = []
+        for round in (1, 2, 3):
+            asked.append({name for name, _ in plan_round(shop, round, [probe]).numbers})
+            write_records(tmp_path / f"run/rounds/{round}/construct/cells.jsonl", list[CellYield]())
+    assert asked == [set(), {"grounded"}, {"grounded", "safety"}]
+    first = Plan.from_json((tmp_path / "run/rounds/1/plan/plan.json").read_bytes())
+    assert "sample_from" in first.words

@@ -36,6 +36,7 @@ def evaluate_command(wanted: Evaluation, *, out: Path | None, quiet: bool, json:
             split=wanted.split,
             per_cell=wanted.per_cell,
             label=target.label,
+            run=target.run,
             out=out,
             emit=terminal,
             offline=offline,

@@ -10,12 +10,13 @@ from tutelage.runs import RunDirectory
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A recipe (None: only a model is named), the model's id, what a tuning made of it, and a name for people."""
+    """A recipe (None: only a model is named), the model's id, its weights, a name for people, and a run's folder."""
 
     recipe: Recipe | None
     model: str
     weights: Path | None
     label: str
+    run: Path | None = None
 
 
 def find_target(given: str, settings: list[str], adapter: Path | None) -> Target:
@@ -32,5 +33,5 @@ def find_target(given: str, settings: list[str], adapter: Path | None) -> Target
         best = run.best
         promoted = path / best.weights if best.weights is not None else None
         label = named if adapter is not None else f"round {best.round}" if best.round else "start"
-        return Target(run.recipe, run.recipe.model.id, adapter or promoted, label)
+        return Target(run.recipe, run.recipe.model.id, adapter or promoted, label, path)
     return Target(None, given, adapter, named)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 from tutelage.construct.expert import expert_rows
-from tutelage.pipeline.items import Tasks, final_items, gate_items, gate_rule, is_scored, probe_items
+from tutelage.pipeline.items import Tasks, final_items, gate_items, gate_rule, is_scored, probe_items, rounds_of
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
@@ -19,6 +19,7 @@ from tutelage.records import Item, Record
 from tutelage.reflect.gate import GateRule, gate_power
 from tutelage.tasks.build import demonstrations_of
 from tutelage.tasks.rows import RowsTask
+from tutelage.tasks.rows.capability import is_checked
 
 ANSWER_TOKENS = 60
 """Mean tokens of an answer; never more than ``max_tokens``."""
@@ -68,12 +69,15 @@ class Estimate(Record):
 
 def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     """Return what a run of ``recipe`` would do; nothing is loaded, asked or written."""
+    recipe = recipe.model_copy(update={"rounds": rounds_of(recipe, tasks)})
     written = _written(recipe, tasks)
     test = final_items(recipe, tasks)
-    rows = _rows(recipe, _prompts(recipe, tasks), written)
+    prompts = _prompts(recipe, tasks)
+    rows = _rows(recipe, prompts, written)
     stages = [
+        *_levels(recipe, tasks),
         _scoring(recipe, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
-        _constructing(recipe, _prompts(recipe, tasks)),
+        _constructing(recipe, prompts, rounds=_sampled_rounds(recipe)),
         _tuning(recipe, "tune", rows, times=recipe.rounds),
         _gating(recipe, gate_items(recipe, tasks, 1)),
         *_final(recipe, len(test), written=written, rows=rows),
@@ -86,9 +90,29 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         answers=sum(stage.answers for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
-        sees=_who_sees_what(recipe),
+        sees=_who_sees_what(recipe, prompts),
         claims=_claims(recipe, tasks, test),
     )
+
+
+def _levels(recipe: Recipe, tasks: Tasks) -> list[StageEstimate]:
+    """Asking the start several times for each checked row, where levels must be estimated."""
+    wanted = [task for task in tasks.values() if isinstance(task, RowsTask) and task.needs_levels]
+    counts = [(sum(map(is_checked, task.all_items)), task.section.level_samples) for task in wanted]
+    answers = sum(rows * samples for rows, samples in counts)
+    if not answers:
+        return []
+    tokens = answers * min(ANSWER_TOKENS, recipe.construct.max_tokens)
+    return [
+        StageEstimate(
+            stage="levels",
+            times=1,
+            what=" and ".join(f"{rows:,} rows × {samples} answers of the start" for rows, samples in counts),
+            answers=answers,
+            tokens=tokens,
+            minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
+        )
+    ]
 
 
 def _scoring(recipe: Recipe, stage: str, items: int, *, times: int) -> StageEstimate:
@@ -104,43 +128,51 @@ def _scoring(recipe: Recipe, stage: str, items: int, *, times: int) -> StageEsti
     )
 
 
-def _constructing(recipe: Recipe, prompts: int) -> StageEstimate:
+def _constructing(recipe: Recipe, prompts: int, *, rounds: int) -> StageEstimate:
     section = recipe.construct
     for_teacher, for_lessons = _divided(recipe, prompts)
-    answers = 0.0
+    sampled = 0.0
     parts = []
     if section.distill is not None and for_teacher:
-        answers += for_teacher * section.distill.samples
+        sampled += for_teacher * section.distill.samples
         parts.append(f"{for_teacher:,} to the teacher × {section.distill.samples}")
     if section.self_improve is not None and for_lessons:
         lessons = section.self_improve
         failing = FAILING_SHARE * for_lessons
-        answers += for_lessons * lessons.samples + failing * lessons.revisions
+        sampled += for_lessons * lessons.samples + failing * lessons.revisions
         if section.distill is not None and lessons.teacher_fallback is not False:
-            answers += failing * lessons.samples
+            sampled += failing * lessons.samples
         parts.append(f"{for_lessons:,} lessons × {lessons.samples} + revisions")
-    tokens = round(answers) * min(ANSWER_TOKENS, section.max_tokens)
+    answers = round(sampled) * rounds
+    if parts and rounds < recipe.rounds:
+        parts[-1] += f" (in {_times(rounds, 'round')})"
+    tokens = answers * min(ANSWER_TOKENS, section.max_tokens)
     if (general := section.rehearsal) is not None:
         parts.append(f"{general.prompts:,} general instructions × {general.samples}")
-        answers += general.prompts * general.samples
-        tokens += general.prompts * general.samples * min(GENERAL_TOKENS, section.max_tokens)
-    total, tokens = round(answers) * recipe.rounds, tokens * recipe.rounds
+        rehearsed = general.prompts * general.samples * recipe.rounds
+        answers += rehearsed
+        tokens += rehearsed * min(GENERAL_TOKENS, section.max_tokens)
     return StageEstimate(
         stage="construct",
         times=recipe.rounds,
         what=f"a round: {'; '.join(parts)}" if parts else "expert rows alone",
-        answers=total,
+        answers=answers,
         tokens=tokens,
         minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
     )
 
 
+def _sampled_rounds(recipe: Recipe) -> int:
+    """The rounds in which any task is sampled."""
+    return max(0, recipe.rounds + 1 - min(task.sample_from for task in recipe.tasks))
+
+
 def _prompts(recipe: Recipe, tasks: Tasks) -> int:
-    """New prompts a round: no more than there are, where all tasks are made of rows."""
+    """New prompts a round: no more than there are rows that a check can judge, where all tasks are made of rows."""
     rows = [task for task in tasks.values() if isinstance(task, RowsTask)]
     if len(rows) < len(tasks):
         return recipe.construct.prompts
-    there = sum(item.split == "train" for task in rows for item in task.all_items)
+    there = sum(item.split == "train" and is_checked(item) for task in rows for item in task.all_items)
     return min(recipe.construct.prompts, there)
 
 
@@ -237,9 +269,11 @@ def _minutes(recipe: Recipe, tokens: int, rate: float) -> float | None:
     return round(tokens / rate / 60, 1) if recipe.model.id in RATES_HOLD_FOR and on_cpu else None
 
 
-def _who_sees_what(recipe: Recipe) -> tuple[str, ...]:
+def _who_sees_what(recipe: Recipe, prompts: int) -> tuple[str, ...]:
     distill = recipe.construct.distill
     here = "Nothing leaves this machine."
+    if not prompts:
+        return ("No row has a check: no answer is sampled and no teacher is asked.", here)
     if distill is None:
         return ("There is no teacher.", here)
     shots = (

@@ -6,7 +6,7 @@ mean over all rows is not chosen by it.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tutelage.records import LEVELS, Answer, Item, Level, Record, Request, Sampl
 from tutelage.records.jsonl import RecordLog
 from tutelage.seeds import derive_seed
 from tutelage.tasks.build import demonstrations_of
+from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask, estimate_levels
 from tutelage.tasks.rows.capability import MIN_CELL, is_checked
 from tutelage.tasks.verdicts import checked
@@ -50,7 +51,7 @@ def settle_levels(shop: Shop) -> Shop:
     Rows without a check cannot be passed and join the easiest level that the others have. A level that would leave
     fewer than 20 rows in the test split is joined with its neighbor. Called again it reads what it wrote.
     """
-    wanted = [task for task in shop.tasks.values() if isinstance(task, RowsTask) and _needs_levels(task)]
+    wanted = [task for task in shop.tasks.values() if isinstance(task, RowsTask) and task.needs_levels]
     if not wanted:
         return shop
     if shop.run.state(STAGE) is None:
@@ -58,21 +59,27 @@ def settle_levels(shop: Shop) -> Shop:
             for task in wanted:
                 found = _estimate(shop, folder, task)
                 write_atomic(folder / f"{task.name}.json", found.model_dump_json(indent=1) + "\n")
-    tasks = dict(shop.tasks)
-    for task in wanted:
-        frozen = EstimatedLevels.from_json((shop.run.path / STAGE / f"{task.name}.json").read_bytes())
-        tasks[task.name] = task.with_levels(frozen.levels)
+    for frozen in _frozen(shop.run.path, wanted):
         shop.listening("levels", 0)(Event("note", data={"text": _words(frozen)}))
+    tasks = with_levels_of(shop.run.path, shop.tasks)
     return replace(shop, tasks=tasks, demonstrations=demonstrations_of(list(tasks.values())))
+
+
+def with_levels_of(run: Path, tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """Return ``tasks`` with the levels that a run has estimated, where it has."""
+    wanted = {name: task for name, task in tasks.items() if isinstance(task, RowsTask) and task.needs_levels}
+    frozen = {found.task: found.levels for found in _frozen(run, list(wanted.values()))}
+    return {**tasks, **{name: wanted[name].with_levels(levels) for name, levels in frozen.items()}}
+
+
+def _frozen(run: Path, tasks: Sequence[RowsTask]) -> list[EstimatedLevels]:
+    files = [run / STAGE / f"{task.name}.json" for task in tasks]
+    return [EstimatedLevels.from_json(file.read_bytes()) for file in files if file.is_file()]
 
 
 def estimated_tasks(shop: Shop) -> tuple[str, ...]:
     """The names of the tasks whose levels are estimates."""
     return tuple(name for name, task in shop.tasks.items() if isinstance(task, RowsTask) and task.levels_estimated)
-
-
-def _needs_levels(task: RowsTask) -> bool:
-    return not task.states_levels and task.section.level_samples > 0 and any(map(is_checked, task.all_items))
 
 
 def _estimate(shop: Shop, folder: Path, task: RowsTask) -> EstimatedLevels:

@@ -27,6 +27,9 @@ NOTHING_TO_SAMPLE = Plan(
     allocations=(),
     words="No task can check an answer, so nothing is sampled: the round learns from the experts' answers alone.",
 )
+LATER = NOTHING_TO_SAMPLE.model_copy(
+    update={"words": "No task is sampled yet (sample_from): the round learns from the experts' answers alone."}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> Prompt
     """Return how many new prompts each (task, level) gets in ``round`` and write ``rounds/<round>/plan/plan.json``.
 
     ``probes`` are the promoted model's probe scores, one for the start and each round before; the last steers. Where no
-    task can check an answer, nothing is sampled and the round learns from the experts' answers alone.
+    task can check an answer, or none is sampled yet, the round learns from the experts' answers alone.
     """
     name = f"rounds/{round}/plan"
     file = shop.run.path / name / "plan.json"
@@ -50,11 +53,12 @@ def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> Prompt
             states = _states(shop, round, probes)
             budget = shop.recipe.construct.prompts
             floor = int(FLOOR_SHARE * budget / max(1, len(states)))
-            plan = _policy(shop)(states, budget, floor=floor) if states else NOTHING_TO_SAMPLE
+            nothing = NOTHING_TO_SAMPLE if shop.sampled(round) else LATER
+            plan = _policy(shop)(states, budget, floor=floor) if states else nothing
             write_atomic(file, plan.model_dump_json(indent=1) + "\n")
     plan = read_state(file, Plan)
     shop.listening("plan", round)(Event("plan", data={"text": plan.words}))
-    return _by_task(plan, shop.tasks)
+    return _by_task(plan, shop.sampled(round))
 
 
 def _policy(shop: Shop) -> Policy:
@@ -82,7 +86,7 @@ def _states(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> list[Cell
     counts = _counts(shop, round)
     values = {(cell.dimension, cell.level): cell.value for cell in probes[-1].cells}
     states: list[CellState] = []
-    for key in _cells(shop.tasks):
+    for key in _cells(shop.sampled(round)):
         value = values.get(key)
         earlier = probes[-2].cells if len(probes) > 1 else ()
         old = next((c.value for c in earlier if (c.dimension, c.level) == key), None)

@@ -46,6 +46,11 @@ class Shop:
         ]
         return max(weights, default=1.0)
 
+    def sampled(self, round: int) -> dict[str, Task]:
+        """The tasks whose answers are sampled for training in a round (``sample_from``)."""
+        sections = zip(self.recipe.tasks, self.tasks.items(), strict=True)
+        return {name: task for section, (name, task) in sections if section.sample_from <= round}
+
     def longest_answers(self) -> dict[str, int]:
         """The longest answer sampled for training, in tokens, of the tasks that set it."""
         sections = zip(self.recipe.tasks, self.tasks, strict=True)

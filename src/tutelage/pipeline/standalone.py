@@ -18,6 +18,7 @@ from tutelage.events import Emit, located, silent
 from tutelage.files import write_atomic
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items, split_items
+from tutelage.pipeline.levels import with_levels_of
 from tutelage.pipeline.training import train_rows
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
@@ -128,6 +129,7 @@ def evaluate(
     split: Split = "test",
     per_cell: int = 50,
     label: str | None = None,
+    run: Path | None = None,
     out: Path | None = None,
     emit: Emit = silent,
     offline: bool = False,
@@ -135,7 +137,8 @@ def evaluate(
     """Score a model, with an adapter if one is given, on ``per_cell`` items of each cell of ``split``.
 
     ``target`` is a recipe (its model and tasks) or a model (the three tasks of the package). The items are those that
-    a run of the recipe takes. ``label`` names the model for people. ``out`` keeps items, answers, scores and summary,
+    a run of the recipe takes; where it estimated levels of a user's rows, ``run`` is its folder. ``label`` names the
+    model for people. ``out`` keeps items, answers, scores and summary,
     and makes the call resumable.
 
     Raises
@@ -144,6 +147,8 @@ def evaluate(
     """
     recipe = target if isinstance(target, Recipe) else recipe_for(target)
     tasks = build_tasks(recipe.tasks, recipe.folder)
+    if run is not None:
+        tasks = with_levels_of(run, tasks)
     items = split_items(recipe, tasks, split, per_cell)
     name = label or ("start" if adapter is None else adapter.name)
     with _folder(out) as folder, Engines(recipe, offline=offline) as engines:

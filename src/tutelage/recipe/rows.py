@@ -64,7 +64,22 @@ class SharesSection(Section):
         return self
 
 
-class RowsSection(Section):
+class LearnedTask(Section):
+    """What every task says of how it is learned."""
+
+    weight: float = Field(default=1.0, gt=0)
+    """Weight of the dimension when the budget is planned."""
+
+    answer_tokens: int | None = Field(default=None, ge=1)
+    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""
+
+    sample_from: int = Field(default=1, ge=1)
+    """First round in which answers to this task are sampled for training; the rounds before it learn its experts'
+    answers alone. A small start meets what a check asks for with text that says nothing; a model that has learned from
+    experts writes what is worth learning."""
+
+
+class RowsSection(LearnedTask):
     """Rows of a JSONL, JSON or CSV file: questions, and what is known about right answers to them."""
 
     kind: Literal["rows"]
@@ -103,9 +118,3 @@ class RowsSection(Section):
     level_samples: int = Field(default=4, ge=0)
     """Where the file states no level: answers of the starting model a row, from whose pass rate a level is estimated;
     0 makes every row basic."""
-
-    weight: float = Field(default=1.0, gt=0)
-    """Weight of the dimension when the budget is planned."""
-
-    answer_tokens: int | None = Field(default=None, ge=1)
-    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""

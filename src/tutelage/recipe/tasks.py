@@ -4,35 +4,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from tutelage.recipe.base import Section
-from tutelage.recipe.rows import RowsSection
+from tutelage.recipe.rows import LearnedTask, RowsSection
 
 
-class ConstraintsSection(Section):
+class ConstraintsSection(LearnedTask):
     """Verifiable constraints on short texts (dimension ``instruction_following``)."""
 
     kind: Literal["constraints"]
 
-    weight: float = Field(default=1.0, gt=0)
-    """Weight of the dimension when the budget is planned."""
 
-    answer_tokens: int | None = Field(default=None, ge=1)
-    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""
-
-
-class GroundedSection(Section):
+class GroundedSection(LearnedTask):
     """Questions about passages on invented entities (dimension ``faithfulness``)."""
 
     kind: Literal["grounded"]
-
-    weight: float = Field(default=1.0, gt=0)
-    """Weight of the dimension when the budget is planned."""
 
     answer_tokens: int | None = Field(default=64, ge=1)
     """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""
 
 
-class SafetySection(Section):
+class SafetySection(LearnedTask):
     """Harmful requests and harmless look-alikes (dimension ``safety``)."""
 
     kind: Literal["safety"]
@@ -40,14 +30,8 @@ class SafetySection(Section):
     harmless_share: float = Field(default=0.8, ge=0.5, le=1)
     """Share of harmless requests among those that are learned from; the other splits have as many of both."""
 
-    weight: float = Field(default=1.0, gt=0)
-    """Weight of the dimension when the budget is planned."""
 
-    answer_tokens: int | None = Field(default=None, ge=1)
-    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""
-
-
-class CustomTaskSection(Section):
+class CustomTaskSection(LearnedTask):
     """A task of one's own: a class or function that returns a ``tutelage.tasks.Task``."""
 
     kind: Literal["custom"]
@@ -57,12 +41,6 @@ class CustomTaskSection(Section):
 
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """Keyword arguments."""
-
-    weight: float = Field(default=1.0, gt=0)
-    """Weight of the dimension when the budget is planned."""
-
-    answer_tokens: int | None = Field(default=None, ge=1)
-    """Longest answer sampled for training, where that is less than ``construct.max_tokens``."""
 
 
 TaskSection = Annotated[

@@ -56,6 +56,11 @@ class RowsTask:
         return self._reading.states_levels
 
     @property
+    def needs_levels(self) -> bool:
+        """Whether levels must be estimated before anything else: none is stated, and there are rows to score."""
+        return not self.states_levels and self.section.level_samples > 0 and any(map(is_checked, self._items))
+
+    @property
     def all_items(self) -> tuple[Item, ...]:
         """Every item of every split, in the order of the file."""
         return self._items
