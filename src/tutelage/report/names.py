@@ -31,6 +31,7 @@ PARADIGMS = {
     "self": "Self-improvement",
     "rehearsal": "Rehearsal",
 }
+PARADIGM_HEADS = {"expert": "Expert", "distill": "Distilled", "self": "Self", "rehearsal": "Rehearsed"}
 # Symbol and tone of an outcome: the symbol and the word carry the meaning, color only repeats it.
 OUTCOMES = {
     "promoted": ("✓", "good"),

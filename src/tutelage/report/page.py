@@ -118,7 +118,7 @@ def _environment(*, redact: bool) -> Environment:
         "tradeoff_columns": tables.TRADEOFF_COLUMNS,
         "ledger_rows": tables.ledger_rows,
         "composition": tables.composition,
-        "paradigm_names": tables.PARADIGM_TITLES,
+        "composition_columns": tables.COMPOSITION_COLUMNS,
         "lesson_counts": samples.lesson_counts,
     }
     return environment

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from tutelage.records import PARADIGMS, Example, Ledger
 from tutelage.records.scores import Score
 from tutelage.records.tradeoff import TradeOff
+from tutelage.report.names import PARADIGM_HEADS, facet, title
 from tutelage.report.names import PARADIGMS as PARADIGM_NAMES
-from tutelage.report.names import facet, title
 from tutelage.report.numbers import count, decimal, duration, share
 from tutelage.report.reading import START, RunData
 from tutelage.statistics import Difference
@@ -44,7 +44,7 @@ class LedgerRow:
     rows: int
 
 
-PARADIGM_TITLES = tuple(PARADIGM_NAMES[name] for name in PARADIGMS)
+COMPOSITION_COLUMNS = (*(PARADIGM_HEADS[name] for name in PARADIGMS), "All")
 TRADEOFF_COLUMNS = (
     "Attempted",
     "Accepted",
@@ -128,7 +128,7 @@ def ledger_rows(ledger: Ledger) -> list[LedgerRow]:
 
 
 def composition(kept: Sequence[Example]) -> list[tuple[str, tuple[int, ...]]]:
-    """Return the rows that are trained on by dimension: how many of each of ``PARADIGM_TITLES``, and in all."""
+    """Return the rows that are trained on by dimension: how many in each of ``COMPOSITION_COLUMNS``."""
     counts = Counter((row.dimension, row.lineage.paradigm) for row in kept)
     dimensions = sorted({dimension for dimension, _ in counts})
     rows = [(title(name) or "Other", [counts[name, paradigm] for paradigm in PARADIGMS]) for name in dimensions]
