@@ -12,7 +12,7 @@ from tutelage.tasks.build import build_tasks
 
 
 def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
-    """Check the recipe, the tasks it names and the guards it sets."""
+    """Check the recipe, the tasks it names, the guards it sets and the facets it caps."""
     recipe = load_recipe(path, settings)
     tasks = build_tasks(recipe.tasks, recipe.folder)
     refuse_unknown_names(recipe, tasks)
