@@ -3,22 +3,26 @@
     make proof
     python benchmarks/replicate.py runs/proof-0 runs/proof-1 runs/proof-2 --out benchmarks/results/proof
 
-Reads finished runs of one recipe that differ in their seed alone and writes ``proof.json`` (every figure, the recipes,
-versions, machine and seconds as the runs recorded them) and ``proof.md`` (the same for people, with the bar that was
-set before the runs, and what the figures do not prove). Nothing is sampled or scored again.
+Reads finished runs of one recipe that differ in their seed alone, or what ``benchmarks/keep.py`` kept of them, and
+writes ``proof.json`` (every figure, the recipes, versions, machine and seconds as the runs recorded them) and
+``proof.md`` (the same for people, with the bar that was set before the runs, and what the figures do not prove).
+Nothing is sampled or scored again.
 """
 
 import argparse
 import shlex
 import sys
+import tarfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import JsonValue
 
-from tutelage.errors import TutelageError
+from tutelage.errors import RunError, TutelageError
 from tutelage.evaluate.replicate import SeedRun, replicate
 from tutelage.files import write_atomic, write_json
 from tutelage.records import LEVELS
@@ -49,16 +53,41 @@ class BarLine:
     figures: str
 
 
-def load_run(folder: Path) -> tuple[SeedRun, Manifest | None]:
+@contextmanager
+def folder_of(place: Path) -> Iterator[Path]:
+    """The folder of a run: ``place`` itself, or a temporary one with what ``benchmarks/keep.py`` kept there."""
+    if not place.is_file():
+        yield place
+        return
+    with TemporaryDirectory() as folder:
+        try:
+            with tarfile.open(place) as kept:
+                kept.extractall(folder, filter="data")
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise RunError(
+                "this is no archive of a run",
+                where=str(place),
+                received=str(error),
+                remedy="name the folder of a run, or an archive that benchmarks/keep.py wrote",
+            ) from None
+        yield Path(folder)
+
+
+def load_run(place: Path) -> tuple[SeedRun, Manifest | None]:
     """Read what a run's models scored and what it was made of (None: it has not finished)."""
+    with folder_of(place) as folder:
+        return _load_folder(folder, name=str(place))
+
+
+def _load_folder(folder: Path, *, name: str) -> tuple[SeedRun, Manifest | None]:
     run = RunDirectory.open(folder)
     recipe = run.recipe.model_dump(mode="json", exclude={"folder"})
     if not run.finished:
-        return SeedRun(str(folder), run.recipe.seed, recipe, {}, {}, finished=False), None
+        return SeedRun(name, run.recipe.seed, recipe, {}, {}, finished=False), None
     outcome = read_state(folder / "outcome.json", RunOutcome)
     files = {label: folder / "final" / label.replace(" ", "-") / "scores.jsonl" for label in outcome.scores}
     found = SeedRun(
-        name=str(folder),
+        name=name,
         seed=run.recipe.seed,
         recipe=recipe,
         scores={label: read_records(file, ItemScore) for label, file in files.items()},
@@ -367,7 +396,7 @@ def _table(rows: Table) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs, one a seed")
+    parser.add_argument("runs", type=Path, nargs="+", help="folders or kept archives of finished runs, one a seed")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/proof"), help="path without .json and .md")
     parser.add_argument("--resamples", type=int, default=10_000)
     given = parser.parse_args()
@@ -385,7 +414,8 @@ def main() -> None:
         }
         write_json(given.out.with_name(f"{given.out.name}.json"), content)
         manifests = {run.seed: manifest for run, manifest in finished}
-        model = RunDirectory.open(given.runs[0]).recipe.model.id
+        with folder_of(given.runs[0]) as folder:
+            model = RunDirectory.open(folder).recipe.model.id
         page = write_page(found, manifests, model=model, lines=lines, command=command)
         write_atomic(given.out.with_name(f"{given.out.name}.md"), page)
     except TutelageError as error:

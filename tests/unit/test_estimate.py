@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tutelage.pipeline.estimate import Estimate, StageEstimate, estimate_run
+from tutelage.pipeline.estimate import Estimate, StageEstimate, answer_tokens, estimate_run, row_tokens
 from tutelage.recipe import parse_recipe
 from tutelage.tasks.build import build_tasks
 
 RECIPE = "name: small\ntasks: [{kind: safety}]\nevaluate: {probe: 64, gate: 64, test: 64}\n"
 
 
-def estimated(more: str = "") -> Estimate:
-    recipe = parse_recipe(RECIPE + more)
+def estimated(more: str = "", base: str = RECIPE) -> Estimate:
+    recipe = parse_recipe(base + more)
     return estimate_run(recipe, build_tasks(recipe.tasks, recipe.folder))
 
 
@@ -111,3 +111,25 @@ def test_the_texts_of_retention_are_counted() -> None:
     )
     assert with_it.tokens - without.tokens == (30 + 10 * 3) * 50 * 2, "drawn, and held to in each step, in two rounds"
     assert "3 of 30 free texts beside each step" in with_it.what
+
+
+def test_long_references_make_long_answers_and_rows(tmp_path: Path) -> None:
+    """Four characters a token: references of 100 and of 250 tokens, the longer cut at the longest answer."""
+    (tmp_path / "rows.csv").write_text(f"prompt,reference\n{'?' * 40},{'a' * 400}\n{'!' * 40},{'b' * 1000}\n")
+    recipe = parse_recipe("name: own\ntasks: [{kind: rows, path: rows.csv, check: none}]\n").relative_to(tmp_path)
+    tasks = build_tasks(recipe.tasks, tmp_path)
+    assert answer_tokens(tasks, 192) == (100 + 192) / 2
+    assert answer_tokens(tasks, 50) == 50
+    assert row_tokens(tasks) == 25 + 10 + (100 + 250) / 2
+    both = parse_recipe(RECIPE)
+    packaged = build_tasks(both.tasks, both.folder)
+    assert (answer_tokens(packaged, 192), row_tokens(packaged)) == (60, 130)
+    assert answer_tokens({**tasks, **packaged}, 192) == (146 + 60) / 2
+
+
+def test_general_prompts_of_the_gate_are_answered_at_length() -> None:
+    many, few = (
+        stage(estimated(f"evaluate: {{general_prompts: {n}}}\n", "name: small\ntasks: [{kind: safety}]\n"), "gate")
+        for n in (40, 30)
+    )
+    assert many.tokens - few.tokens == 10 * 150 * 2 * 2, "two models in two rounds"

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import tarfile
 from pathlib import Path
 from types import ModuleType
 
@@ -12,12 +13,11 @@ from support.seed_runs import seed_run, write_run
 from tutelage.evaluate.replicate import replicate
 from tutelage.records.replication import Replication
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "replicate.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_replicate", SCRIPT)
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -27,12 +27,22 @@ def script() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
+def script() -> ModuleType:
+    return load("replicate")
+
+
+@pytest.fixture(scope="module")
+def keep() -> ModuleType:
+    return load("keep")
+
+
+@pytest.fixture(scope="module")
 def table() -> Replication:
     return replicate([seed_run(1, loop="round 1"), seed_run(0)], resamples=500)
 
 
 def call(script: ModuleType, monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["benchmarks/replicate.py", *argv])
+    monkeypatch.setattr(sys, "argv", [f"benchmarks/{Path(str(script.__file__)).name}", *argv])
     try:
         script.main()
     except SystemExit as left:
@@ -104,4 +114,52 @@ def test_the_script_names_what_is_wrong_and_writes_nothing(
     assert "b: the run has not finished" in said
     assert "c: its recipe differs from that of a in more than seed and name (received rounds)" in said
     assert call(script, monkeypatch, "a", "nowhere") == 4
+    assert not list(tmp_path.glob("proof*"))
+
+
+def test_what_is_kept_of_the_runs_gives_the_same_table(
+    script: ModuleType, keep: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs, archives = ("runs/proof-0", "runs/proof-1"), ("kept/0.tar.gz", "kept/1.tar.gz")
+    for seed, (run, kept) in enumerate(zip(runs, archives, strict=True)):
+        write_run(Path(run), seed)
+        (Path(run) / "rounds" / "secret.jsonl").parent.mkdir(exist_ok=True)
+        (Path(run) / "rounds" / "secret.jsonl").write_text("an answer", encoding="utf-8")
+        assert call(keep, monkeypatch, run, "--out", kept) == 0
+    assert call(script, monkeypatch, *runs, "--out", "from-runs", "--resamples", "200") == 0
+    assert call(script, monkeypatch, *archives, "--out", "from-kept", "--resamples", "200") == 0
+    tables = [json.loads(Path(f"{name}.json").read_text(encoding="utf-8")) for name in ("from-runs", "from-kept")]
+    for table in tables:
+        table.pop("command")
+    assert tables[0] == tables[1]
+    with tarfile.open(archives[0]) as archive:
+        members = archive.getmembers()
+    assert {"recipe.json", "outcome.json", "manifest.json", "final/start/scores.jsonl"} <= {one.name for one in members}
+    assert "rounds/secret.jsonl" not in {one.name for one in members}
+    assert all(one.mtime == 0 and one.uname == "" for one in members)
+    first = Path(archives[0]).read_bytes()
+    assert call(keep, monkeypatch, runs[0], "--out", archives[0]) == 0
+    assert Path(archives[0]).read_bytes() == first
+
+
+def test_an_unfinished_run_and_a_broken_archive_are_named(
+    script: ModuleType,
+    keep: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_run(Path("a"), 0, finish=False)
+    assert call(keep, monkeypatch, "a", "--out", "a.tar.gz") == 4
+    assert "a: the run has not finished" in capsys.readouterr().err
+    assert not Path("a.tar.gz").exists()
+    write_run(Path("b"), 1)
+    assert call(keep, monkeypatch, "b", "--out", "b.tar.gz") == 0
+    whole = Path("b.tar.gz").read_bytes()
+    for broken in (b"no archive", whole[: len(whole) // 2]):
+        Path("b.tar.gz").write_bytes(broken)
+        assert call(script, monkeypatch, "a", "b.tar.gz", "--out", "proof") == 4
+        assert "b.tar.gz: this is no archive of a run" in capsys.readouterr().err
     assert not list(tmp_path.glob("proof*"))

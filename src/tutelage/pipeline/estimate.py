@@ -7,7 +7,7 @@ tokens are given.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 from tutelage.construct.expert import expert_rows
@@ -18,13 +18,19 @@ from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
 from tutelage.records import Item, Record
 from tutelage.reflect.gate import GateRule, gate_power
 from tutelage.tasks.build import demonstrations_of
+from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask
 from tutelage.tasks.rows.capability import is_checked
 
 ANSWER_TOKENS = 60
-"""Mean tokens of an answer; never more than ``max_tokens``."""
+"""Mean tokens of an answer to a task of this package; never more than ``max_tokens``. Where a user's own references are
+longer, so are the answers to such questions (200 rows of 176 tokens: the start wrote 119 of at most 192)."""
 ROW_TOKENS = 130
-"""Mean tokens of a training row with its question."""
+"""Mean tokens of a training row with its question, of the tasks of this package."""
+CHARACTERS_A_TOKEN = 4
+"""Of English text."""
+FRAME_TOKENS = 25
+"""Tokens that the chat template adds to a row: system message, role marks, end tokens."""
 FAILING_SHARE = 0.7
 """Share of lessons of which no attempt passes, so that they are revised and fall back on the teacher."""
 ACCEPTED_SHARE = 0.6
@@ -67,6 +73,40 @@ class Estimate(Record):
     claims: tuple[str, ...]
 
 
+def answer_tokens(tasks: Mapping[str, Task], most: int) -> float:
+    """Return the mean tokens of an answer of at most ``most``, over tasks: as long as the references, where known."""
+    means = []
+    for task in tasks.values():
+        references = [_tokens(item.reference) for item in _rows_of(task) if item.reference]
+        means.append(max(min(ANSWER_TOKENS, most), _mean([min(most, tokens) for tokens in references])))
+    return _mean(means)
+
+
+def row_tokens(tasks: Tasks) -> float:
+    """Return the mean tokens of a training row with its question, over tasks: a user's own rows are known."""
+    means = []
+    for task in tasks.values():
+        own = [
+            FRAME_TOKENS + _tokens(item.reference) + sum(_tokens(message.text) for message in item.messages)
+            for item in _rows_of(task)
+            if item.reference
+        ]
+        means.append(_mean(own) if own else ROW_TOKENS)
+    return _mean(means)
+
+
+def _rows_of(task: Task) -> Sequence[Item]:
+    return task.all_items if isinstance(task, RowsTask) else ()
+
+
+def _tokens(text: str | None) -> float:
+    return len(text or "") / CHARACTERS_A_TOKEN
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
 def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     """Return what a run of ``recipe`` would do; nothing is loaded, asked or written."""
     recipe = recipe.model_copy(update={"rounds": rounds_of(recipe, tasks)})
@@ -76,11 +116,11 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     rows = _rows(recipe, prompts, written)
     stages = [
         *_levels(recipe, tasks),
-        _scoring(recipe, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
-        _constructing(recipe, prompts, rounds=_sampled_rounds(recipe)),
-        _tuning(recipe, "tune", rows, times=recipe.rounds),
-        _gating(recipe, gate_items(recipe, tasks, 1)),
-        *_final(recipe, len(test), written=written, rows=rows),
+        _scoring(recipe, tasks, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
+        _constructing(recipe, tasks, prompts, rounds=_sampled_rounds(recipe)),
+        _tuning(recipe, tasks, "tune", rows, times=recipe.rounds),
+        _gating(recipe, tasks),
+        *_final(recipe, tasks, len(test), written=written, rows=rows),
     ]
     known = [stage.minutes for stage in stages if stage.minutes is not None]
     return Estimate(
@@ -97,12 +137,12 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
 
 def _levels(recipe: Recipe, tasks: Tasks) -> list[StageEstimate]:
     """Asking the start several times for each checked row, where levels must be estimated."""
-    wanted = [task for task in tasks.values() if isinstance(task, RowsTask) and task.needs_levels]
-    counts = [(sum(map(is_checked, task.all_items)), task.section.level_samples) for task in wanted]
+    wanted = {name: task for name, task in tasks.items() if isinstance(task, RowsTask) and task.needs_levels}
+    counts = [(sum(map(is_checked, task.all_items)), task.section.level_samples) for task in wanted.values()]
     answers = sum(rows * samples for rows, samples in counts)
     if not answers:
         return []
-    tokens = answers * min(ANSWER_TOKENS, recipe.construct.max_tokens)
+    tokens = round(answers * answer_tokens(wanted, recipe.construct.max_tokens))
     return [
         StageEstimate(
             stage="levels",
@@ -115,9 +155,9 @@ def _levels(recipe: Recipe, tasks: Tasks) -> list[StageEstimate]:
     ]
 
 
-def _scoring(recipe: Recipe, stage: str, items: int, *, times: int) -> StageEstimate:
+def _scoring(recipe: Recipe, tasks: Tasks, stage: str, items: int, *, times: int) -> StageEstimate:
     answers = items * times
-    tokens = answers * min(ANSWER_TOKENS, recipe.evaluate.max_tokens)
+    tokens = round(answers * answer_tokens(tasks, recipe.evaluate.max_tokens))
     return StageEstimate(
         stage=stage,
         times=times,
@@ -128,7 +168,7 @@ def _scoring(recipe: Recipe, stage: str, items: int, *, times: int) -> StageEsti
     )
 
 
-def _constructing(recipe: Recipe, prompts: int, *, rounds: int) -> StageEstimate:
+def _constructing(recipe: Recipe, tasks: Tasks, prompts: int, *, rounds: int) -> StageEstimate:
     section = recipe.construct
     for_teacher, for_lessons = _divided(recipe, prompts)
     sampled = 0.0
@@ -146,7 +186,7 @@ def _constructing(recipe: Recipe, prompts: int, *, rounds: int) -> StageEstimate
     answers = round(sampled) * rounds
     if parts and rounds < recipe.rounds:
         parts[-1] += f" (in {_times(rounds, 'round')})"
-    tokens = answers * min(ANSWER_TOKENS, section.max_tokens)
+    tokens = round(answers * answer_tokens(tasks, section.max_tokens))
     if (general := section.rehearsal) is not None:
         parts.append(f"{general.prompts:,} general instructions × {general.samples}")
         rehearsed = general.prompts * general.samples * recipe.rounds
@@ -204,12 +244,12 @@ def _rows(recipe: Recipe, prompts: int, written: int) -> int:
     return round(written + made * (recipe.rounds + 1) / 2)
 
 
-def _tuning(recipe: Recipe, stage: str, rows: int, *, times: int) -> StageEstimate:
+def _tuning(recipe: Recipe, tasks: Tasks, stage: str, rows: int, *, times: int) -> StageEstimate:
     section = recipe.tune
     seen = rows * section.epochs
     if section.max_steps:
         seen = min(seen, section.max_steps * section.batch_size)
-    tokens = seen * ROW_TOKENS
+    tokens = round(seen * row_tokens(tasks))
     held = ""
     if section.retention is not None:
         texts = section.retention
@@ -229,10 +269,11 @@ def _tuning(recipe: Recipe, stage: str, rows: int, *, times: int) -> StageEstima
     )
 
 
-def _gating(recipe: Recipe, items: Sequence[Item]) -> StageEstimate:
-    prompts = recipe.evaluate.general_prompts
-    answers = 2 * recipe.rounds * (len(items) + prompts)
-    tokens = answers * min(ANSWER_TOKENS, recipe.evaluate.max_tokens)
+def _gating(recipe: Recipe, tasks: Tasks) -> StageEstimate:
+    items, prompts, most = gate_items(recipe, tasks, 1), recipe.evaluate.general_prompts, recipe.evaluate.max_tokens
+    models = 2 * recipe.rounds
+    answers = models * (len(items) + prompts)
+    tokens = round(models * (len(items) * answer_tokens(tasks, most) + prompts * min(GENERAL_TOKENS, most)))
     return StageEstimate(
         stage="gate",
         times=recipe.rounds,
@@ -243,16 +284,16 @@ def _gating(recipe: Recipe, items: Sequence[Item]) -> StageEstimate:
     )
 
 
-def _final(recipe: Recipe, items: int, *, written: int, rows: int) -> list[StageEstimate]:
+def _final(recipe: Recipe, tasks: Tasks, items: int, *, written: int, rows: int) -> list[StageEstimate]:
     if not items:
         return []
     controls = recipe.controls
     rivals = controls.few_shot + controls.expert_only + controls.placebo
-    found = [_scoring(recipe, "final (test)", items, times=1 + recipe.rounds + rivals)]
+    found = [_scoring(recipe, tasks, "final (test)", items, times=1 + recipe.rounds + rivals)]
     if controls.expert_only and recipe.construct.expert is not None:
-        found.append(_tuning(recipe, "tune (expert only)", written, times=1))
+        found.append(_tuning(recipe, tasks, "tune (expert only)", written, times=1))
     if controls.placebo:
-        found.append(_tuning(recipe, "tune (placebo)", rows, times=1))
+        found.append(_tuning(recipe, tasks, "tune (placebo)", rows, times=1))
     return found
 
 
