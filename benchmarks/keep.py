@@ -42,7 +42,7 @@ def archive(run: Path) -> bytes:
     Raises RunError for a folder that holds no run, or one that has not finished.
     """
     if not RunDirectory.open(run).finished:
-        raise RunError("the run has not finished", where=str(run), remedy=f"go on with it: tutelage run {run.name}")
+        raise RunError("the run has not finished", where=str(run), remedy="give the command that began it again")
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as whole:
         for file in kept_files(run):

@@ -13,6 +13,7 @@ import argparse
 import shlex
 import sys
 import tarfile
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from pydantic import JsonValue
 from tutelage.errors import RunError, TutelageError
 from tutelage.evaluate.replicate import SeedRun, replicate
 from tutelage.files import write_atomic, write_json
+from tutelage.recipe import Recipe
 from tutelage.records import LEVELS
 from tutelage.records.jsonl import read_records
 from tutelage.records.outcome import RunOutcome
@@ -63,7 +65,7 @@ def folder_of(place: Path) -> Iterator[Path]:
         try:
             with tarfile.open(place) as kept:
                 kept.extractall(folder, filter="data")
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
             raise RunError(
                 "this is no archive of a run",
                 where=str(place),
@@ -414,8 +416,7 @@ def main() -> None:
         }
         write_json(given.out.with_name(f"{given.out.name}.json"), content)
         manifests = {run.seed: manifest for run, manifest in finished}
-        with folder_of(given.runs[0]) as folder:
-            model = RunDirectory.open(folder).recipe.model.id
+        model = Recipe.model_validate(loaded[0][0].recipe).model.id
         page = write_page(found, manifests, model=model, lines=lines, command=command)
         write_atomic(given.out.with_name(f"{given.out.name}.md"), page)
     except TutelageError as error:

@@ -158,7 +158,8 @@ def test_an_unfinished_run_and_a_broken_archive_are_named(
     write_run(Path("b"), 1)
     assert call(keep, monkeypatch, "b", "--out", "b.tar.gz") == 0
     whole = Path("b.tar.gz").read_bytes()
-    for broken in (b"no archive", whole[: len(whole) // 2]):
+    middle = len(whole) // 2
+    for broken in (b"no archive", whole[:middle], whole[:middle] + bytes(64) + whole[middle + 64 :]):
         Path("b.tar.gz").write_bytes(broken)
         assert call(script, monkeypatch, "a", "b.tar.gz", "--out", "proof") == 4
         assert "b.tar.gz: this is no archive of a run" in capsys.readouterr().err

@@ -7,7 +7,7 @@ tokens are given.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 from tutelage.construct.expert import expert_rows
@@ -73,7 +73,7 @@ class Estimate(Record):
     claims: tuple[str, ...]
 
 
-def answer_tokens(tasks: Mapping[str, Task], most: int) -> float:
+def answer_tokens(tasks: Tasks, most: int) -> float:
     """Return the mean tokens of an answer of at most ``most``, over tasks: as long as the references, where known."""
     means = []
     for task in tasks.values():
