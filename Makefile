@@ -21,7 +21,8 @@ proof: $(STAMP)
 	done
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=10
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
+	  --cov --cov-report=term:skip-covered --durations=10
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

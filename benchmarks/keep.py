@@ -20,13 +20,14 @@ from tutelage.errors import RunError, TutelageError
 from tutelage.files import write_atomic
 from tutelage.runs import RunDirectory
 
+REPORT = "report/index.html"
 KEPT = (
     "recipe.json",
     "outcome.json",
     "manifest.json",
     "final/*/scores.jsonl",
     "rounds/*/gate/verdict.json",
-    "report/index.html",
+    REPORT,
 )
 
 
@@ -39,10 +40,12 @@ def kept_files(run: Path) -> Iterator[Path]:
 def archive(run: Path) -> bytes:
     """Return the archive of a finished run, without times and owners of files.
 
-    Raises RunError for a folder that holds no run, or one that has not finished.
+    Raises RunError for a folder that holds no run, one that has not finished, or one without its report.
     """
     if not RunDirectory.open(run).finished:
         raise RunError("the run has not finished", where=str(run), remedy="give the command that began it again")
+    if not (run / REPORT).is_file():
+        raise RunError("its report is not there", where=str(run / REPORT), remedy=f"tutelage report {run}")
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as whole:
         for file in kept_files(run):

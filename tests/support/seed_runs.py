@@ -101,4 +101,5 @@ def write_run(folder: Path, seed: int, *, finish: bool = True, promoted: int = 2
         write_atomic(folder / "outcome.json", outcome.model_dump_json())
         if finish:
             run.finish(outcome="promoted", seconds=3661.0)
+            write_atomic(folder / "report" / "index.html", "<!doctype html>\n")
     return folder

@@ -64,8 +64,11 @@ def test_rows_are_copied_in_and_their_columns_named(tmp_path: Path) -> None:
     assert task.check([item], [Answer(request_id=item.id, text=f"It is {item.spec['reference']}.")])[0].passed
 
 
-def test_an_own_check_decides_and_its_reason_is_the_critique(tmp_path: Path) -> None:
+def test_an_own_check_decides_and_its_reason_is_the_critique(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (task,) = make(tmp_path / "own", Wishes(own_check=True)).values()
+    assert "own/checks.py as it stands: write your check there" in capsys.readouterr().out
     item = task.items("train", "basic", 1, seed=0)[0]
     right = Answer(request_id=item.id, text=str(item.spec["reference"]))
     wrong = Answer(request_id=item.id, text="I do not know")

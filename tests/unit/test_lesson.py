@@ -115,10 +115,10 @@ def test_without_revisions_and_teacher_nothing_is_kept(tmp_path: Path) -> None:
     assert len(taught.lessons[0].turns) == 1
 
 
-def test_without_verification_any_answer_that_ended_is_kept(tmp_path: Path) -> None:
-    answers: Script = {"ant/attempts": [answered("ANT", CUT), "wrong"], "bee/attempts": ["  ", "also wrong"]}
+def test_without_verification_any_answer_with_words_is_kept_even_a_cut_one(tmp_path: Path) -> None:
+    answers: Script = {"ant/attempts": [answered("an a", CUT), "ANT"], "bee/attempts": ["  ", "also wrong"]}
     taught = held(tmp_path, answers, revisions=0, verify=False)
-    assert kept_text(taught.rows) == ["wrong", "also wrong"]
+    assert kept_text(taught.rows) == ["an a", "also wrong"]
     rows, _, _ = distill(
         [shout("cat")],
         sampler(tmp_path / "more", verify=False),

@@ -135,7 +135,9 @@ def test_what_is_kept_of_the_runs_gives_the_same_table(
     assert tables[0] == tables[1]
     with tarfile.open(archives[0]) as archive:
         members = archive.getmembers()
-    assert {"recipe.json", "outcome.json", "manifest.json", "final/start/scores.jsonl"} <= {one.name for one in members}
+    assert {"recipe.json", "outcome.json", "report/index.html", "final/start/scores.jsonl"} <= {
+        one.name for one in members
+    }
     assert "rounds/secret.jsonl" not in {one.name for one in members}
     assert all(one.mtime == 0 and one.uname == "" for one in members)
     first = Path(archives[0]).read_bytes()
@@ -156,6 +158,10 @@ def test_an_unfinished_run_and_a_broken_archive_are_named(
     assert "a: the run has not finished" in capsys.readouterr().err
     assert not Path("a.tar.gz").exists()
     write_run(Path("b"), 1)
+    (Path("b") / "report" / "index.html").rename("report.html")
+    assert call(keep, monkeypatch, "b", "--out", "b.tar.gz") == 4
+    assert "b/report/index.html: its report is not there" in capsys.readouterr().err
+    Path("report.html").rename(Path("b") / "report" / "index.html")
     assert call(keep, monkeypatch, "b", "--out", "b.tar.gz") == 0
     whole = Path("b.tar.gz").read_bytes()
     middle = len(whole) // 2

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from tutelage.errors import DataError
 from tutelage.files import write_atomic
 from tutelage.records.outcome import RunOutcome
 from tutelage.report import write_card, write_report
+from tutelage.report.contamination import contamination
 from tutelage.report.reading import read_run
 from tutelage.runs import RunDirectory
 from tutelage.statistics import wilson
@@ -273,6 +275,28 @@ def test_the_card_has_the_figures_and_the_limits(run: RunDirectory) -> None:
     assert "## What these figures do not prove" in card
     assert "rounds/1/tune/weights" in card
     assert made.SECRET not in card
+
+
+def test_contamination_stands_beside_the_scores(run: RunDirectory, page: Page) -> None:
+    data = read_run(run)
+    found = contamination(data)
+    assert found is not None
+    assert "1 row shared 13 words in a row" in found
+    assert found in page.words
+    assert found in write_card(run).read_text(encoding="utf-8")
+    one = data.rounds[0]
+    assert one.ledger is not None
+    clean = replace(data, rounds=(replace(one, ledger=one.ledger.model_copy(update={"dropped": {"mix: x": 2}})),))
+    assert "none shared 13 words in a row" in str(contamination(clean))
+    assert contamination(replace(data, rounds=(replace(one, ledger=None),))) is None
+
+
+def test_scores_say_where_nobody_looked_for_contamination(run: RunDirectory) -> None:
+    data = read_run(run)
+    steps = tuple(step for step in data.recipe.curate.steps if step.kind != "contamination")
+    section = data.recipe.curate.model_copy(update={"steps": steps})
+    found = contamination(replace(data, recipe=data.recipe.model_copy(update={"curate": section})))
+    assert "not looked for" in str(found)
 
 
 def _luminance(color: str) -> float:

@@ -174,6 +174,8 @@ def _show(folder: Path, wishes: Wishes, proposal: Proposal | None, rows: list[Ro
     for task in rows:
         for sentence in task.capability():
             say(f"  {sentence}")
+    if wishes.own_check:
+        say(f"  This goes by {folder}/checks.py as it stands: write your check there, then look again with --dry-run.")
     say("\nNext:")
     for command in (
         f"preview {folder}/recipe.yaml",

@@ -170,9 +170,9 @@ class Sampler:
         ]
 
     def accepts(self, sample: Sample) -> bool:
-        """Whether the answer may be learned: the model ended it itself and, where verdicts count, it passed."""
+        """Whether the answer may be learned: the model ended it itself and it passed; unverified, if it has words."""
         if not self.section.verify:
-            return sample.answer.ended and bool(sample.answer.text.strip())
+            return bool(sample.answer.text.strip())
         return sample.answer.ended and sample.verdict.passed
 
     def accept(self, samples: Sequence[Sample]) -> list[Sample]:

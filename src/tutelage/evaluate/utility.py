@@ -9,7 +9,7 @@ import torch
 from tutelage.completers.protocol import Completer
 from tutelage.completers.replay import answer_all
 from tutelage.evaluate.general_texts import general_documents, general_prompts
-from tutelage.events import Emit
+from tutelage.events import Emit, progress
 from tutelage.files import write_atomic
 from tutelage.models.load import Bundle
 from tutelage.models.logprobs import token_logprobs
@@ -47,9 +47,10 @@ def measure_utility(
     log = RecordLog(folder / "general_answers.jsonl", Answer)
     answers = answer_all(open_completer, requests, log=log, chunk=max(1, prompts), emit=emit, label="general prompts")
     documents = general_documents()
+    nll = document_nll(open_bundle(), documents, emit=emit)
     measures = UtilityMeasures(
         documents=tuple(content_id(document) for document in documents),
-        nll=tuple(value if math.isfinite(value) else None for value in document_nll(open_bundle(), documents)),
+        nll=tuple(value if math.isfinite(value) else None for value in nll),
         prompts=tuple(content_id(prompt) for prompt in asked),
         ended=tuple(answer.ended for answer in answers),
         repeated=tuple(repeated_share(answer.text) for answer in answers),
@@ -59,10 +60,10 @@ def measure_utility(
     return measures
 
 
-def document_nll(bundle: Bundle, documents: Sequence[str]) -> list[float]:
+def document_nll(bundle: Bundle, documents: Sequence[str], *, emit: Emit) -> list[float]:
     """Return the mean negative log-likelihood (nats a token) of each document, its first token not counted."""
     found: list[float] = []
-    for document in documents:
+    for document in progress(emit, documents, label="general texts", total=len(documents), unit="texts"):
         ids = torch.tensor(bundle.tokenizer.encode(document, add_special_tokens=False)[:MAX_DOCUMENT_TOKENS])
         targets = torch.ones(len(ids), dtype=torch.bool)
         targets[0] = False

@@ -134,7 +134,7 @@ class ConstructSection(Section):
     """Nucleus of the sampling."""
 
     max_tokens: int = Field(default=192, ge=1)
-    """Longest answer, in tokens; an answer that is cut is never kept."""
+    """Longest answer, in tokens; an answer that is cut is not kept (unless nothing is verified)."""
 
     decompose: bool = True
     """Whether an answer that meets only some of an item's demands, where none meets all, becomes a row for the item
@@ -148,4 +148,5 @@ class ConstructSection(Section):
     """Whether the reference of an item is learned where it has one and no answer met it. Needs ``expert``."""
 
     verify: bool = True
-    """Whether only answers that pass their check are kept; false makes the round a placebo, as a control."""
+    """Whether only answers that pass their check are kept. False makes the round a placebo, as a control: every answer
+    with words in it is kept, cut ones too, for proper ends alone are worth something."""

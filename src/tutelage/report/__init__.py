@@ -7,6 +7,7 @@
 | ``reading`` | ``RunData``: whatever a run directory holds so far |
 | ``headline`` | the verdict of the run, and what its figures do not prove |
 | ``losses`` | the loss of held-out references, and what it does not prove |
+| ``contamination`` | whether learned rows shared words with the scored items |
 | ``levels`` | which levels were estimated |
 | ``matrices`` | heat maps of the instruction-alignment matrix |
 | ``tables`` | before and after, all models, data of each round |

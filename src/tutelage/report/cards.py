@@ -7,6 +7,7 @@ import yaml
 from tutelage.files import write_atomic
 from tutelage.records.scores import ScoreSummary
 from tutelage.report import losses, numbers, tables
+from tutelage.report.contamination import contamination
 from tutelage.report.headline import caveats, engine_words, headline
 from tutelage.report.names import rival
 from tutelage.report.reading import RunData, read_run
@@ -40,6 +41,7 @@ def card(data: RunData, *, weights: str | None) -> str:
     rows = tables.score_rows(data)
     if rows:
         parts += ["## Scores on test\n", _before_after(rows, str(data.shown))]
+        parts += [leak] if (leak := contamination(data)) else []
     if data.outcome and data.outcome.losses:
         parts += ["## Loss of held-out references\n", _losses(losses.loss_rows(data.outcome.losses)), losses.NOT_PROVED]
     if data.scores:

@@ -18,6 +18,7 @@ from tutelage.files import write_atomic
 from tutelage.records.comparison import Comparison
 from tutelage.records.heldout import HeldOutLoss
 from tutelage.report import names, numbers, samples, tables
+from tutelage.report.contamination import contamination
 from tutelage.report.figures import Interval, interval_plot, loss_curve
 from tutelage.report.headline import caveats, engine_words, headline, judgment_tone, leading_losses
 from tutelage.report.levels import estimated_dimensions, is_estimated
@@ -69,6 +70,7 @@ def render(data: RunData, *, redact: bool = False) -> str:
             held_out=loss_rows(data.outcome.losses) if data.outcome else [],
             estimated=estimated_dimensions(data),
             caveats=caveats(data),
+            contamination=contamination(data),
             times=tables.times(data),
             recipe=yaml.safe_dump(
                 data.recipe.model_dump(mode="json", exclude={"folder"}), sort_keys=False, allow_unicode=True, width=100
