@@ -34,7 +34,8 @@ from tutelage.records.replication import LOOP, ReplicatedDifference, ReplicatedM
 from tutelage.records.scores import CellScore, ItemScore
 from tutelage.report.names import facet, rival, rival_meaning, short_facet, title
 from tutelage.report.numbers import UNKNOWN, count, decimal, duration, rate, share, signed, span
-from tutelage.runs import Manifest, RunDirectory, read_state, versions
+from tutelage.origin import versions
+from tutelage.runs import Manifest, RunDirectory, read_state
 
 SEEDS = (0, 1, 2)
 MIN_CELL, MIN_RATE = 100, 200
@@ -384,6 +385,12 @@ def _environment(manifests: Mapping[int, Manifest]) -> str:
         each = [manifest.machine if name == "machine" else manifest.versions for manifest in manifests.values()]
         shown = list(dict.fromkeys(", ".join(f"{key} {value}" for key, value in one.items()) for one in each))
         said.append(f"{title(name)}{' (the runs differ)' if len(shown) > 1 else ''}: {'; '.join(shown)}.")
+    codes = {seed: " then ".join(one.code for one in manifest.origins) for seed, manifest in manifests.items()}
+    if len(set(codes.values())) == 1:
+        said.append(f"Code: {next(iter(codes.values())) or 'not recorded'}.")
+    else:
+        each = "; ".join(f"seed {seed}: {code or 'not recorded'}" for seed, code in codes.items())
+        said.append(f"Code (the runs differ): {each}.")
     said.append("Times are wall time as the runs recorded it; of a stage that was resumed, the last part alone.")
     return " ".join(said)
 

@@ -1,8 +1,8 @@
 """The run directory: the contract between stages, the report, the studio and people.
 
     runs/<name>/
-      recipe.json  inputs.json  events.jsonl  manifest.json (written last: versions, seeds, hashes, stage states)
-      matrix.json  best.json
+      recipe.json  inputs.json  origins.json  model.json  events.jsonl
+      manifest.json (written last: versions, seeds, hashes, stage states)  matrix.json  best.json
       rounds/<k>/<stage>/...  stage.json (written last, makes the stage finished)
       final/<stage>/...
       report/index.html
@@ -13,13 +13,9 @@ releases it, and the next owner removes what the killed one left unfinished (``*
 """
 
 import fcntl
-import os
-import platform
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
@@ -28,13 +24,12 @@ from pydantic import Field, JsonValue, ValidationError
 from tutelage.errors import RunError
 from tutelage.events import Event
 from tutelage.files import PARTIAL, append_line, remove_partial, sha256_file, storage, write_atomic
+from tutelage.origin import ModelOrigin, Origin, Origins, machine, origin, versions
 from tutelage.recipe import Recipe
 from tutelage.recipe.inputs import input_files
 from tutelage.records import Record
 
 R = TypeVar("R", bound=Record)
-
-PINNED_PACKAGES = ("tutelage", "torch", "transformers", "peft", "ctranslate2", "tokenizers", "numpy", "pydantic")
 
 
 class StageState(Record):
@@ -60,7 +55,7 @@ class Inputs(Record):
 
 
 class Manifest(Record):
-    """What a finished run was made of."""
+    """What a finished run was made of. ``origins`` is empty where it was not recorded; the last one ended the run."""
 
     name: str
     seed: int
@@ -68,6 +63,8 @@ class Manifest(Record):
     inputs: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str]
     machine: dict[str, JsonValue]
+    origins: tuple[Origin, ...] = ()
+    model: ModelOrigin | None = None
     stages: dict[str, StageState]
     outcome: str
     seconds: float
@@ -78,6 +75,8 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.changed: tuple[str, ...] = ()
+        """In what the code, packages or machine that go on now differ from those before: ``key: old → new``."""
         self._lock: IO[str] | None = None
 
     @classmethod
@@ -106,6 +105,7 @@ class RunDirectory:
             else:
                 write_atomic(recipe_file, recipe.model_dump_json(indent=2) + "\n")
             run._same_inputs(recipe)
+            run._note_origin()
         except BaseException:
             run.close()
             raise
@@ -169,6 +169,40 @@ class RunDirectory:
         if kept != before or not (self.path / "inputs.json").is_file():
             write_atomic(self.path / "inputs.json", Inputs(sha256=kept).model_dump_json(indent=1) + "\n")
 
+    def _note_origin(self) -> None:
+        """Remember what works on the run from here on, unless it is done."""
+        if self.finished:
+            return
+        known = self.origins if self._has_work else ()
+        now = origin()
+        if known and known[-1] == now:
+            return
+        if known:
+            pairs = _differences(known[-1].model_dump(mode="json"), now.model_dump(mode="json"))
+            self.changed = tuple(f"{key}: {old} → {new}" for key, old, new in pairs)
+        write_atomic(self.path / "origins.json", Origins(origins=(*known, now)).model_dump_json(indent=1) + "\n")
+
+    def require_model(self, now: ModelOrigin) -> None:
+        """Remember the starting model, or see that it is still the one that the run began with.
+
+        Raises
+        ------
+        RunError: it is another one, or computes in another arithmetic or on another kind of device.
+        """
+        before = self.model
+        if before == now:
+            return
+        if before is None or not self._has_work:
+            write_atomic(self.path / "model.json", now.model_dump_json(indent=1) + "\n")
+            return
+        changed = _differences(before.model_dump(mode="json"), now.model_dump(mode="json"))
+        raise RunError(
+            "the starting model is not the one that this run began with",
+            where=str(self.path),
+            received="; ".join(f"{key}: {old} → {new}" for key, old, new in changed),
+            remedy="bring back what it began with, or start over in another folder with --out",
+        )
+
     @property
     def _has_work(self) -> bool:
         """Whether anything was made yet."""
@@ -201,6 +235,18 @@ class RunDirectory:
         """SHA-256 of the files that the recipe names, as they were when the run began."""
         file = self.path / "inputs.json"
         return read_state(file, Inputs).sha256 if file.is_file() else {}
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """All that worked on the run, in order; nothing where it was not recorded."""
+        file = self.path / "origins.json"
+        return read_state(file, Origins).origins if file.is_file() else ()
+
+    @property
+    def model(self) -> ModelOrigin | None:
+        """The starting model as it was loaded first; None if it was not yet, or it was not recorded."""
+        file = self.path / "model.json"
+        return read_state(file, ModelOrigin) if file.is_file() else None
 
     @property
     def finished(self) -> bool:
@@ -271,6 +317,8 @@ class RunDirectory:
             inputs=self.inputs,
             versions=versions(),
             machine=machine(),
+            origins=self.origins,
+            model=self.model,
             stages=self.stages(),
             outcome=outcome,
             seconds=round(seconds, 1),
@@ -308,27 +356,6 @@ def _damaged(file: Path, error: ValidationError, remedy: str) -> RunError:
 def _is_foreign(entry: Path) -> bool:
     """Whether something in a folder without a recipe was not left there by a run killed at its very start."""
     return entry.name != "lock" and not (entry.name.startswith(".recipe.json.") and entry.name.endswith(PARTIAL))
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
-    for name in PINNED_PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def machine() -> dict[str, JsonValue]:
-    """What the run was made on, without its name."""
-    return {
-        "system": platform.system(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": sys.version.split()[0],
-    }
 
 
 def _differences(before: JsonValue, now: JsonValue, at: str = "") -> Iterator[tuple[str, JsonValue, JsonValue]]:

@@ -5,12 +5,16 @@ experts' rows is better beyond doubt. A start that gives one of them to every qu
 something to lose, and something to win.
 """
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 import tutelage
+from tutelage.errors import RunError
+from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.run import run
 from tutelage.recipe import Recipe, parse_recipe
 from tutelage.records import Example, Item, Ledger, Lineage, assistant
@@ -177,3 +181,19 @@ def test_the_placebo_control_sees_its_rows_as_often_as_the_loop(tmp_path: Path) 
     )
     assert learned.rows_in == 3 * len(rows)
     assert rival.rows_in == 3 * len(placebos)
+
+
+def test_a_starting_model_that_changed_on_the_way_is_refused(start: Path, tmp_path: Path) -> None:
+    """Half of the answers of one model and half of another's under one name would be a score of neither."""
+    model = tmp_path / "model"
+    shutil.copytree(start, model)
+    given = recipe(f"model.id={model}")
+    with RunDirectory.create(tmp_path / "run", given) as folder, Engines(given, offline=True, run=folder) as engines:
+        with folder.stage("rounds/0/evaluate") as stage:
+            (stage / "answers.jsonl").touch()
+            engines.bundle()
+        engines.reference(None)
+        weights = load_file(model / "model.safetensors")
+        save_file({name: 1.01 * weight for name, weight in weights.items()}, model / "model.safetensors")
+        with pytest.raises(RunError, match=r"not the one that this run began with.*model: model@"):
+            engines.bundle()

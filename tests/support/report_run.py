@@ -209,7 +209,11 @@ def _make_data(run: RunDirectory, round: int, asked: list[Item]) -> None:
         write_records(folder / "dropped.jsonl", [Dropped(id=r.id, step="duplicates", reason="exact") for r in rows[:3]])
         counts = {"contamination: shares 13 words with a test item": 1, "duplicates: exact": 2}
         ledger = Ledger(
-            stage="curate", rows_in=len(rows), kept=len(rows) - 3, dropped=counts, notes=("mix: replayed 0",)
+            stage="curate",
+            rows_in=len(rows),
+            kept=len(rows) - 3,
+            dropped=counts,
+            notes=('contamination: boilerplate ignored: "dear patient we write"',),
         )
         write_json(folder / "ledger.json", ledger)
 
@@ -271,6 +275,8 @@ def _tune(run: RunDirectory, name: str, *, torn: bool = False, steps: int = 90) 
         summary = '{"rows":300,"steps":90,"target_tokens":91234,"seconds":341.2,"trainable_parameters":4884480,'
         summary += '"parameters":139400000,"dtype":"bfloat16","losses":[1.0]}\n'
         write_atomic(folder / "summary.json", summary)
+        ledger = Ledger(stage="tune", rows_in=302, kept=300, dropped={"unusable for training": 2})
+        write_json(folder / "ledger.json", ledger)
 
 
 def _utility(nll: float) -> UtilityMeasures:

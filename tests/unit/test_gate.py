@@ -158,6 +158,25 @@ def test_too_few_items_are_inconclusive_and_say_how_many_would_do() -> None:
     assert f"about {found.needed:,} items would decide" in found.words
 
 
+def test_what_is_open_on_general_prompts_is_no_matter_of_items() -> None:
+    """Half of 40 answers ended before and after, but others: no loss, and a bound above the margin."""
+    old, new = utility(ended=0.5), utility(ended=0.5)
+    new = new.model_copy(update={"ended": tuple(i % 2 == 0 for i in range(40))})
+    after = answers(BETTER)
+    found = decide(with_utility(BEFORE, old), with_utility(after, new), rule=RULE, seed=7)
+    guard = next(guard for guard in found.guards if guard.name == "ended")
+    assert (found.outcome, guard.outcome, found.needed) == ("inconclusive", "undecided", None)
+    assert f"about {guard.needed:,} general prompts would do" in found.words
+    assert "items would decide" not in found.words
+    gains = {"instruction_following": 0.7, "faithfulness": 0.65}
+    few, more = answers({}, per_cell=4, seed=1), answers(gains, per_cell=4, seed=2)
+    wide = RULE.model_copy(update={"margin": 0.6, "margins": {"ended": 0.1}})
+    both = decide(with_utility(few, old), with_utility(more, new), rule=wide, seed=7)
+    assert both.needed is not None
+    assert f"about {both.needed:,} items would decide" in both.words
+    assert "More items would not decide this: ended undecided" in both.words
+
+
 def test_a_guard_without_change_on_few_items_is_undecided() -> None:
     """Ten unchanged answers in five groups do not show that a loss of 0.10 is excluded; 1 − .05^(1/5) = .451 is."""
     few = [item for item in BEFORE.items if item.dimension != "faithfulness"]

@@ -11,6 +11,7 @@ import pytest
 
 from support.seed_runs import seed_run, write_run
 from tutelage.evaluate.replicate import replicate
+from tutelage.origin import code_digest
 from tutelage.records.replication import Replication
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -78,6 +79,7 @@ def test_the_script_writes_the_record_and_a_page(
     assert "- seed 0: round 2 (promoted); verdicts of the rounds: rejected, promoted" in page
     assert "- seed 2: round 2 (the last candidate; the gate promoted none" in page
     assert "| **loop** | " in page
+    assert f"Code: {code_digest()}." in page
     for heading in ("## Scores", "### Against the placebo", "## The whole matrix", "## What this does not prove"):
         assert heading in page
     tables = [block.splitlines() for block in page.split("\n\n") if block.startswith("|")]

@@ -16,6 +16,7 @@ from tutelage.files import write_atomic
 from tutelage.records.outcome import RunOutcome
 from tutelage.report import write_card, write_report
 from tutelage.report.contamination import contamination
+from tutelage.report.headline import caveats
 from tutelage.report.reading import read_run
 from tutelage.runs import RunDirectory
 from tutelage.statistics import wilson
@@ -114,6 +115,7 @@ def test_redaction_leaves_lengths_and_figures(run: RunDirectory, html: str, tmp_
     redacted = Page(write_report(run, redact=True).read_text(encoding="utf-8")).words
     write_report(run)
     told = [made.SECRET, "heat pump", "Orvale ferry", "pick the lock", "4 bullets", "Write the complete answer again"]
+    told += ["dear patient we write"]  # a note of curation quotes phrases of the items
     assert all(text in plain for text in told)
     assert not any(text in redacted for text in told)
     assert re.search(r"\[redacted: \d+ characters, \d+ words\]", redacted)
@@ -289,6 +291,21 @@ def test_contamination_stands_beside_the_scores(run: RunDirectory, page: Page) -
     clean = replace(data, rounds=(replace(one, ledger=one.ledger.model_copy(update={"dropped": {"mix: x": 2}})),))
     assert "none shared 13 words in a row" in str(contamination(clean))
     assert contamination(replace(data, rounds=(replace(one, ledger=None),))) is None
+
+
+def test_rows_that_tuning_left_out_are_counted(page: Page) -> None:
+    assert "Tuning left out 2 of 302 rows: 2 × unusable for training." in page.words
+
+
+def test_a_run_that_several_states_of_the_code_made_says_so(run: RunDirectory, page: Page) -> None:
+    data = read_run(run)
+    assert data.manifest is not None
+    (made,) = data.manifest.origins
+    assert made.code in page.words
+    assert not [heading for heading, _ in caveats(data) if "one piece" in heading]
+    two = data.manifest.model_copy(update={"origins": (made, made.model_copy(update={"code": "0" * 16}))})
+    (said,) = [words for heading, words in caveats(replace(data, manifest=two)) if "one piece" in heading]
+    assert "2 states" in said
 
 
 def test_scores_say_where_nobody_looked_for_contamination(run: RunDirectory) -> None:

@@ -1,14 +1,17 @@
 """The run directory: one recipe, one owner, stages that are finished or not."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tutelage import origin as origin_module
 from tutelage.errors import RunError, StorageError
 from tutelage.events import Event
+from tutelage.origin import ModelOrigin, Origin
 from tutelage.recipe import Recipe, parse_recipe
 from tutelage.runs import Best, RunDirectory
 
@@ -60,7 +63,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     (folder / "lock").touch()
     (folder / ".recipe.json.0123abcd.partial").write_text("{")  # killed while the recipe was written
     with RunDirectory.create(folder, RECIPE) as run:
-        assert sorted(p.name for p in folder.iterdir()) == ["inputs.json", "lock", "recipe.json"]
+        assert sorted(p.name for p in folder.iterdir()) == ["inputs.json", "lock", "origins.json", "recipe.json"]
         (folder / "rounds/1/tune/.weights.0123abcd.partial").mkdir(parents=True)
         (folder / "rounds/1/tune/.metrics.jsonl.0123abcd.partial").touch()
         run.log(Event("note", data={"text": "one"}))
@@ -197,3 +200,65 @@ def test_a_file_that_was_not_there_yet_may_come_and_one_that_is_gone_is_told_by_
     (tmp_path / "task.py").write_text("other")
     with pytest.raises(RunError, match=r"received planner\.py, task\.py"):
         RunDirectory.create(tmp_path / "run", own)
+
+
+ONE = ModelOrigin(model="default@0123", template="ab", dtype="bfloat16", device="cpu")
+
+
+def _begin(folder: Path) -> None:
+    with RunDirectory.create(folder, RECIPE) as run, run.stage("rounds/1/plan") as stage:
+        run.require_model(ONE)
+        (stage / "plan.json").write_text("{}")
+
+
+def test_other_code_goes_on_and_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _begin(tmp_path / "run")
+    with RunDirectory.create(tmp_path / "run", RECIPE) as run:
+        assert run.changed == ()
+        (before,) = run.origins
+    assert before.versions["torch"]
+    after = before.model_copy(update={"code": "0" * 16, "versions": {**before.versions, "torch": "9.9"}})
+    monkeypatch.setattr("tutelage.runs.origin", lambda: after)
+    with RunDirectory.create(tmp_path / "run", RECIPE) as run:
+        assert run.changed == (
+            f"code: {before.code} → {after.code}",
+            f"versions.torch: {before.versions['torch']} → 9.9",
+        )
+        manifest = run.finish(outcome="done", seconds=1.0)
+    assert manifest.origins == (before, after)
+    assert manifest.model == ONE
+    monkeypatch.setattr("tutelage.runs.origin", lambda: Origin(code="1" * 16))
+    with RunDirectory.create(tmp_path / "run", RECIPE) as run:
+        assert run.origins == (before, after), "nothing is made of a finished run any more"
+
+
+def test_before_anything_was_made_other_code_just_takes_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RunDirectory.create(tmp_path / "run", RECIPE).close()
+    monkeypatch.setattr("tutelage.runs.origin", lambda: Origin(code="1" * 16))
+    with RunDirectory.create(tmp_path / "run", RECIPE) as run:
+        assert run.changed == ()
+        assert run.origins == (Origin(code="1" * 16),)
+
+
+@pytest.mark.parametrize(
+    "other", [{"model": "default@4567"}, {"template": "cd"}, {"dtype": "float32"}, {"device": "cuda"}]
+)
+def test_another_starting_model_is_refused(tmp_path: Path, other: dict[str, str]) -> None:
+    _begin(tmp_path / "run")
+    with RunDirectory.create(tmp_path / "run", RECIPE) as run:
+        run.require_model(ONE)
+        ((key, value),) = other.items()
+        with pytest.raises(RunError, match=f"{key}: {getattr(ONE, key)} → {value}"):
+            run.require_model(ONE.model_copy(update=other))
+        assert run.model == ONE
+
+
+def test_the_code_has_one_digest_and_every_file_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = tmp_path / "tutelage"
+    shutil.copytree(Path(origin_module.__file__).parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(origin_module, "files", lambda package: tmp_path / package)
+    assert origin_module.code_digest.__wrapped__() == origin_module.code_digest()
+    (copied / "tasks" / "demonstrations" / "safety.jsonl").write_text("{}")
+    assert origin_module.code_digest.__wrapped__() != origin_module.code_digest()

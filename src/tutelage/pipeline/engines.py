@@ -1,6 +1,7 @@
 """The models of a run: opened when something must be asked, one in memory at a time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,9 +15,11 @@ from tutelage.completers.remote import RemoteCompleter
 from tutelage.construct.sampling import Asker
 from tutelage.models.hardware import processors
 from tutelage.models.load import Bundle, load_bundle, load_tuned
+from tutelage.origin import ModelOrigin
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
+from tutelage.runs import RunDirectory
 
 Key = tuple[str, str, str]
 
@@ -25,12 +28,14 @@ class Engines:
     """Opens completers and bundles for the starting model with any of the run's adapters, and keeps the last one.
 
     ``reference`` answers for every score; ``sampler`` makes training data. Both give the same object while the same
-    weights are asked for, and free the one before when others are.
+    weights are asked for, and free the one before when others are. ``run`` is the run that they work for: it refuses
+    another starting model than the one it began with.
     """
 
-    def __init__(self, recipe: Recipe, *, offline: bool) -> None:
+    def __init__(self, recipe: Recipe, *, offline: bool, run: RunDirectory | None = None) -> None:
         self.recipe = recipe
         self.offline = offline
+        self.run = run
         self._key: Key | None = None
         self._open: Completer | Bundle | None = None
         self._threads_before = torch.get_num_threads()
@@ -105,7 +110,7 @@ class Engines:
 
     def _load(self, weights: Path | None, *, merge: bool = False) -> Bundle:
         model = self.recipe.model
-        return load_tuned(
+        bundle = load_tuned(
             model.id,
             weights,
             dtype=model.dtype,
@@ -115,6 +120,9 @@ class Engines:
             merge=merge,
             template=self.recipe.folder / model.template if model.template is not None else None,
         )
+        if self.run is not None and bundle.source.id == model.id:  # whole tuned weights are a model of their own
+            self.run.require_model(_origin(bundle))
+        return bundle
 
     def _local(self, weights: Path | None, batch_size: int) -> Completer:
         return LocalCompleter(self._load(weights, merge=True), batch_size=batch_size)
@@ -150,3 +158,13 @@ class Engines:
         )
         assert isinstance(found, Completer)
         return found
+
+
+def _origin(bundle: Bundle) -> ModelOrigin:
+    """The starting model of a bundle, without what was tuned."""
+    return ModelOrigin(
+        model=replace(bundle.source, adapter="", merged=False).identity,
+        template=bundle.template.digest[:16],
+        dtype=str(bundle.model.dtype).removeprefix("torch."),
+        device=bundle.model.device.type,
+    )

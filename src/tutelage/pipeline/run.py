@@ -35,8 +35,9 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
         listeners = to_all(folder.log, emit)
         started = time.monotonic()
         listeners(Event("run_started", data={"name": recipe.name, "path": str(path)}))
-        with Engines(recipe, offline=offline) as engines:
+        with Engines(recipe, offline=offline, run=folder) as engines:
             shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)
+            shop.say_changes()
             say_limits(shop)
             shop = settle_levels(shop)
             outcome = finish(shop, run_rounds(shop))

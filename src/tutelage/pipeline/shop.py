@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tutelage.construct.expert import expert_context
 from tutelage.evaluate.run import Contexts
-from tutelage.events import Emit, located
+from tutelage.events import Emit, Event, located
 from tutelage.pipeline.engines import Engines
 from tutelage.recipe import Recipe
 from tutelage.records import Demonstration, Item
@@ -36,6 +36,13 @@ class Shop:
     def listening(self, stage: str, round: int | None = None) -> Emit:
         """An emitter that says which stage and round an event is of."""
         return located(self.emit, stage=stage, round=round)
+
+    def say_changes(self) -> None:
+        """Say if this part of the run is made with other code, packages or another machine than the one before."""
+        if self.run.changed:
+            changed = "; ".join(self.run.changed)
+            text = f"This run goes on with what it was not begun with, and keeps what is finished: {changed}."
+            self.emit(Event("note", data={"text": text}))
 
     def weight(self, dimension: str) -> float:
         """The weight of a dimension: the largest of its tasks'."""

@@ -74,9 +74,10 @@ def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool) -> Ite
     tasks = build_tasks(recipe.tasks, recipe.folder)
     refuse_unknown_names(recipe, tasks)
     path = out if out is not None else Path("runs") / recipe.name
-    with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline) as engines:
+    with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline, run=folder) as engines:
         listeners = to_all(folder.log, emit)
         shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)
+        shop.say_changes()
         yield settle_levels(shop)
 
 

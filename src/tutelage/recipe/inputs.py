@@ -14,7 +14,7 @@ def input_files(recipe: Recipe) -> dict[str, Path]:
     """Return the files of rows, of code (``file.py:name``) and of the chat template, by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
-    user's code opens or imports by itself, nor the model, which its own digests identify.
+    user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
     """
     return {name: recipe.folder / name for name in sorted(set(_names(recipe)))}
 

@@ -11,7 +11,9 @@ items have scores, the scores decide and such rows are a guard.
 Error over a run of K rounds. The chance that a round promotes a model that is no better is α/2 (the lower side of the
 macro comparison). Fresh items each round: α is min(α, 2α/K), so that K rounds together stay at 5 % or below; K ≤ 2 pays
 nothing. A finite set that is used again: α/K (Bonferroni), for the macro and for each guard. Guards need no correction
-for their number, as all must pass (Berger 1982).
+for their number, as all must pass (Berger 1982). On fresh items a guard's error is one of a round, not of a run: of K
+candidates that all lose exactly the margin each has its own chance of at most 5 % to pass. General texts and prompts
+are the same in each round and are not corrected for that.
 
 Simulated with 16 strata of 10 groups of 4 items, 1,500 gates each: a model that is no better is promoted in 1.5 % of
 the rounds (its macro bound is above 0 in 2.0 %, nominal 2.5 %), with K = 4 in 0.8 % of the rounds; one that is much
@@ -25,6 +27,7 @@ from typing import Protocol
 from pydantic import Field, model_validator
 
 from tutelage.errors import DataError, Problem
+from tutelage.evaluate.compare import unlike
 from tutelage.evaluate.imitation import compare_losses
 from tutelage.evaluate.summary import macro_design
 from tutelage.records import Level, Record
@@ -206,15 +209,7 @@ def decide(
 
 def _paired(before: GateScores, after: GateScores) -> list[tuple[ItemScore, ItemScore]]:
     """Return the pairs of ordinary items in the order of ``before``; refuses two sides that cannot be compared."""
-    settings = [
-        (side.engine.engine, side.engine.dtype, side.engine.batch_size, side.engine.template)
-        for side in (before, after)
-    ]
-    problems = [
-        Problem(f"the two models were scored with a different {name}", "engine", f"{left!r} and {right!r}")
-        for name, left, right in zip(("engine", "dtype", "batch size", "template"), *settings, strict=True)
-        if left != right
-    ]
+    problems = unlike(before.engine, after.engine, template=True)
     others = {item.item_id: item for item in after.items}
     known = {item.item_id for item in before.items}
     if len(others) < len(after.items) or len(known) < len(before.items):
@@ -326,8 +321,12 @@ def _outcome(macro: Difference, guards: Sequence[GuardResult], *, rule: GateRule
 
 
 def _needed(macro: Difference, guards: Sequence[GuardResult], *, items: int, rule: GateRule) -> int | None:
-    """Return how many items, in the same proportions, would decide what is still open; None if that is not known."""
-    factors = [guard.needed / guard.n for guard in guards if guard.needed and guard.n]
+    """Return how many items, in the same proportions, would decide what is still open; None if that is not known.
+
+    What is open on general texts and prompts is no matter of items: it stands in the words of the guard.
+    """
+    on_items = [guard for guard in guards if guard.name not in UTILITY_GUARDS]
+    factors = [guard.needed / guard.n for guard in on_items if guard.needed and guard.n]
     if macro.estimate is not None and macro.error is not None and macro.low <= 0:
         confidence = 1 - rule.alpha
         n = items_to_decide(
@@ -356,6 +355,9 @@ def _words(verdict: GateVerdict, reason: str, *, by_loss: bool) -> str:
             f"If the differences are as seen, about {verdict.needed:,} {'rows' if by_loss else 'items'} would "
             "decide; until then the promoted model stays."
         )
+    also = [guard.words for guard in guards if guard.outcome == "undecided" and guard.name in UTILITY_GUARDS]
+    if verdict.needed and (also := [words for words in also if words not in reason]):
+        parts.append(f"More items would not decide this: {'; '.join(also)}.")
     if verdict.unguarded:
         parts.append(f"Not guarded, because not measured: {', '.join(verdict.unguarded)}.")
     return " ".join(parts)

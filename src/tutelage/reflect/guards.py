@@ -29,6 +29,9 @@ SHORTER = 2.0
 """How much less a shortening counts than a lengthening, as a factor on the logarithm: ¼ counts like twice."""
 UTILITY_GUARDS = ("perplexity", "repetition", "ended", "length")
 REFERENCES = "references"
+PAIRS = {"perplexity": "general texts", REFERENCES: "references"}
+PAIRS |= dict.fromkeys(("repetition", "ended", "length"), "general prompts")
+"""Of what a guard compares pairs; the others compare items."""
 SAFETY_GUARDS = tuple(f"{SAFETY}/{facet}" for facet in SAFETY_FACETS)
 GUARDS = (*SAFETY_GUARDS, *UTILITY_GUARDS, REFERENCES)
 ALWAYS_GUARDED = ("faithfulness",)
@@ -150,7 +153,7 @@ def _result(name: str, found: Difference, *, test: NonInferiority, kind: _Loss) 
     else:
         needed = _needed(found, margin - loss, test=test)
         outcome = "undecided"
-        why = f"about {needed:,} items would do" if needed else found.reason
+        why = f"about {needed:,} {PAIRS.get(name, 'items')} would do" if needed else found.reason
     before, after = _unit(name, found.before), _unit(name, found.after)
     sides = " before, ".join("unknown" if side is None else f"{side:.3g}" for side in (before, after))
     return GuardResult.model_validate(

@@ -165,7 +165,7 @@ def _rival_by_loss(found: HeldOutLoss) -> Rival:
 def caveats(data: RunData) -> list[tuple[str, str]]:
     """Return what the figures of this run do not prove: a heading and a sentence or two each."""
     found = [*_limits(data), _loss(data), _levels(data), _items(data), _seed(data), _size(data)]
-    found += [_transfer(data), _comparisons(data), _engines(data), _safety(data), _style(data)]
+    found += [_transfer(data), _comparisons(data), _origins(data), _engines(data), _safety(data), _style(data)]
     return [pair for pair in found if pair is not None]
 
 
@@ -207,6 +207,18 @@ def _items(data: RunData) -> tuple[str, str]:
         "The items are the project's own",
         f"{words} Splits share no template, passage or behavior, yet a gain here need not show on other people's "
         "prompts. Measure on a public benchmark, or on your own work, before relying on it.",
+    )
+
+
+def _origins(data: RunData) -> tuple[str, str] | None:
+    number = len(data.manifest.origins) if data.manifest else 0
+    if number < 2:
+        return None
+    return (
+        "It was not made in one piece",
+        f"The run was interrupted, and {number} states of code, packages or machine worked on it one after another "
+        "(origins.json in its folder). What was finished was kept as it was, so that two models that are compared may "
+        "not have been made and scored alike.",
     )
 
 

@@ -79,13 +79,17 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class RoundData:
-    """One round; ``tradeoffs``, ``lessons`` and ``kept`` are empty until their stage has finished."""
+    """One round; ``tradeoffs``, ``lessons`` and ``kept`` are empty until their stage has finished.
+
+    ``ledger`` is that of curation, ``untuned`` that of tuning: rows that were too long, or left nothing to learn.
+    """
 
     number: int
     plan: Plan | None
     tradeoffs: tuple[TradeOff, ...]
     lessons: tuple[Lesson, ...]
     ledger: Ledger | None
+    untuned: Ledger | None
     kept: tuple[Example, ...]
     diagnosis: tuple[CellDiagnosis, ...]
     power: GatePower | None
@@ -238,6 +242,7 @@ def _round(reader: _Reader, number: int) -> RoundData:
         tradeoffs=tradeoffs,
         lessons=reader.records(f"{place}/construct/lessons.jsonl", Lesson),
         ledger=reader.record(f"{place}/curate/ledger.json", Ledger),
+        untuned=reader.record(f"{place}/tune/ledger.json", Ledger),
         kept=reader.records(f"{place}/curate/records.jsonl", Example),
         diagnosis=reader.diagnosis(f"{place}/evaluate/diagnosis.json"),
         power=reader.record(f"{place}/gate/power.json", GatePower),
