@@ -26,6 +26,7 @@ from pydantic import JsonValue
 from tutelage.errors import RunError, TutelageError
 from tutelage.evaluate.replicate import SeedRun, replicate
 from tutelage.files import write_atomic, write_json
+from tutelage.origin import versions
 from tutelage.recipe import Recipe
 from tutelage.records import LEVELS
 from tutelage.records.jsonl import read_records
@@ -34,7 +35,6 @@ from tutelage.records.replication import LOOP, ReplicatedDifference, ReplicatedM
 from tutelage.records.scores import CellScore, ItemScore
 from tutelage.report.names import facet, rival, rival_meaning, short_facet, title
 from tutelage.report.numbers import UNKNOWN, count, decimal, duration, rate, share, signed, span
-from tutelage.origin import versions
 from tutelage.runs import Manifest, RunDirectory, read_state
 
 SEEDS = (0, 1, 2)

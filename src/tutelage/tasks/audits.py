@@ -1,7 +1,8 @@
 """Criteria that audits share: did the answer end, is it degenerate, does it echo, is it about the matter at all.
 
-Only audits use them. No check, constructor or objective may import this file (a contract test sees to it), so that
-what the loop optimizes and what the test believes stay two things.
+No check, constructor or objective may import this file (a contract test sees to it), so that what the loop optimizes
+and what the test believes stay two things. Two of them are wanted elsewhere too, by other code with other limits: kept
+answers have ended, and those that repeat themselves least are preferred (docs/decisions/0003).
 """
 
 from collections.abc import Sequence
