@@ -140,6 +140,11 @@ def test_filters_that_are_off_are_not_sent(serve: Callable) -> None:
         (completion("cut", finish="length"), "cut", "", "length"),
         (completion("<think>\nwell\n</think>\n\nYes."), "Yes.", "well", "stop"),
         (completion("<think>never closed", finish="length"), "", "never closed", "length"),
+        (completion("well, why\n</think>\n\nYes."), "Yes.", "well, why", "stop"),
+        (completion("[THINK]well[/THINK]Yes."), "Yes.", "well", "stop"),
+        (completion("well[/THINK]\nYes: </think>."), "Yes: </think>.", "well", "stop"),
+        (completion("<|begin_of_thought|>\nwell<|end_of_thought|>\nYes."), "Yes.", "well", "stop"),
+        (completion("It writes <think>so</think> first."), "It writes <think>so</think> first.", "", "stop"),
         (completion("Yes.", reasoning_content="hm"), "Yes.", "hm", "stop"),
         (completion("Yes.", reasoning="hm"), "Yes.", "hm", "stop"),
     ],
@@ -201,6 +206,23 @@ def test_answers_that_are_none_come_back_with_the_reason(serve: Callable, reply:
     assert answer.error
 
 
+@pytest.mark.parametrize(
+    ("reply", "transient"),
+    [
+        ((400, {"error": {"message": "context length exceeded"}}), False),
+        ((200, completion("", finish="content_filter")), False),
+        ((429, {"error": {"message": "slow down"}}), True),
+        ((502, {"error": {"message": "bad gateway"}}), True),
+        ((200, b"<html>starting</html>"), True),
+    ],
+)
+def test_an_error_says_whether_it_may_pass(serve: Callable, reply: Reply, transient: bool) -> None:
+    endpoint = serve(lambda asked, number: reply)
+    with RemoteCompleter(endpoint.url, "m", retries=0) as completer:
+        (answer,) = completer.complete(ask())
+    assert (answer.finish, answer.transient) == ("error", transient)
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_wrong_key_or_model_stops_the_call(serve: Callable, status: int) -> None:
     endpoint = serve(lambda asked, number: (status, {"error": {"message": "no"}}))
@@ -230,6 +252,7 @@ def test_time_out(serve: Callable) -> None:
         answers = {answer.request_id: answer for answer in completer.complete(ask(3))}
     assert [answers[f"r{n}"].finish for n in range(3)] == ["stop", "error", "stop"]
     assert "Timeout" in answers["r1"].error
+    assert answers["r1"].transient
 
 
 def test_concurrency_is_bounded(serve: Callable) -> None:

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from support.classroom import CUT, Shout, answered, kept_text, shout
 from tutelage.completers.scripted import ScriptedCompleter
 from tutelage.construct.build import Cast, Constructed, construct
 from tutelage.construct.placebo import placebo
 from tutelage.construct.sampling import Asker, Place
+from tutelage.errors import CompletionError
 from tutelage.events import silent
 from tutelage.recipe.construct import ConstructSection, DistillSection, ExpertSection, SelfImproveSection, SelfTeacher
 from tutelage.records import (
@@ -147,6 +150,27 @@ def test_a_round_asked_again_asks_nothing_and_gives_the_same(tmp_path: Path) -> 
         raise AssertionError(f"{request.id} was answered before")
 
     assert round_of(tmp_path, never) == first, "times included: they are those of the answers"
+
+
+def test_a_round_that_an_endpoint_left_goes_on_with_what_is_missing(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def gone(request: Request) -> Answer:
+        asked.append(request.id)
+        if len(asked) > 6:
+            return Answer(request_id="", text="", finish="error", error="no connection", transient=True)
+        return right_at(0)(request)
+
+    def back(request: Request) -> str | Answer:
+        assert request.id not in asked[:6], "what came is kept"
+        return right_at(0)(request)
+
+    with pytest.raises(CompletionError, match="no connection"):
+        round_of(tmp_path / "cut", gone)
+    assert not (tmp_path / "cut" / "records.jsonl").exists()
+    made = round_of(tmp_path / "cut", back)
+    assert made.rows == round_of(tmp_path / "whole", right_at(0)).rows
+    assert {row.errors for row in made.tradeoffs} == {0}
 
 
 def test_what_is_switched_off_asks_nothing(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.classroom import Script, asker, lesson, sampler
+from support.classroom import Script, answered, asker, lesson, sampler
 from tutelage.construct.distill import distill
-from tutelage.construct.lesson import Taught
+from tutelage.construct.lesson import Taught, teach
 from tutelage.construct.sampling import Sampler
-from tutelage.records import LEVELS, Answer, Item, Level
+from tutelage.records import LEVELS, Answer, Item, Level, assistant, user
 from tutelage.tasks.constraints import Constraints
 from tutelage.tasks.constraints.checking import read_constraints
 from tutelage.tasks.constraints.families.keywords import KeywordsIn
@@ -181,6 +181,25 @@ def test_switched_off_or_without_verdicts_nothing_is_mended(tmp_path: Path, chos
     answers = {"attempts": [DRAFT] * 2, "revisions": [DRAFT], "fallback": [DRAFT] * 2}
     taught = held(tmp_path, answers, decompose=False, **chosen)
     assert MENDED not in [row.target.text for row in taught.rows]
+
+
+def test_a_mended_row_costs_all_that_was_sampled_for_its_item(tmp_path: Path) -> None:
+    """The teacher's first answer copies what it was shown: it is paid, though it is not kept."""
+    shown = "The quick brown fox jumps over the lazy dog"
+    student: Script = {"attempts": [answered("Cats", tokens=1)] * 2, "drafts": [answered("Cats", tokens=2)]}
+    taught = teach(
+        [ASKED],
+        sampler(tmp_path, TASK),
+        student=asker(student),
+        teacher=asker({"fallback": [answered(shown, tokens=4), answered(DRAFT, tokens=8)]}, "teacher"),
+        contexts={ASKED.id: (user("Say it."), assistant(shown))},
+        samples=2,
+        revisions=0,
+        drafts=1,
+    )
+    (row,) = taught.rows
+    assert (row.target.text, row.lineage.author) == (MENDED, "teacher")
+    assert row.lineage.cost.completion_tokens == 1 + 1 + 2 + 4 + 8
 
 
 def drafted(folder: Path, item: Item, draft: str, drafts: int = 2, **chosen: object) -> tuple[Taught, Sampler]:

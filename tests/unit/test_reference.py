@@ -48,6 +48,7 @@ def test_what_nobody_answers_right_is_learned_from_the_reference(tmp_path: Path)
     assert lineage.sampling is None, "nothing was sampled for it"
     assert lineage.verdicts[0].passed
     assert taught.lessons[0].kept == "reference"
+    assert lineage.cost.completion_tokens is None, "three answers in vain, whose tokens nobody told"
     (pair,) = taught.pairs
     assert (pair.chosen.text, pair.rejected.text) == (ITEM.reference, WRONG)
 

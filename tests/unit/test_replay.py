@@ -177,6 +177,14 @@ def test_an_engine_that_leaves_a_request_out_is_refused(tmp_path: Path) -> None:
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == len(REQUESTS) - 1, "the others are kept"
 
 
+def test_requests_with_one_id_are_refused_wherever_they_stand(tmp_path: Path) -> None:
+    engine = Counting(batch=4)
+    twice = [*REQUESTS[:8], REQUESTS[9].model_copy(update={"id": "r2"})]
+    with pytest.raises(CompletionError, match=r"different ids.*r2"):
+        answer_all(lambda: engine, twice, log=RecordLog(tmp_path / "answers.jsonl", Answer), chunk=6)
+    assert engine.asked == [], "before anything is asked"
+
+
 def test_the_time_of_a_chunk_is_known_after_an_interruption(tmp_path: Path) -> None:
     timing = RecordLog(tmp_path / "timing.jsonl", Spent)
     with pytest.raises(Interrupted):

@@ -176,5 +176,15 @@ def test_the_trade_off_has_a_value_for_every_column() -> None:
     assert [row.used for row in rows] == [False, False, True, False]
     assert len(rows[2].values) == len(TRADEOFF_COLUMNS)
     assert rows[2].values == ("200", "50", "25 %", "0.500", "10,000", "1 min 40 s", "1,800", "200", "2.00", "unknown")
+    lossy = TradeOff(paradigm="self", attempted=200, passed=50, accepted=50, errors=12, unjudged=1)
+    assert tradeoff_rows([lossy])[2].values[:5] == (
+        "200 (12 never came, 1 not judged)",
+        "50",
+        "25 %",
+        "unknown",
+        "unknown",
+    )
+    lost = TradeOff(paradigm="self", attempted=0, passed=0, accepted=0, errors=2)
+    assert tradeoff_rows([lost])[2].values[:3] == ("0 (2 never came)", "0", "none judged")
     empty = tradeoff_rows([TradeOff(paradigm="self", attempted=0, passed=0, accepted=0)])[2]
     assert empty.values[2:4] == ("none asked", "no row")

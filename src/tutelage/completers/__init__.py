@@ -6,6 +6,7 @@
 | ``local`` | ``LocalCompleter``: transformers, the reference engine of every score |
 | ``ct2`` | ``CTranslate2Completer``: int8 on the CPU, makes training data |
 | ``remote`` | ``RemoteCompleter``: any OpenAI-compatible endpoint |
+| ``address`` | what can be known of an endpoint before anything is sent |
 | ``scripted`` | ``ScriptedCompleter``: answers written beforehand |
 | ``replay`` | asking in fixed chunks and never twice |
 | ``preparation`` | requests to prompts, ids to answers |

@@ -1,5 +1,6 @@
 """From requests to prompts and from ids to answers: what the engines that hold a tokenizer share."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,9 +40,9 @@ class Prompt:
 
 def refuse_duplicates(requests: Sequence[Request]) -> None:
     """Raise :class:`CompletionError` when two requests have one id: their answers could not be told apart."""
-    ids = [request.id for request in requests]
-    if len(set(ids)) < len(ids):
-        twice = sorted({name for name in ids if ids.count(name) > 1}) if len(ids) < 10_000 else []
+    counts = Counter(request.id for request in requests)
+    if len(counts) < len(requests):
+        twice = sorted(name for name, number in counts.items() if number > 1)
         raise CompletionError(
             "requests of one call must have different ids",
             received=", ".join(twice[:3]),
@@ -72,10 +73,16 @@ def prepare(template: Template, context: int, requests: Sequence[Request]) -> tu
     return prompts, refused
 
 
-def failed(request: Request, reason: str, prompt_tokens: int | None = None) -> Answer:
-    """Return the answer of a request that could not be answered."""
+def failed(request: Request, reason: str, prompt_tokens: int | None = None, *, transient: bool = False) -> Answer:
+    """Return the answer of a request that could not be answered; ``transient``: another time it may be."""
     return Answer(
-        request_id=request.id, text="", finish="error", error=reason, prompt_tokens=prompt_tokens, seed=request.seed
+        request_id=request.id,
+        text="",
+        finish="error",
+        error=reason,
+        transient=transient,
+        prompt_tokens=prompt_tokens,
+        seed=request.seed,
     )
 
 

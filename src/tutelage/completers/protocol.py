@@ -12,8 +12,8 @@ class Completer(Protocol):
 
     A completer is a context manager: leaving it frees its memory, threads and connections. Equal requests in equal
     calls give equal answers where the engine is deterministic; callers that must be able to replay send fixed chunks.
-    A request that cannot be answered comes back with ``finish="error"`` and the reason; an engine that cannot answer
-    anything raises :class:`tutelage.errors.CompletionError`.
+    A request that cannot be answered comes back with ``finish="error"`` and the reason, marked ``transient`` if it may
+    be answered another time; an engine that cannot answer anything raises :class:`tutelage.errors.CompletionError`.
     """
 
     @property

@@ -1,24 +1,22 @@
 """Answers from an OpenAI-compatible endpoint: vLLM, Ollama, llama.cpp, TGI or a hosted service."""
 
-import ipaddress
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Self
-from urllib.parse import urlsplit
 
 import openai
 from openai.types.chat import ChatCompletionMessageParam
+from pydantic import ValidationError
 
+from tutelage.completers.address import check_address, public_address, read_key
 from tutelage.completers.preparation import failed, refuse_duplicates
 from tutelage.completers.wire import read_completion, write_messages
 from tutelage.errors import CompletionError
 from tutelage.records import Answer, Engine, Request
 
-# Sent where an endpoint needs no key: the client insists on one, and must not find one that is meant for elsewhere.
-_NO_KEY = "none"
 _OUTAGE = 3
+_BUSY = (408, 409, 425, 429)
 
 
 class RemoteCompleter:
@@ -44,14 +42,14 @@ class RemoteCompleter:
         timeout_s: float = 120.0,
         retries: int = 4,
     ) -> None:
-        _check_address(base_url, allow_remote)
+        check_address(base_url, allow_remote)
         self._base_url, self._model = base_url, model
         self._concurrency = concurrency
         # No proxy from the environment: an address on this machine must not leave it.
         transport = openai.DefaultHttpxClient(timeout=timeout_s, trust_env=allow_remote, follow_redirects=False)
         self._client = openai.OpenAI(
             base_url=base_url,
-            api_key=_read_key(key_variable),
+            api_key=read_key(key_variable),
             timeout=timeout_s,
             max_retries=retries,
             http_client=transport,
@@ -62,7 +60,7 @@ class RemoteCompleter:
     @property
     def engine(self) -> Engine:
         """The model's name at the endpoint, and the endpoint without credentials."""
-        return Engine(model=self._model, engine=f"remote {_public(self._base_url)}")
+        return Engine(model=self._model, engine=f"remote {public_address(self._base_url)}")
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as they arrive."""
@@ -88,7 +86,7 @@ class RemoteCompleter:
                         reason = _reason(fault)
                         if not arrived and unreachable >= min(_OUTAGE, len(requests)):
                             raise self._outage("the endpoint cannot be reached", reason) from fault
-                        answer = failed(request, reason)
+                        answer = failed(request, reason, transient=True)
                     yield answer
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -111,9 +109,12 @@ class RemoteCompleter:
             what = "the model or address is unknown" if fault.status_code == 404 else "the endpoint rejects the key"
             raise self._outage(what, _reason(fault)) from fault
         except openai.APIStatusError as fault:
-            return failed(request, f"the endpoint answered {fault.status_code}: {_reason(fault)}")
+            reason = f"the endpoint answered {fault.status_code}: {_reason(fault)}"
+            return failed(request, reason, transient=fault.status_code in _BUSY or fault.status_code >= 500)
         except ValueError as fault:
-            return failed(request, f"the endpoint's answer cannot be read: {fault}"[:300])
+            # What is no completion may be one another time; one that ended otherwise (a content filter) will not.
+            reason = f"the endpoint's answer cannot be read: {fault}"[:300]
+            return failed(request, reason, transient=isinstance(fault, ValidationError))
 
     def _post(self, request: Request, messages: list[ChatCompletionMessageParam]) -> str:
         sampling = request.sampling
@@ -136,52 +137,10 @@ class RemoteCompleter:
     def _outage(self, what: str, reason: str) -> CompletionError:
         return CompletionError(
             what,
-            where=f"{self._model} at {_public(self._base_url)}",
+            where=f"{self._model} at {public_address(self._base_url)}",
             received=reason,
             remedy="check that it is running, the address (with /v1), the model's name and the key's variable",
         )
-
-
-def _read_key(variable: str) -> str:
-    if not variable:
-        return _NO_KEY
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise CompletionError("the variable that holds the endpoint's key is not set", received=variable)
-    return key
-
-
-def _check_address(base_url: str, allow_remote: bool) -> None:
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise CompletionError(
-            "this is no endpoint address", received=base_url, remedy="for example http://127.0.0.1:8000/v1"
-        )
-    if parts.username or parts.password:
-        raise CompletionError(
-            "the address holds credentials", where=_public(base_url), remedy="name a key variable instead"
-        )
-    if not allow_remote and not _is_loopback(parts.hostname):
-        raise CompletionError(
-            "the endpoint is not on this machine",
-            received=_public(base_url),
-            remedy="set allow_remote: true if your items may be sent there",
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _public(base_url: str) -> str:
-    """The address without user, password, query and fragment."""
-    parts = urlsplit(base_url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _reason(fault: openai.APIError) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
+from tutelage.completers.preparation import refuse_duplicates
 from tutelage.completers.protocol import Completer
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, Event, silent
@@ -43,7 +44,10 @@ def answer_all(
 
     ``open_completer`` is called only if something must be asked: a finished stage loads no model. ``timing`` gets the
     seconds of each chunk, so that a resumed stage still knows what its answers cost.
+
+    Raises :class:`CompletionError` when two requests have one id, in whichever chunks, or one gets no answer.
     """
+    refuse_duplicates(requests)
     wanted = {request.id: content_id(request.to_json()) for request in requests}
     known = {answer.request_id: answer for answer in log.load() if wanted.get(answer.request_id) == answer.request}
     total, tokens = len(requests), 0

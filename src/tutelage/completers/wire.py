@@ -7,6 +7,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from pydantic import BaseModel, Field
 
 from tutelage.errors import CompletionError
+from tutelage.models.reasoning import split_unknown
 from tutelage.records import Answer, Conversation, Message, Request, TextPart
 
 
@@ -58,13 +59,14 @@ class _Completion(BaseModel):
 def read_completion(request: Request, body: str) -> Answer:
     """Return the answer in the JSON ``body``; raises ``ValueError`` when it holds none.
 
-    Reasoning is taken out, whether it comes in a field of its own or as a ``<think>`` block at the start of the text.
+    Reasoning is taken out, whether it comes in a field of its own or between markers at the start of the text, of which
+    the server's template may have written the first (:func:`tutelage.models.reasoning.split_unknown`).
     """
     completion = _Completion.model_validate_json(body)
     choice = completion.choices[0]
     if choice.finish_reason not in ("stop", "length"):
         raise ValueError(f"it ended with {choice.finish_reason}")
-    inline, text = _split(choice.message.content or "")
+    inline, text = split_unknown(choice.message.content or "")
     usage = completion.usage or _Usage()
     return Answer(
         request_id=request.id,
@@ -75,11 +77,3 @@ def read_completion(request: Request, body: str) -> Answer:
         completion_tokens=usage.completion_tokens,
         seed=request.seed,
     )
-
-
-def _split(text: str) -> tuple[str, str]:
-    body = text.lstrip()
-    if not body.startswith("<think>"):
-        return "", text
-    reasoning, closed, answer = body.removeprefix("<think>").partition("</think>")
-    return reasoning.strip("\n"), answer.lstrip("\n") if closed else ""

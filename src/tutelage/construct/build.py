@@ -15,7 +15,7 @@ from tutelage.records.jsonl import write_records
 from tutelage.records.tradeoff import TradeOff
 from tutelage.seeds import derive_seed, stream
 from tutelage.tasks.protocol import Task
-from tutelage.tasks.verdicts import drawn
+from tutelage.tasks.verdicts import drawn, once
 from tutelage.text.words import ngrams, normalize
 
 
@@ -112,12 +112,11 @@ def _taught(items: Sequence[Item], sampler: Sampler, *, cast: Cast, contexts: Co
 
 def _new_items(tasks: Mapping[str, Task], prompts: Mapping[tuple[str, Level], int], seed: int) -> list[Item]:
     """Fresh train items of every cell, each once."""
-    found: dict[str, Item] = {}
+    found: list[Item] = []
     for (name, level), number in sorted(prompts.items()):
         if number:
-            for item in drawn(tasks[name], "train", level, number, derive_seed(seed, "items", name, level)):
-                found.setdefault(item.id, item)
-    return list(found.values())
+            found += drawn(tasks[name], "train", level, number, derive_seed(seed, "items", name, level))
+    return once(found)
 
 
 def _split(
@@ -169,6 +168,8 @@ def _tradeoffs(rows: Sequence[Example], meters: Mapping[Paradigm, Meter]) -> lis
                 attempted=len(own) if paradigm == "expert" else meter.answers if meter else 0,
                 passed=len(own) if paradigm == "expert" else meter.passed if meter else 0,
                 accepted=len(own),
+                errors=meter.errors if meter else 0,
+                unjudged=meter.unjudged if meter else 0,
                 diversity=_distinct_2([row.target.text for row in own]),
                 tokens=meter.tokens if meter else None,
                 seconds=round(meter.seconds, 2) if meter else None,

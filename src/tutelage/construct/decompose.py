@@ -34,11 +34,19 @@ def decompose(sampler: Sampler, samples: Sequence[Sample]) -> Sample | None:
 
 
 def part_row(
-    sampler: Sampler, own: Sequence[Sample], taught: Sequence[Sample], *, student: str, teacher: str, prompt: str = ""
+    sampler: Sampler,
+    own: Sequence[Sample],
+    taught: Sequence[Sample],
+    *,
+    student: str,
+    teacher: str,
+    spent: Sequence[Sample],
+    prompt: str = "",
 ) -> Example | None:
     """Return the row of :func:`decompose` over the student's ``own`` samples and those that a teacher ``taught``.
 
-    Its paradigm is that of whoever gave the answer, its lineage names the whole item too.
+    Its paradigm is that of whoever gave the answer, its lineage names the whole item too; ``spent`` is all that was
+    sampled for that.
     """
     pool = [*own, *taught]
     part = decompose(sampler, pool)
@@ -50,7 +58,7 @@ def part_row(
         paradigm="distill" if is_taught else "self",
         source=SOURCE,
         author=teacher if is_taught else student,
-        spent=pool,
+        spent=spent,
         prompt=prompt if is_taught else "",
         parents=(pool[0].item.id,),
     )

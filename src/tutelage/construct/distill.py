@@ -28,11 +28,13 @@ def distill(
     samples: int,
     name: str = "teacher",
     parts: bool = True,
+    before: Mapping[str, Sequence[Sample]] | None = None,
 ) -> tuple[list[Example], list[Preference], dict[str, list[Sample]]]:
     """Return kept rows, pass/fail pairs, and every sample by item id.
 
     An answer that copies a demonstration is not kept (:func:`uncopied`). ``parts``: whether an item that
-    no answer meets may give a row by mending, or else by its reference, or else for a part of it.
+    no answer meets may give a row by mending, or else by its reference, or else for a part of it. ``before``: what was
+    sampled for an item, by its id, before the teacher was asked; it belongs to the cost of its row.
     """
     prompts = [(item, (*_without(contexts.get(item.id, ()), item), *item.messages)) for item in items]
     found = sampler.ask(
@@ -46,21 +48,22 @@ def distill(
         context = contexts.get(item.id, ())
         prompt = prompt_id(contexts, item)
         written = uncopied(group, context)
+        spent = [*(before or {}).get(item.id, ()), *group]
         kept = [
             sampler.example(
                 sample,
                 paradigm="distill",
                 source="context_distillation" if context else "distillation",
                 author=teacher.name,
-                spent=group,
+                spent=spent,
                 prompt=prompt,
             )
             for sample in sampler.accept(written)
         ]
         if not kept and parts:
-            made = mended_row(sampler, (), written, student="", teacher=teacher.name, prompt=prompt)
-            made = made or reference_row(sampler, item)
-            made = made or part_row(sampler, (), written, student="", teacher=teacher.name, prompt=prompt)
+            made = mended_row(sampler, (), written, student="", teacher=teacher.name, spent=spent, prompt=prompt)
+            made = made or reference_row(sampler, item, spent=spent)
+            made = made or part_row(sampler, (), written, student="", teacher=teacher.name, spent=spent, prompt=prompt)
             rows += [made] if made else []
         rows += kept
         failed = next((s for s in group if s.answer.ended and s.verdict.score == 0), None)

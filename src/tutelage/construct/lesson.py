@@ -38,14 +38,20 @@ class Case:
     attempts: list[Sample]
     critiqued: tuple[Sample, str] | None = None
     revisions: list[Sample] = field(default_factory=list)
+    plain: list[Sample] = field(default_factory=list)
     taught: list[Sample] = field(default_factory=list)
     rows: list[Example] = field(default_factory=list)
     kept: Literal["attempt", "revision", "mended", "teacher", "reference", "part", "nothing"] = "nothing"
 
     @property
     def drafts(self) -> list[Sample]:
-        """All that the student said."""
+        """All that the student said to the whole item."""
         return [*self.attempts, *self.revisions]
+
+    @property
+    def spent(self) -> list[Sample]:
+        """All that was sampled for the item so far."""
+        return [*self.drafts, *self.plain, *self.taught]
 
 
 def teach(
@@ -90,7 +96,7 @@ def _keep_own(
     kept: Literal["attempt", "revision"],
 ) -> None:
     for sample in sampler.accept(samples):
-        row = sampler.example(sample, paradigm="self", source=source, author=student.name, spent=case.drafts)
+        row = sampler.example(sample, paradigm="self", source=source, author=student.name, spent=case.spent)
         case.rows.append(row)
         case.kept = kept
 
@@ -110,7 +116,7 @@ def _revise(failed: Sequence[Case], sampler: Sampler, student: Asker, revisions:
 
 
 def _mend(case: Case, sampler: Sampler, student: Asker, drafts: Sequence[Sample]) -> None:
-    mended = mended_row(sampler, drafts, (), student=student.name, teacher="")
+    mended = mended_row(sampler, drafts, (), student=student.name, teacher="", spent=case.spent)
     if mended is not None:
         case.rows, case.kept = [mended], "mended"
 
@@ -123,7 +129,8 @@ def _draft(helpless: Sequence[Case], sampler: Sampler, student: Asker, drafts: i
     answered = sampler.ask("drafts", student, prompts, samples=drafts, paradigm="self")
     written = {item.id: group for (item, _), group in zip(prompts, answered, strict=True)}
     for case in helpless:
-        _mend(case, sampler, student, written.get(case.item.id, ()))
+        case.plain = written.get(case.item.id, [])
+        _mend(case, sampler, student, case.plain)
 
 
 def _ask_teacher(helpless: Sequence[Case], sampler: Sampler, teacher: Asker, contexts: Contexts, samples: int) -> None:
@@ -131,7 +138,14 @@ def _ask_teacher(helpless: Sequence[Case], sampler: Sampler, teacher: Asker, con
         return
     items = [case.item for case in helpless]
     rows, _, taught = distill(
-        items, sampler, teacher=teacher, contexts=contexts, samples=samples, name="fallback", parts=False
+        items,
+        sampler,
+        teacher=teacher,
+        contexts=contexts,
+        samples=samples,
+        name="fallback",
+        parts=False,
+        before={case.item.id: case.spent for case in helpless},
     )
     for case in helpless:
         case.taught = taught[case.item.id]
@@ -144,11 +158,12 @@ def _keep_remains(case: Case, sampler: Sampler, student: Asker, teacher: Asker |
     written = uncopied(case.taught, contexts.get(case.item.id, ()))
     names = {"student": student.name, "teacher": teacher.name if teacher is not None else ""}
     prompt = prompt_id(contexts, case.item)
-    if mended := mended_row(sampler, (), written, prompt=prompt, **names):
+    spent = case.spent
+    if mended := mended_row(sampler, (), written, spent=spent, prompt=prompt, **names):
         case.rows, case.kept = [mended], "mended"
-    elif known := reference_row(sampler, case.item):
+    elif known := reference_row(sampler, case.item, spent=spent):
         case.rows, case.kept = [known], "reference"
-    elif part := part_row(sampler, case.drafts, written, prompt=prompt, **names):
+    elif part := part_row(sampler, case.drafts, written, spent=spent, prompt=prompt, **names):
         case.rows, case.kept = [part], "part"
 
 

@@ -29,7 +29,7 @@ def mend(sampler: Sampler, samples: Sequence[Sample]) -> Sample | None:
     for text, sample in sorted(edited, key=lambda pair: repeated_share(pair[0])):
         (again,) = sampler.check([item], [sample.answer.model_copy(update={"text": text, "finish": "stop"})])
         if sampler.accepts(again):
-            sampler.count(again, attempted=0)
+            sampler.count(again, attempted=0 if sampler.judges(sample) else 1)
             return again
     return None
 
@@ -48,11 +48,18 @@ def plain_prompts(sampler: Sampler, items: Sequence[Item]) -> list[tuple[Item, C
 
 
 def mended_row(
-    sampler: Sampler, own: Sequence[Sample], taught: Sequence[Sample], *, student: str, teacher: str, prompt: str = ""
+    sampler: Sampler,
+    own: Sequence[Sample],
+    taught: Sequence[Sample],
+    *,
+    student: str,
+    teacher: str,
+    spent: Sequence[Sample],
+    prompt: str = "",
 ) -> Example | None:
     """Return the row of :func:`mend` over the student's ``own`` samples and those that a teacher ``taught``.
 
-    Its paradigm is that of whoever wrote the draft.
+    Its paradigm is that of whoever wrote the draft; ``spent`` is all that was sampled for its item.
     """
     mended = mend(sampler, own)
     by_teacher = mended is None
@@ -65,6 +72,6 @@ def mended_row(
         paradigm="distill" if by_teacher else "self",
         source=SOURCE,
         author=teacher if by_teacher else student,
-        spent=[*own, *taught],
+        spent=spent,
         prompt=prompt if by_teacher else "",
     )

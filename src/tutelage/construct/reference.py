@@ -4,14 +4,19 @@ Sampling keeps what the student can nearly do already; the hard items, of which 
 (Zelikman et al. 2022) shows the right answer there; here it becomes the row.
 """
 
-from tutelage.construct.sampling import Sampler
+from collections.abc import Sequence
+
+from tutelage.construct.sampling import Sample, Sampler
 from tutelage.records import Answer, Example, Item
 
 SOURCE = "reference"
 
 
-def reference_row(sampler: Sampler, item: Item) -> Example | None:
-    """Return the row of ``item.reference``; None if there is none, or its check does not accept it."""
+def reference_row(sampler: Sampler, item: Item, *, spent: Sequence[Sample]) -> Example | None:
+    """Return the row of ``item.reference``; None if there is none, or its check does not accept it.
+
+    ``spent`` is all that was sampled for the item in vain.
+    """
     section = sampler.section
     if not (item.reference and section.references and section.verify and section.expert is not None):
         return None
@@ -19,5 +24,5 @@ def reference_row(sampler: Sampler, item: Item) -> Example | None:
     (sample,) = sampler.check([item], [known])
     if not sampler.accepts(sample):
         return None
-    row = sampler.example(sample, paradigm="expert", source=SOURCE, author=f"task {item.task}", spent=())
+    row = sampler.example(sample, paradigm="expert", source=SOURCE, author=f"task {item.task}", spent=spent)
     return row.model_copy(update={"lineage": row.lineage.model_copy(update={"sampling": None, "seed": None})})

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 from tutelage.completers.replay import Spent, answer_all, seconds_of
+from tutelage.construct.missing import count_missing
 from tutelage.construct.sampling import Asker, Meter, Sampler
 from tutelage.recipe.construct import RehearsalSection
 from tutelage.records import Answer, Cost, Example, Lineage, Request, assistant, content_id, user
@@ -52,10 +53,12 @@ def rehearse(section: RehearsalSection, sampler: Sampler, *, start: Asker, seed:
     answers = answer_all(
         start.open, requests, log=log, chunk=sampler.chunk, emit=sampler.emit, label="rehearsal", timing=timing
     )
+    errors = count_missing(answers, label="rehearsal", emit=sampler.emit)
     sampler.meters["rehearsal"] = Meter(
-        answers=len(answers),
+        answers=len(answers) - errors,
         passed=sum(map(_is_sound, answers)),
-        tokens=sum(answer.completion_tokens or 0 for answer in answers),
+        errors=errors,
+        tokens=Cost.of(answers).completion_tokens,
         seconds=seconds_of(timing, "rehearsal"),
     )
     rows: list[Example] = []
@@ -93,10 +96,7 @@ def _row(prompt: str, answer: Answer, spent: Sequence[Answer], *, sampler: Sampl
             sampling=sampler.sampling(),
             seed=answer.seed,
             round=sampler.round,
-            cost=Cost(
-                prompt_tokens=sum(a.prompt_tokens or 0 for a in spent),
-                completion_tokens=sum(a.completion_tokens or 0 for a in spent),
-            ),
+            cost=Cost.of(spent),
         ),
         dimension=DIMENSION,
         group=content_id(prompt),

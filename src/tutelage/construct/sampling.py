@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tutelage.completers.protocol import Completer
 from tutelage.completers.replay import Spent, answer_all, seconds_of
+from tutelage.construct.missing import count_missing
 from tutelage.events import Emit
 from tutelage.recipe.construct import ConstructSection
 from tutelage.records import (
@@ -25,6 +26,7 @@ from tutelage.records import (
     content_id,
 )
 from tutelage.records.jsonl import RecordLog
+from tutelage.records.lineage import total
 from tutelage.records.tradeoff import CellYield
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
@@ -65,11 +67,16 @@ class Place:
 
 @dataclass(slots=True)
 class Meter:
-    """What one paradigm asked for: answers, tokens, seconds (also those of a process that was killed)."""
+    """What one paradigm asked for: answers judged, what never came or could not be judged, tokens (None: unknown).
+
+    ``seconds`` are also those of a process that was killed.
+    """
 
     answers: int = 0
     passed: int = 0
-    tokens: int = 0
+    errors: int = 0
+    unjudged: int = 0
+    tokens: int | None = 0
     seconds: float = 0.0
 
 
@@ -107,7 +114,9 @@ class Sampler:
         """Return ``samples`` checked answers for each of ``prompts``; they are logged as ``<name>.jsonl``.
 
         A prompt is the item and the whole conversation that asks it. Samples of one prompt stand side by side, so that
-        engines can share its computation; ``together``, a key for each prompt, as in :func:`answer_all`.
+        engines can share its computation; ``together``, a key for each prompt, as in :func:`answer_all`. An answer that
+        never came, or that its check could not judge, is no failed attempt: it counts neither for its cell nor in the
+        share of accepted answers. Raises :class:`tutelage.errors.CompletionError` as :func:`count_missing`.
         """
         requests = [
             Request(
@@ -130,27 +139,30 @@ class Sampler:
             label=name,
             timing=timing,
         )
-        meter = self.meters.setdefault(paradigm, Meter())
-        meter.seconds += seconds_of(timing, name)
-        meter.answers += len(answers)
-        meter.tokens += sum(answer.completion_tokens or 0 for answer in answers)
+        errors = count_missing(answers, label=name, emit=self.emit)
         items = [item for item, _ in prompts for _ in range(samples)]
         checked = self.check(items, answers)
-        for sample in checked:
-            passed = int(self.accepts(sample))
-            meter.passed += passed
+        judged = [sample for sample in checked if self.judges(sample)]
+        meter = self.meters.setdefault(paradigm, Meter())
+        meter.seconds += seconds_of(timing, name)
+        meter.answers += len(judged)
+        meter.errors += errors
+        meter.unjudged += len(answers) - errors - len(judged)
+        meter.tokens = total([meter.tokens, Cost.of(answers).completion_tokens])
+        for sample in judged:
+            meter.passed += int(self.accepts(sample))
             self.count(sample, attempted=1)
         return [checked[at : at + samples] for at in range(0, len(checked), samples)]
 
     def count(self, sample: Sample, *, attempted: int) -> None:
         """Count an answer for the yield of its cell; ``attempted`` 0: one that was counted before and then mended."""
-        item = sample.item
+        item, tokens = sample.item, sample.answer.completion_tokens
         count = CellYield(
             dimension=item.dimension,
             level=item.level,
             attempted=attempted,
             accepted=int(self.accepts(sample)),
-            tokens=(sample.answer.completion_tokens or 0) * attempted,
+            tokens=tokens if attempted else 0,
         )
         known = self.cells.get(item.cell)
         self.cells[item.cell] = known.plus(count) if known else count
@@ -168,6 +180,10 @@ class Sampler:
             for item, answer, verdict in zip(items, answers, verdicts, strict=True)
             if verdict is not None
         ]
+
+    def judges(self, sample: Sample) -> bool:
+        """Whether the sample says anything of its cell: it came and, where answers are verified, it has a score."""
+        return sample.answer.finish != "error" and (not self.section.verify or sample.verdict.score is not None)
 
     def accepts(self, sample: Sample) -> bool:
         """Whether the answer may be learned: the model ended it itself and it passed; unverified, if it has words."""
@@ -213,10 +229,7 @@ class Sampler:
                 seed=sample.answer.seed,
                 round=self.round,
                 verdicts=(sample.verdict,),
-                cost=Cost(
-                    prompt_tokens=sum(s.answer.prompt_tokens or 0 for s in spent),
-                    completion_tokens=sum(s.answer.completion_tokens or 0 for s in spent),
-                ),
+                cost=Cost.of([other.answer for other in spent]),
             ),
             task=item.task,
             dimension=item.dimension,

@@ -12,7 +12,7 @@ from tutelage.records.jsonl import RecordLog, write_records
 from tutelage.records.scores import ItemScore
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
-from tutelage.tasks.verdicts import audited, checked, drawn
+from tutelage.tasks.verdicts import audited, checked, drawn, once
 from tutelage.text.repetition import repeated_share
 from tutelage.text.words import words
 
@@ -34,13 +34,12 @@ def draw_items(tasks: Mapping[str, Task], split: Split, per_cell: int, *, seed: 
     for name, task in tasks.items():
         for level in task.levels:
             sharing.setdefault((task.dimension, level), []).append(name)
-    found: dict[str, Item] = {}
+    found: list[Item] = []
     for (_, level), names in sharing.items():
         for index, name in enumerate(names):
             number = per_cell // len(names) + (index < per_cell % len(names))
-            for item in drawn(tasks[name], split, level, number, derive_seed(seed, split, name, level)):
-                found.setdefault(item.id, item)
-    return list(found.values())
+            found += drawn(tasks[name], split, level, number, derive_seed(seed, split, name, level))
+    return once(found)
 
 
 def examine(

@@ -30,3 +30,16 @@ def split_reasoning(text: str, markers: tuple[str, str], *, opened: bool) -> tup
         return "", text
     reasoning, closed, answer = body.partition(closing)
     return reasoning.strip("\n"), answer.lstrip("\n") if closed else ""
+
+
+def split_unknown(text: str) -> tuple[str, str]:
+    """Return (reasoning, answer) of a completion whose chat template is not known, as an endpoint's.
+
+    Any of ``MARKERS`` may open it. A closing marker without its opening one says that the prompt had opened it.
+    """
+    body = text.lstrip()
+    for markers in MARKERS:
+        if body.startswith(markers[0]):
+            return split_reasoning(text, markers, opened=False)
+    closed = [(at, pair) for pair in MARKERS if (at := text.find(pair[1])) >= 0 and pair[0] not in text[:at]]
+    return split_reasoning(text, min(closed)[1], opened=True) if closed else ("", text)

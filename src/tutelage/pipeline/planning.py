@@ -1,20 +1,19 @@
 """From the probe's scores and what was accepted before to the prompts of the next round."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tutelage.errors import TutelageError
 from tutelage.events import Event
 from tutelage.files import write_atomic
 from tutelage.pipeline.items import can_be_sampled
 from tutelage.pipeline.shop import Shop
-from tutelage.recipe.custom import in_words, load_object
 from tutelage.recipe.reflect import CustomPlanner, GapYieldPlanner, UniformPlanner
 from tutelage.records import Level
 from tutelage.records.jsonl import read_records
 from tutelage.records.scores import CellState, Plan, ScoreSummary
 from tutelage.records.tradeoff import CellYield
+from tutelage.reflect.own import load_planner
 from tutelage.reflect.plan import Policy, allocate, round_shares, uniform
 from tutelage.runs import read_state
 from tutelage.tasks.protocol import Task
@@ -68,18 +67,7 @@ def _policy(shop: Shop) -> Policy:
         case UniformPlanner():
             return uniform
         case CustomPlanner(path=path, options=options):
-            made = load_object(path, shop.recipe.folder)
-            if not isinstance(made, Callable):  # type: ignore[arg-type]  # Callable works at run time
-                raise TutelageError("a planner is a function", where=path, received=repr(made))
-
-            def policy(cells: Sequence[CellState], budget: int, *, floor: int = 0, target: float = 1.0) -> Plan:
-                with in_words(f"the planner {path}", made):
-                    found = made(cells, budget, floor=floor, target=target, **options)  # type: ignore[operator]
-                if not isinstance(found, Plan):
-                    raise TutelageError("a planner returns a Plan", where=path, received=type(found).__name__)
-                return found
-
-            return policy
+            return load_planner(path, options, shop.recipe.folder)
 
 
 def _states(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> list[CellState]:
@@ -101,7 +89,7 @@ def _states(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> list[Cell
                 value=value,
                 accepted=rows,
                 attempted=known.attempted if known else 0,
-                tokens=known.tokens if known else 0,
+                tokens=(known.tokens or 0) if known else 0,
                 progress=moved,
             )
         )

@@ -47,7 +47,8 @@ class Answer(Record):
     """One answer. ``text`` is what is scored: reasoning has been taken out of it and stands in ``reasoning``.
 
     ``prompt_tokens`` and ``completion_tokens`` are None where the engine does not say. ``finish`` is ``length`` when
-    the answer was cut at ``max_tokens``. An answer with ``finish == "error"`` has no text and must stay unscored.
+    the answer was cut at ``max_tokens``. An answer with ``finish == "error"`` has no text and must stay unscored;
+    ``transient`` says that the same request may be answered another time: the endpoint was down, busy or too slow.
     ``request`` is the hash of the whole request, where answers are logged to be used again.
     """
 
@@ -56,6 +57,7 @@ class Answer(Record):
     finish: FinishReason = "stop"
     reasoning: str = ""
     error: str = ""
+    transient: bool = False
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     logprobs: tuple[float, ...] | None = None

@@ -1,8 +1,11 @@
 """Where a record comes from and what it cost."""
 
+from collections.abc import Sequence
+from typing import Self
+
 from pydantic import Field
 
-from tutelage.records.answers import Sampling
+from tutelage.records.answers import Answer, Sampling
 from tutelage.records.base import Paradigm, Record
 from tutelage.records.verdicts import Verdict
 
@@ -15,6 +18,21 @@ class Cost(Record):
     seconds: float | None = None
     money: float | None = None
     human_minutes: float | None = None
+
+    @classmethod
+    def of(cls, answers: Sequence[Answer]) -> Self:
+        """Return the tokens of those of ``answers`` that came; unknown if one of them does not say its own."""
+        came = [answer for answer in answers if answer.finish != "error"]
+        return cls(
+            prompt_tokens=total([answer.prompt_tokens for answer in came]),
+            completion_tokens=total([answer.completion_tokens for answer in came]),
+        )
+
+
+def total(counts: Sequence[int | None]) -> int | None:
+    """Return the sum; None, unknown, if one of ``counts`` is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 class Lineage(Record):

@@ -1,13 +1,15 @@
 """What each paradigm of data construction gave and took: quality, scalability, resource cost."""
 
 from tutelage.records.base import Level, Paradigm, Record
+from tutelage.records.lineage import total
 
 
 class TradeOff(Record):
     """One row of the trade-off table.
 
-    ``attempted`` counts answers that were sampled or written, ``passed`` those that passed their check, ``accepted``
-    those that became training rows (of several good answers to one prompt only the first ones do).
+    ``attempted`` counts answers that were sampled or written and judged, ``passed`` those that passed their check,
+    ``accepted`` those that became training rows (of several good answers to one prompt only the first ones do).
+    ``errors`` counts answers that never came, ``unjudged`` those of which their check could say nothing.
     ``diversity`` is distinct-2 over the accepted answers: different word bigrams / all word bigrams. None is unknown.
     """
 
@@ -15,6 +17,8 @@ class TradeOff(Record):
     attempted: int
     passed: int | None = None
     accepted: int
+    errors: int = 0
+    unjudged: int = 0
     diversity: float | None = None
     tokens: int | None = None
     seconds: float | None = None
@@ -42,13 +46,13 @@ class TradeOff(Record):
 
 
 class CellYield(Record):
-    """What one cell's sampling gave: answers sampled, those that may be learned, tokens sampled."""
+    """What one cell's sampling gave: answers judged, those that may be learned, their tokens (None: unknown)."""
 
     dimension: str
     level: Level
     attempted: int = 0
     accepted: int = 0
-    tokens: int = 0
+    tokens: int | None = 0
 
     def plus(self, other: "CellYield") -> "CellYield":
         """Return the sum of two counts of one cell."""
@@ -57,5 +61,5 @@ class CellYield(Record):
             level=self.level,
             attempted=self.attempted + other.attempted,
             accepted=self.accepted + other.accepted,
-            tokens=self.tokens + other.tokens,
+            tokens=total([self.tokens, other.tokens]),
         )

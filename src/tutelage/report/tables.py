@@ -105,9 +105,9 @@ def tradeoff_rows(tradeoffs: Sequence[TradeOff]) -> list[TradeOffRow]:
 def _tradeoff(row: TradeOff) -> tuple[str, ...]:
     none = "no row"
     return (
-        count(row.attempted),
+        _attempted(row),
         count(row.accepted),
-        share(row.acceptance) if row.attempted else "none asked",
+        share(row.acceptance) if row.attempted else "none judged" if row.errors or row.unjudged else "none asked",
         decimal(row.diversity, 3) if row.accepted else none,
         count(row.tokens),
         duration(row.seconds),
@@ -116,6 +116,13 @@ def _tradeoff(row: TradeOff) -> tuple[str, ...]:
         decimal(row.seconds_per_row, 2) if row.accepted else none,
         decimal(row.human_minutes, 1),
     )
+
+
+def _attempted(row: TradeOff) -> str:
+    """The judged answers, and beside them those that never came or could not be judged, if there are any."""
+    apart = [(row.errors, "never came"), (row.unjudged, "not judged")]
+    said = ", ".join(f"{count(number)} {what}" for number, what in apart if number)
+    return f"{count(row.attempted)} ({said})" if said else count(row.attempted)
 
 
 def ledger_rows(ledger: Ledger) -> list[LedgerRow]:

@@ -3,7 +3,8 @@
 What never came is unscored, every answer gets a verdict, and what a task of a user's own raises is told in words.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from tutelage.errors import TutelageError
 from tutelage.recipe.custom import in_words
@@ -13,9 +14,49 @@ from tutelage.tasks.protocol import Task
 
 
 def drawn(task: Task, split: Split, level: Level, n: int, seed: int) -> list[Item]:
-    """Return ``n`` items of the task."""
+    """Return ``n`` items of the task.
+
+    Raises :class:`TutelageError` when two of them have one id, or one is of another task, split or level: answers and
+    scores are told apart by the id, and what may be trained on by the split.
+    """
     with in_words(f"the items of the task {task.name}", task):
-        return task.items(split, level, n, seed)
+        items = task.items(split, level, n, seed)
+    for what, received in _faults(task, split, level, items):
+        raise TutelageError(
+            what, where=f"task {task.name}, {split}, {level}", received=received, remedy="mend its method items"
+        )
+    return items
+
+
+def _faults(task: Task, split: Split, level: Level, items: Sequence[Item]) -> Iterable[tuple[str, str]]:
+    """What is wrong with drawn items, and what was received."""
+    counts = Counter(item.id for item in items)
+    if twice := [name for name, number in counts.items() if number > 1]:
+        yield "the items that a task draws have different ids", ", ".join(twice[:3])
+    asked = {"task": task.name, "split": split, "level": level}
+    for item in items:
+        for name, wanted in asked.items():
+            if (found := getattr(item, name)) != wanted:
+                yield f"a task draws items of the {name} that it is asked for", f"{found} in the item {item.id}"
+
+
+def once(items: Iterable[Item]) -> list[Item]:
+    """Return every item once, in the order in which they first come.
+
+    Raises :class:`TutelageError` when one id stands for two questions, or for one of two tasks: one of them would be
+    left out, or get the other's answer.
+    """
+    found: dict[str, Item] = {}
+    for item in items:
+        first = found.setdefault(item.id, item)
+        if (first.task, first.messages) != (item.task, item.messages):
+            raise TutelageError(
+                "two different items have one id",
+                where=f"task {item.task}" if first.task == item.task else f"tasks {first.task} and {item.task}",
+                received=item.id,
+                remedy="make the id of the task's name and the whole question, as content_id does",
+            )
+    return list(found.values())
 
 
 def checked(task: Task, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
