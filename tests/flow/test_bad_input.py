@@ -153,7 +153,9 @@ case("no such device", "words.yaml --set model.device=cuda:7", MODEL, ["cuda:7"]
 FILES["upper.jinja"] = UNMASKABLE
 case("template without mask", "words.yaml --set model.template=upper.jinja", MODEL, ["chat template"])
 FILES["bad.jinja"] = "{% for message in %}"
-case("template broken", "words.yaml --set model.template=bad.jinja", MODEL, ["chat template"])
+case(
+    "template broken", "words.yaml --set model.template=bad.jinja", RECIPE_, ["model.template", "bad.jinja:1", "Jinja"]
+)
 
 # Data.
 rows("none", "", ["none.jsonl", "no rows"])

@@ -26,12 +26,16 @@ construct: {prompts: 40, distill: DISTILL}
 """
 
 
-def plan(folder: Path, distill: str) -> Plan:
+def plan(folder: Path, distill: str, *, accepted: int = 1, tokens: int | None = 0) -> Plan:
     """The plan of round 2, after a first round in which hardly an attempt was accepted."""
     recipe = parse_recipe(RECIPE.replace("DISTILL", distill))
     tasks = build_tasks(recipe.tasks, recipe.folder)
     (task,) = tasks.values()
-    barren = [CellYield(dimension=task.dimension, level=level, attempted=200, accepted=1) for level in task.levels]
+    dimension = task.dimension
+    barren = [
+        CellYield(dimension=dimension, level=level, attempted=200, accepted=accepted, tokens=tokens)
+        for level in task.levels
+    ]
     with RunDirectory.create(folder, recipe) as run, Engines(recipe, offline=True) as engines:
         write_records(folder / "rounds/1/construct/cells.jsonl", barren)
         nobody = Engine(model="tiny", engine="not asked")
@@ -48,9 +52,15 @@ def test_a_plan_names_a_teacher_only_where_there_is_one(distill: str, by: str, t
     assert ("spends on the teacher" in found.model_dump_json()) == (by == "teacher")
 
 
+def test_unknown_tokens_are_no_reason_for_a_plan(tmp_path: Path) -> None:
+    unknown, none = (plan(tmp_path / str(n), "null", accepted=50, tokens=n) for n in (None, 0))
+    assert unknown == none
+    assert unknown.allocations
+
+
 def test_a_task_gets_prompts_from_the_round_on_that_samples_it(tmp_path: Path) -> None:
     recipe = parse_recipe(
-        "name: later\nmodel: {id: tiny}\nengines: {threads: 1}\nconstruct: {prompts: 24}\n"
+        "name: later\nrounds: 3\nmodel: {id: tiny}\nengines: {threads: 1}\nconstruct: {prompts: 24}\n"
         "tasks: [{kind: grounded, sample_from: 2}, {kind: safety, sample_from: 3}]\n"
     )
     tasks = build_tasks(recipe.tasks, recipe.folder)

@@ -136,7 +136,32 @@ def test_all_faults_of_rows_at_once(tmp_path: Path) -> None:
         "rows.jsonl:7: check: there is no such check (received os:system). Use choice, contains, exact, json_schema, "
         "none, numeric, regex, or name a function of your own under checks",
         "rows.jsonl:8: messages: expected a question: a turn of the user that is not empty",
+        "rows.jsonl:1: level: 7 of 8 rows state no level, this is the first. State the level of all rows, or of none: "
+        "those of rows with a check are then estimated",
     ]
+
+
+def test_levels_are_stated_for_all_rows_or_for_none(tmp_path: Path) -> None:
+    stated: list[dict[str, JsonValue]] = [{"prompt": f"{n}?", "level": "expert"} for n in range(3)]
+    found = faults(tmp_path, *stated, {"prompt": "a?", "level": " "}, {"prompt": "b?"})
+    assert len(found) == 1
+    assert found[0].startswith("rows.jsonl:4: level: 2 of 5 rows state no level")
+    assert task(tmp_path, *stated).states_levels
+    assert not task(tmp_path, {"prompt": "a?", "level": " "}, {"prompt": "b?"}).states_levels
+
+
+def test_a_row_that_gives_a_group_another_name_may_move_it(tmp_path: Path) -> None:
+    """What the guide on own data says of rows that are added: others stay, unless one ties together what was apart."""
+    rows: list[dict[str, JsonValue]] = [{"prompt": f"{n}?"} for n in range(60)]
+
+    def splits(*more: dict[str, JsonValue]) -> dict[str, str]:
+        return {item.prompt: item.split for item in task(tmp_path, *rows, *more).all_items}
+
+    before = splits()
+    assert before.items() <= splits({"prompt": "new?"}, {"prompt": "newer?", "group": "g"}).items()
+    tied = splits(*({"prompt": f"{n}?", "reference": "again", "group": "g"} for n in range(60)))
+    assert len(set(before.values())) == 4
+    assert len(set(tied.values())) == 1
 
 
 def test_missing_columns_offer_the_nearest(tmp_path: Path) -> None:

@@ -192,12 +192,13 @@ def compare(
     after: Annotated[Path, typer.Argument(help="The same for the other model.", metavar="AFTER")],
     before_label: Annotated[str | None, typer.Option(help="Which model of BEFORE, e.g. start or 'round 1'.")] = None,
     after_label: Annotated[str | None, typer.Option(help="Which model of AFTER (default: the promoted).")] = None,
+    any_engine: Annotated[bool, typer.Option("--any-engine", help="Even if dtype or batch size differ.")] = False,
     json: Json = False,
 ) -> None:
     """Compare two models on the same items, in pairs."""
     from tutelage.cli.compare import compare_command
 
-    compare_command(before, after, labels=(before_label, after_label), json=json)
+    compare_command(before, after, labels=(before_label, after_label), any_engine=any_engine, json=json)
 
 
 @app.command()
@@ -252,7 +253,11 @@ def recipe(context: typer.Context) -> None:
 
 @recipes.command("validate")
 def recipe_validate(recipe: RecipePath, settings: Set = None, json: Json = False) -> None:
-    """Check a recipe and the data that it names."""
+    """Check a recipe and all that it names.
+
+    Data, own code, the chat template, the address of an endpoint. Whether the variable with the endpoint's key is set
+    is seen by `run` and its --dry-run alone.
+    """
     from tutelage.cli.recipe import validate_command
 
     validate_command(recipe, settings or [], json=json)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from tutelage.cli.console import OUT, say, say_json, table
 from tutelage.pipeline.estimate import RATES_HOLD_FOR, Estimate, estimate_run
+from tutelage.pipeline.preflight import preflight
 from tutelage.recipe import Recipe
-from tutelage.tasks.build import build_tasks
 
 
 def estimate_command(recipe: Recipe, folder: Path, *, json: bool) -> None:
     """Say what a run would do, who would see what, and what it could prove."""
-    found = estimate_run(recipe, build_tasks(recipe.tasks, recipe.folder))
+    found = estimate_run(recipe, preflight(recipe))
     if json:
         say_json(found.model_dump_json())
         return

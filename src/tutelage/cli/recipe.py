@@ -2,20 +2,20 @@
 
 import json as json_module
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from tutelage.cli.console import say, say_json
-from tutelage.pipeline.items import refuse_unknown_names
+from tutelage.pipeline.preflight import preflight
 from tutelage.recipe import Recipe, load_recipe
-from tutelage.tasks.build import build_tasks
+from tutelage.recipe.contradictions import idle_settings
 
 
 def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
-    """Check the recipe, the tasks it names, the guards it sets and the facets it caps."""
+    """Check the recipe and all that it names, but for the key of an endpoint: who writes a recipe may not have it."""
     recipe = load_recipe(path, settings)
-    tasks = build_tasks(recipe.tasks, recipe.folder)
-    refuse_unknown_names(recipe, tasks)
+    tasks = preflight(recipe, keys=False)
     if json:
         say_json({"valid": True, "name": recipe.name, "tasks": list(tasks), "model": recipe.model.id})
     else:
@@ -24,8 +24,14 @@ def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
 
 
 def show_command(path: Path, settings: list[str], *, json: bool) -> None:
-    """Print the resolved recipe."""
-    resolved = load_recipe(path, settings).model_dump(mode="json", exclude={"folder"})
+    """Print the resolved recipe, without the defaults that apply to nothing."""
+    recipe = load_recipe(path, settings)
+    resolved = recipe.model_dump(mode="json", exclude={"folder"})
+    for setting in idle_settings(recipe):
+        section: Any = resolved
+        for part in setting.place[:-1]:
+            section = section[part]
+        del section[setting.place[-1]]
     if json:
         say_json(resolved)
     else:

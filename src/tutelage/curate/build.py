@@ -9,7 +9,7 @@ from tutelage.curate.filters.quality import Quality
 from tutelage.curate.filters.validate import Validate
 from tutelage.curate.mix import Mix
 from tutelage.curate.step import Step
-from tutelage.errors import Problem, RecipeError
+from tutelage.errors import Problem, RecipeError, TutelageError
 from tutelage.recipe.curate import (
     ContaminationStep,
     CurateSection,
@@ -20,7 +20,7 @@ from tutelage.recipe.curate import (
     QualityStep,
     ValidateStep,
 )
-from tutelage.recipe.custom import load_object
+from tutelage.recipe.custom import load_object, make
 from tutelage.records import Item
 
 
@@ -77,9 +77,9 @@ def _custom(given: CustomStep, folder: Path | None) -> Step:
     made = load_object(given.path, folder)
     if callable(made):
         try:
-            made = made(**given.options)
-        except TypeError as error:
-            raise RecipeError("curate", [Problem(f"the step cannot be made: {error}", given.path)]) from error
+            made = make(made, given.options, given.path)
+        except TutelageError as error:
+            raise RecipeError("curate", [error.problem]) from error
     if not isinstance(made, Step):
         remedy = "give it a name and apply(rows) that returns tutelage.curate.Sifted"
         raise RecipeError("curate", [Problem("this is no step", given.path, type(made).__name__, remedy)])

@@ -3,6 +3,7 @@
 | file | what it holds |
 |---|---|
 | ``template`` | ``ChatTemplate``, ``Encoded``: text, ids and loss mask of a conversation |
+| ``template_file`` | a chat template of the user's own, read before any model is opened |
 | ``rendering`` | conversations to text by the tokenizer's own template |
 | ``spans`` | where the assistant's words lie in that text, for any template |
 | ``reasoning`` | taking the reasoning out of a completion |

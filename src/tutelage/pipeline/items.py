@@ -81,9 +81,13 @@ def gate_rule(recipe: Recipe, tasks: Tasks) -> GateRule:
 
 def refuse_unknown_names(recipe: Recipe, tasks: Tasks) -> None:
     """Raise :class:`RecipeError` with every guard and facet that the recipe names and that this run cannot have."""
-    problems = [*_unknown_guards(recipe, tasks), *_unknown_facets(recipe, tasks)]
-    if problems:
+    if problems := unknown_names(recipe, tasks):
         raise RecipeError(recipe.name, problems)
+
+
+def unknown_names(recipe: Recipe, tasks: Tasks) -> list[Problem]:
+    """Return every guard and facet that the recipe names and that this run cannot have."""
+    return [*_unknown_guards(recipe, tasks), *_unknown_facets(recipe, tasks)]
 
 
 def _unknown_guards(recipe: Recipe, tasks: Tasks) -> list[Problem]:

@@ -6,14 +6,14 @@ from pathlib import Path
 from tutelage.events import Emit, Event, silent, to_all
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.final import finish
-from tutelage.pipeline.items import refuse_unknown_names
 from tutelage.pipeline.levels import say_limits, settle_levels
+from tutelage.pipeline.preflight import preflight
 from tutelage.pipeline.rounds import run_rounds
 from tutelage.pipeline.shop import Shop
 from tutelage.recipe import Recipe
 from tutelage.records.outcome import RunOutcome
 from tutelage.runs import RunDirectory, read_state
-from tutelage.tasks.build import build_tasks, demonstrations_of
+from tutelage.tasks.build import demonstrations_of
 
 
 def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline: bool = False) -> RunOutcome:
@@ -25,9 +25,8 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
     ------
     TutelageError: whatever a user can mend, named; what was finished before stays.
     """
-    tasks = build_tasks(recipe.tasks, recipe.folder)
-    refuse_unknown_names(recipe, tasks)
     path = out if out is not None else Path("runs") / recipe.name
+    tasks = preflight(recipe, keys=not RunDirectory(path).finished)
     with RunDirectory.create(path, recipe) as folder:
         outcome_file = path / "outcome.json"
         if folder.finished:

@@ -8,9 +8,10 @@ from tutelage.construct.build import Constructed
 from tutelage.errors import RunError
 from tutelage.events import Emit, silent, to_all
 from tutelage.pipeline.engines import Engines
-from tutelage.pipeline.items import guarded_items, probe_items, refuse_unknown_names
+from tutelage.pipeline.items import guarded_items, probe_items
 from tutelage.pipeline.levels import settle_levels
 from tutelage.pipeline.planning import plan_round
+from tutelage.pipeline.preflight import preflight
 from tutelage.pipeline.rounds import Progress, curate_made, probe_stage
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import construct_stage, tune_stage
@@ -19,7 +20,7 @@ from tutelage.records import Example
 from tutelage.records.jsonl import read_records
 from tutelage.records.scores import GateVerdict, ScoreSummary
 from tutelage.runs import RunDirectory, read_state
-from tutelage.tasks.build import build_tasks, demonstrations_of
+from tutelage.tasks.build import demonstrations_of
 
 
 def construct(
@@ -33,7 +34,7 @@ def construct(
     ------
     RunError: an earlier round is not finished, or the folder belongs to another recipe.
     """
-    with _shop(recipe, out, emit=emit, offline=offline) as shop:
+    with _shop(recipe, out, emit=emit, offline=offline, teacher=True) as shop:
         loop = _standing(shop, round)
         return construct_stage(shop, round, plan_round(shop, round, loop.probes), loop.champion)
 
@@ -70,9 +71,9 @@ def tune_round(
 
 
 @contextmanager
-def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool) -> Iterator[Shop]:
-    tasks = build_tasks(recipe.tasks, recipe.folder)
-    refuse_unknown_names(recipe, tasks)
+def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool, teacher: bool = False) -> Iterator[Shop]:
+    """What a stage needs; ``teacher``: whether a teacher will be asked, so that its key must be there."""
+    tasks = preflight(recipe, keys=teacher)
     path = out if out is not None else Path("runs") / recipe.name
     with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline, run=folder) as engines:
         listeners = to_all(folder.log, emit)

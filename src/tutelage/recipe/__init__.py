@@ -10,6 +10,7 @@
 | ``tune`` | how the model is tuned |
 | ``evaluate`` | how much is measured, and the controls |
 | ``reflect`` | planning and promotion |
+| ``contradictions`` | settings that would be ignored beside others |
 | ``load`` | reading a file, with errors by line and key |
 | ``custom`` | loading a user's own objects |
 | ``inputs`` | the files of a user's own that a recipe names |

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -61,16 +61,37 @@ def in_words(what: str, code: object) -> Iterator[None]:
     try:
         yield
     except OWN_CODE_ERRORS as error:
-        module = getattr(code, "__module__", None) or type(code).__module__
-        if module.partition(".")[0] == __name__.partition(".")[0]:
+        if _module_of(code).partition(".")[0] == __name__.partition(".")[0]:
             raise
-        frames = traceback.extract_tb(error.__traceback__)
-        file = getattr(sys.modules.get(module), "__file__", None)
-        last = [frame for frame in frames if frame.filename == file][-1:] or frames[-1:]
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = _line_in(code, error) or f"{last.filename}:{last.lineno}"
         raised = f"{what} raised {type(error).__name__}: {error}"
-        raise TutelageError(
-            raised, where=f"{last[0].filename}:{last[0].lineno}", remedy="mend it and run again"
-        ) from error
+        raise TutelageError(raised, where=where, remedy="mend it and run again") from error
+
+
+def make(maker: Callable[..., object], options: Mapping[str, object], path: str) -> object:
+    """Return what a class or function of a user's own makes of the ``options`` in a recipe.
+
+    Raises :class:`TutelageError` when it refuses them or raises for another reason, with the last line of the user's
+    that was reached; ``path`` is its name in the recipe.
+    """
+    with in_words(path, maker):
+        try:
+            return maker(**options)
+        except (TypeError, ValueError) as error:
+            where = _line_in(maker, error) or path
+            raise TutelageError(f"it refuses its options: {error}", where=where) from error
+
+
+def _module_of(code: object) -> str:
+    return str(getattr(code, "__module__", None) or type(code).__module__)
+
+
+def _line_in(code: object, error: Exception) -> str:
+    """The last line that ``error`` passed in the file of ``code``; "" if it did not get there."""
+    file = getattr(sys.modules.get(_module_of(code)), "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{file}:{lines[-1]}" if lines else ""
 
 
 def _from_file(file: Path, folder: Path | None) -> ModuleType:
@@ -87,9 +108,7 @@ def _from_file(file: Path, folder: Path | None) -> ModuleType:
         spec.loader.exec_module(module)
     except (SyntaxError, *OWN_CODE_ERRORS) as error:
         del sys.modules[name]
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        what = f"it cannot be imported: {type(error).__name__}: {error}"
-        raise TutelageError(what, where=f"{file}{line}", remedy="mend the file") from error
+        raise _not_imported(error, str(file)) from error
     return module
 
 
@@ -99,3 +118,18 @@ def _from_package(source: str) -> ModuleType:
     except ImportError as error:
         remedy = "install it, or name a file as file.py:name"
         raise TutelageError(f"it cannot be imported: {error}", where=source, remedy=remedy) from error
+    except (SyntaxError, *OWN_CODE_ERRORS) as error:
+        raise _not_imported(error, source) from error
+
+
+def _not_imported(error: Exception, source: str) -> TutelageError:
+    """Say why a file or module cannot be imported, and in which line of whose."""
+    machinery = {__file__, importlib.__file__}
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{error.filename}:{error.lineno or 1}"
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        theirs = [f for f in frames if f.filename not in machinery and not f.filename.startswith("<frozen")]
+        where = f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else source
+    what = f"it cannot be imported: {type(error).__name__}: {error}"
+    return TutelageError(what, where=where, remedy="mend the file")

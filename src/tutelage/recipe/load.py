@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tutelage.errors import Problem, RecipeError
+from tutelage.recipe.contradictions import Idle
 from tutelage.recipe.recipe import Recipe
 
 Location = tuple[str | int, ...]
@@ -52,12 +53,17 @@ def parse_recipe(
     """Validate the text of a recipe; ``folder`` is what its relative paths are relative to."""
     tree, lines = _parse_yaml(text, source)
     problems = [problem for override in overrides for problem in _apply_override(tree, override)]
+    if "folder" in tree:
+        where = f"line {lines['folder',]}, folder" if ("folder",) in lines else "folder"
+        remedy = "leave it out: relative paths are relative to the folder of the recipe file"
+        problems.append(Problem("there is no such key", where, _short(tree["folder"]), remedy))
     if problems:
         raise RecipeError(source, problems)
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        raise RecipeError(source, [_problem(detail, tree, lines) for detail in _own_faults(error)]) from None
+        faults = [problem for detail in _own_faults(error) for problem in _problems(detail, tree, lines)]
+        raise RecipeError(source, faults) from None
     return recipe.relative_to(folder) if folder is not None else recipe
 
 
@@ -117,6 +123,11 @@ def _apply_override(tree: Tree, override: str) -> list[Problem]:
         return [Problem("an override has the form key.path=value", where=where)]
     try:
         value = yaml.safe_load(written)
+    except RecursionError:
+        return [Problem("the value is nested without end", where=where, remedy="a recipe is at most a few levels deep")]
+    except ValueError as error:  # what looks like a date or a number and is none
+        remedy = f"put it in quotes: --set '{key}=\"{written}\"'"
+        return [Problem(f"the value is not valid YAML: {error}", where=where, remedy=remedy)]
     except yaml.YAMLError:
         return [Problem("the value is not valid YAML", where=where, received=repr(written))]
     at: Any = tree
@@ -151,11 +162,34 @@ def _own_faults(error: ValidationError) -> list[ErrorDetails]:
     ]
 
 
-def _problem(detail: ErrorDetails, tree: Tree, lines: dict[Location, int]) -> Problem:
-    loc = _in_file(detail["loc"], tree)
+def _problems(detail: ErrorDetails, tree: Tree, lines: dict[Location, int]) -> list[Problem]:
+    """One problem a fault; settings that would be ignored come together, and each has a line of its own."""
+    idle: list[Idle] = detail.get("ctx", {}).get("idle", [])
+    if idle:
+        remedy = "leave it out, or change one of the two"
+        return [
+            Problem(one.why, _where(one.place, lines), _short(_value_at(tree, one.place)), remedy=remedy)
+            for one in idle
+        ]
+    return [_problem(detail, tree, lines)]
+
+
+def _where(loc: Location, lines: dict[Location, int]) -> str:
     line = next((lines[loc[:size]] for size in range(len(loc), -1, -1) if loc[:size] in lines), 1)
     key = ".".join(str(part) for part in loc)
-    where = f"line {line}, {key}" if key else f"line {line}"
+    return f"line {line}, {key}" if key else f"line {line}"
+
+
+def _value_at(tree: JsonValue, loc: Location) -> object:
+    at: Any = tree
+    for part in loc:
+        at = at[part]
+    return at
+
+
+def _problem(detail: ErrorDetails, tree: Tree, lines: dict[Location, int]) -> Problem:
+    loc = _in_file(detail["loc"], tree)
+    where = _where(loc, lines)
     kind = detail["type"]
     if kind == "extra_forbidden":
         valid = _keys_at(Recipe, detail["loc"][:-1])
@@ -171,7 +205,8 @@ def _problem(detail: ErrorDetails, tree: Tree, lines: dict[Location, int]) -> Pr
         remedy = f"choose one of {expected}" if expected else "give its kind"
         return Problem("unknown or missing kind", where=where, received=received, remedy=remedy)
     what = detail["msg"].removeprefix("Value error, ")
-    return Problem(what, where=where, received=_short(detail["input"]))
+    remedy = str(detail.get("ctx", {}).get("remedy", ""))
+    return Problem(what, where=where, received=_short(detail["input"]), remedy=remedy)
 
 
 def _short(value: object) -> str:
@@ -210,7 +245,7 @@ def _keys_at(model: type[BaseModel], loc: Location) -> list[str]:
             elif isinstance(part, int) or _kind_of(option) == part:
                 found.append(option)
         options = found
-    return sorted({name for option in options for name in option.model_fields})
+    return sorted({name for option in options for name in option.model_fields} - {"folder"})
 
 
 def _kind_of(model: type[BaseModel]) -> str | None:

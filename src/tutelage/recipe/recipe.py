@@ -5,10 +5,12 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from tutelage.recipe.base import Section
 from tutelage.recipe.construct import ConstructSection
+from tutelage.recipe.contradictions import idle_settings
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.evaluate import ControlsSection, EvaluateSection
 from tutelage.recipe.model import EnginesSection, ModelSection
@@ -84,6 +86,14 @@ class Recipe(Section):
         names = [task.kind for task in self.tasks if task.kind not in {"rows", "custom"}]
         if doubles := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"tasks: {', '.join(doubles)} given more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self, info: ValidationInfo) -> Self:
+        """Refuse what somebody has written and nothing would read; JSON is what a run has written itself."""
+        idle = [setting for setting in idle_settings(self) if setting.written] if info.mode == "python" else []
+        if idle:
+            raise PydanticCustomError("ignored", "{what}", {"what": "; ".join(map(str, idle)), "idle": idle})
         return self
 
     def relative_to(self, folder: Path) -> "Recipe":

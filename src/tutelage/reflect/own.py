@@ -1,7 +1,7 @@
 """Planners of a user's own: ``function(cells, budget, *, floor, target, **options)``."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -19,10 +19,10 @@ def load_planner(path: str, options: Mapping[str, JsonValue], folder: Path | Non
     called is said in words.
     """
     made = load_object(path, folder)
-    if not isinstance(made, Callable):  # type: ignore[arg-type]  # Callable works at run time
+    if not callable(made):
         raise TutelageError("a planner is a function", where=path, received=repr(made))
     try:
-        inspect.signature(made).bind([], 0, floor=0, target=1.0, **options)  # type: ignore[arg-type]
+        inspect.signature(made).bind([], 0, floor=0, target=1.0, **options)
     except TypeError as error:
         remedy = "define it as function(cells, budget, *, floor, target), with what the recipe has under options"
         raise TutelageError(f"the planner takes other arguments: {error}", where=path, remedy=remedy) from error
@@ -31,7 +31,7 @@ def load_planner(path: str, options: Mapping[str, JsonValue], folder: Path | Non
 
     def policy(cells: Sequence[CellState], budget: int, *, floor: int = 0, target: float = 1.0) -> Plan:
         with in_words(f"the planner {path}", made):
-            found = made(cells, budget, floor=floor, target=target, **options)  # type: ignore[operator]
+            found = made(cells, budget, floor=floor, target=target, **options)
         if not isinstance(found, Plan):
             raise TutelageError("a planner returns a Plan", where=path, received=type(found).__name__)
         return found

@@ -1,14 +1,12 @@
 """From the tasks section of a recipe to task objects, and the demonstrations that belong to them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from pydantic import ValidationError
-
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
-from tutelage.recipe.custom import in_words, load_object
+from tutelage.recipe.custom import in_words, load_object, make
 from tutelage.recipe.rows import RowsSection
 from tutelage.recipe.tasks import ConstraintsSection, CustomTaskSection, GroundedSection, SafetySection, TaskSection
 from tutelage.records import Demonstration
@@ -74,12 +72,9 @@ def _build(section: TaskSection, folder: Path) -> Task:
 
 def _custom(section: CustomTaskSection, folder: Path) -> Task:
     maker = load_object(section.path, folder)
-    if not isinstance(maker, Callable):  # type: ignore[arg-type]  # Callable works at run time
+    if not callable(maker):
         raise TutelageError("this is neither a class nor a function", where=section.path, received=repr(maker))
-    try:
-        task = maker(**section.options)  # type: ignore[operator]
-    except (TypeError, ValueError, ValidationError) as error:
-        raise TutelageError(f"it refuses its options: {error}", where=section.path) from error
+    task = make(maker, section.options, section.path)
     if not isinstance(task, Task):
         lacking = [
             name for name in ("name", "dimension", "levels", "items", "check", "audit") if not hasattr(task, name)

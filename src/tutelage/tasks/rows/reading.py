@@ -50,12 +50,12 @@ def read_items(section: RowsSection, folder: Path | None = None) -> Reading:
         except (RowFault, ValidationError) as fault:
             for problem in _problems(fault, f"{path}:{row.line}"):
                 faults.add(problem)
+    stated = _states_levels(section.columns, rows, path, faults)
     faults.raise_if_any()
     # Dealt before repeats are left out: a repeat may join two groups.
     items: dict[str, Item] = {}
     for item in deal(found, section.shares, section.split_seed):
         items.setdefault(item.id, item)
-    stated = any(_cell(row, section.columns.level) is not None for row in rows)
     return Reading(tuple(items.values()), checks, stated, len(rows) - len(items))
 
 
@@ -64,7 +64,7 @@ def deal(items: Sequence[Item], shares: SharesSection, seed: int) -> list[Item]:
 
     Items with the same group, the same passage or the same question belong together, also by way of third ones. Where
     a group goes depends on its name and the seed alone: a row that is added moves no other row to another split,
-    unless it joins groups.
+    unless it joins groups or gives one another name.
     """
     parent: dict[str, str] = {}
 
@@ -138,6 +138,16 @@ def _check_columns(columns: ColumnsSection, rows: Sequence[Row], path: Path, fau
         if near:
             remedy = f"did you mean {lower[near[0]]!r}? Write columns: {{{field}: {lower[near[0]]}}} in the recipe"
         faults.add(Problem(f"there is no column {name!r}", str(path), remedy=remedy))
+
+
+def _states_levels(columns: ColumnsSection, rows: Sequence[Row], path: Path, faults: Faults) -> bool:
+    """Whether the rows state their levels: all of them or none, for nobody estimates the rest."""
+    blank = [row for row in rows if _cell(row, columns.level) is None]
+    if blank and len(blank) < len(rows):
+        what = f"{len(blank)} of {len(rows)} rows state no level, this is the first"
+        remedy = "state the level of all rows, or of none: those of rows with a check are then estimated"
+        faults.add(Problem(what, f"{path}:{blank[0].line}: {columns.level}", remedy=remedy))
+    return not blank
 
 
 def _inferred_choices(section: RowsSection, rows: Sequence[Row]) -> list[str]:

@@ -1,0 +1,64 @@
+"""Settings that would be ignored beside others: refused where somebody has written them, with the reason.
+
+A default that does not apply is no contradiction. The ``recipe.json`` of a run, which holds every default as if it had
+been written, is therefore not asked, and ``tutelage recipe show`` leaves such defaults out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tutelage.recipe.base import Section
+from tutelage.recipe.curate import ContaminationStep
+
+if TYPE_CHECKING:
+    from tutelage.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A setting that applies to nothing: its place in the recipe, why, and whether it is more than a default."""
+
+    place: tuple[str | int, ...]
+    why: str
+    written: bool
+
+    def __str__(self) -> str:
+        return f"{'.'.join(map(str, self.place))}: {self.why}"
+
+
+def idle_settings(recipe: "Recipe") -> list[Idle]:
+    """Return every setting of ``recipe`` that would be ignored."""
+    return [*_of_tasks(recipe), *_of_construct(recipe), *_of_curate(recipe)]
+
+
+def _idle(section: Section, key: str, why: str, *place: str | int) -> Idle:
+    return Idle((*place, key), why, key in section.model_fields_set)
+
+
+def _of_tasks(recipe: "Recipe") -> Iterator[Idle]:
+    most, last = recipe.construct.max_tokens, recipe.rounds
+    for index, task in enumerate(recipe.tasks):
+        if task.sample_from > last:
+            yield _idle(task, "sample_from", f"there is no such round, the last is {last}", "tasks", index)
+        if task.answer_tokens is not None and task.answer_tokens > most:
+            why = f"answers are never longer than construct.max_tokens, which is {most}"
+            yield _idle(task, "answer_tokens", why, "tasks", index)
+
+
+def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
+    section, lessons = recipe.construct, recipe.construct.self_improve
+    if not section.verify:
+        for key in ("decompose", "mend", "references"):
+            if getattr(section, key):
+                yield _idle(section, key, "it rests on the check, and construct.verify is false", "construct")
+    if lessons is not None and lessons.drafts and not (section.mend and section.verify):
+        why = f"drafts are there to be mended, and construct.{'mend' if section.verify else 'verify'} is false"
+        yield _idle(lessons, "drafts", why, "construct", "self_improve")
+
+
+def _of_curate(recipe: "Recipe") -> Iterator[Idle]:
+    for index, step in enumerate(recipe.curate.steps):
+        if isinstance(step, ContaminationStep) and step.short_ngram > step.ngram:
+            why = f"it is for items of fewer words than ngram, which is {step.ngram}"
+            yield _idle(step, "short_ngram", why, "curate", "steps", index)
