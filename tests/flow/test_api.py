@@ -175,6 +175,39 @@ def test_models_scored_on_other_items_are_not_compared(place: Path) -> None:
     assert scores_of(place / "one").summary == one.summary
 
 
+def test_tuning_on_what_is_asked_is_said_where_it_is_done_and_where_it_is_scored(place: Path) -> None:
+    recipe = tutelage.load_recipe(place / "recipe.yaml")
+    asked = final_items(recipe, build_tasks(recipe.tasks, recipe.folder))[0].messages[-1].text
+    rows = [
+        Example(
+            id=f"row-{index}",
+            messages=(user(prompt), assistant("Surely.")),
+            lineage=Lineage(paradigm="expert", source="test", author="expert"),
+        )
+        for index, prompt in enumerate(["How many legs have two spiders?", asked])
+    ]
+    heard: list[Event] = []
+    out = place / "leaked"
+    summary = tutelage.tune(rows, out=out, model=recipe, section=TuneSection(max_steps=1), emit=heard.append)
+    assert summary.rows == 2, "nothing is dropped"
+    notes = [str(event.data["text"]) for event in heard if event.kind == "note"]
+    assert notes[0].startswith("1 of 2 rows share words")
+    assert "for example row 2" in notes[0]
+    ledger = json.loads((out / "ledger.json").read_text())
+    assert (ledger["kept"], ledger["notes"]) == (2, [notes[0]])
+
+    def said(per_cell: int, adapter: Path | None) -> str:
+        heard.clear()
+        tutelage.evaluate(recipe, adapter=adapter, per_cell=per_cell, emit=heard.append)
+        return " ".join(str(event.data["text"]) for event in heard if event.kind == "note")
+
+    assert "items were not guarded against contamination, since notebook draws 3 a cell from test" in said(
+        4, out / "weights"
+    )
+    assert said(3, out / "weights") == ""
+    assert said(4, None) == "", "the start has learned nothing from the recipe"
+
+
 def test_importing_is_light_and_the_verbs_stay_functions() -> None:
     code = (
         "import sys, tutelage\n"

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,6 +137,17 @@ def test_evaluate_prints_cells_with_intervals_and_keeps_them(call: Call) -> None
     again = call("evaluate", "small.yaml", "--per-cell", "1", "--task", "constraints", "-o", "scores", "--json")
     assert json.loads(again.out.splitlines()[-1])["n"] >= 4
     assert call("compare", "scores", "scores").code == 0
+    shutil.copytree("scores", "otherwise")
+    summary = Path("otherwise") / "summary.json"
+    stored = json.loads(summary.read_text())
+    stored["engine"] |= {"dtype": "bfloat16", "template": "another"}
+    summary.write_text(json.dumps(stored))
+    unlike = call("compare", "scores", "otherwise")
+    assert unlike.code == 2
+    said = " ".join(unlike.err.split())
+    assert "different dtype (received 'float32' and 'bfloat16'). Score one of them again" in said
+    assert "template" not in unlike.err
+    assert call("compare", "scores", "otherwise", "--any-engine").code == 0
     wrong = call("evaluate", "small.yaml", "--task", "grounded")
     assert wrong.code == 2
     assert "constraints, safety" in wrong.err

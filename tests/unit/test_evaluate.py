@@ -11,7 +11,7 @@ from tutelage.errors import DataError, TutelageError
 from tutelage.evaluate.compare import compare
 from tutelage.evaluate.run import draw_items, examine, score
 from tutelage.events import silent
-from tutelage.records import LEVELS, Answer, Item, Level, Request, Sampling, Split, Verdict, assistant, user
+from tutelage.records import LEVELS, Answer, Engine, Item, Level, Request, Sampling, Split, Verdict, assistant, user
 from tutelage.records.comparison import Comparison
 from tutelage.records.jsonl import read_records
 from tutelage.records.scores import ItemScore
@@ -108,6 +108,43 @@ def test_tasks_of_one_dimension_share_a_cell() -> None:
         counts[i.task, i.level] += 1
     assert counts == {("one", "basic"): 3, ("two", "basic"): 2, ("one", "expert"): 5}
     assert [i.id for i in draw_items(tasks, "probe", 5, seed=0)] == [i.id for i in found]
+
+
+class Odd(Parrot):
+    """Draws two items a level, all of them changed by ``fields``."""
+
+    def __init__(self, name: str = "odd", levels: Sequence[Level] = ("basic",), **fields: object) -> None:
+        super().__init__(name, levels=levels)
+        self.fields = fields
+
+    def items(self, split: Split, level: Level, n: int, seed: int) -> list[Item]:
+        return [one.model_copy(update=self.fields) for one in super().items(split, level, n, seed)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"id": "1"}, "different ids.*received 1"),
+        ({"split": "train"}, "split that it is asked for.*received train in the item id-odd-test-basic-0"),
+        ({"level": "expert"}, "level that it is asked for.*received expert"),
+        ({"task": "parrot"}, "task that it is asked for.*received parrot"),
+    ],
+    ids=["id", "split", "level", "task"],
+)
+def test_a_task_that_draws_other_items_than_it_is_asked_for_is_named(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(TutelageError, match=rf"task odd, test, basic: .*{words}"):
+        draw_items({"odd": Odd(**fields)}, "test", 2, seed=0)
+
+
+def test_two_different_items_with_one_id_are_refused() -> None:
+    one, two = Odd("one", id="1"), Odd("two", id="1")
+    with pytest.raises(TutelageError, match=r"tasks one and two: two different items have one id \(received 1\)"):
+        draw_items({"one": one, "two": two}, "test", 2, seed=0)
+    levels = Odd(levels=("basic", "expert"), id="1")
+    with pytest.raises(TutelageError, match=r"task odd: two different items have one id"):
+        draw_items({"odd": levels}, "test", 1, seed=0)
+    same = Odd(levels=("basic", "expert"), id="1", messages=(user("Say it."),))
+    assert [one.level for one in draw_items({"odd": same}, "test", 1, seed=0)] == ["basic"], "one question, asked once"
 
 
 def test_examining_asks_greedily_puts_shots_before_and_writes_what_it_returns(tmp_path: Path) -> None:
@@ -238,6 +275,31 @@ def test_other_items_are_refused_by_name() -> None:
             split="test",
             seed=0,
         )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"engine": "ctranslate2"}, "different engine .*'transformers' and 'ctranslate2'.*again with the engine of"),
+        ({"dtype": "float32"}, r"different dtype .*'bfloat16' and 'float32'.*\(model\.dtype\)"),
+        ({"batch_size": 8}, r"different batch size .*64 and 8.*\(engines\.reference_batch\)"),
+    ],
+)
+def test_models_that_unlike_engines_answered_for_are_not_compared(change: dict[str, object], words: str) -> None:
+    engine = Engine(model="start", engine="transformers", dtype="bfloat16", batch_size=64, template="a")
+    other = engine.model_copy(update={"model": "another base", "template": "b"})
+
+    def versus_by(after: Engine, names: tuple[str, str]) -> Comparison:
+        old, new = ([mark(name, 1.0)] for name in names)
+        return compare(old, new, labels=("start", "other"), split="test", seed=0, engines=(engine, after))
+
+    assert versus_by(other, ("a", "a")).macro.n == 1, "two base models have their own templates"
+    unlike_engine = other.model_copy(update=change)
+    with pytest.raises(DataError, match=words):
+        versus_by(unlike_engine, ("a", "a"))
+    with pytest.raises(DataError) as caught:
+        versus_by(unlike_engine, ("a", "b"))
+    assert len(caught.value.problems) == 2, "every fault at once"
 
 
 def test_equal_models_do_not_differ() -> None:

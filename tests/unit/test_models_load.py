@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tutelage.errors import ModelError, StorageError, TemplateError
 from tutelage.models import default
+from tutelage.models.adapters import MUCH_ROUNDED
 from tutelage.models.default import default_file
 from tutelage.models.hardware import pick_device, pick_dtype, processors
 from tutelage.models.load import load_bundle, load_template, load_tuned, save_folder
@@ -154,6 +156,45 @@ def test_adapter_beside_the_weights_and_merged_agree_with_peft(folder: Path, ada
     assert not any("lora" in name for name, _ in merged.model.named_parameters())
     assert beside.source.identity == f"model@{beside.source.sha256[:12]} + adapter {beside.source.adapter[:12]}"
     assert "merged adapter" in merged.source.identity
+
+
+def lora_b_times(adapter: Path, factor: float) -> None:
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    scaled = {name: tensor * factor if "lora_B" in name else tensor for name, tensor in tensors.items()}
+    save_file(scaled, adapter / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_merge_that_computes_something_else_is_refused(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgets(self: LoraModel, **_: object) -> object:
+        return self.unload()
+
+    monkeypatch.setattr(LoraModel, "merge_and_unload", forgets)
+    with pytest.raises(ModelError, match=r"merging the adapter changes.*standard deviations of the logits; 0\.001"):
+        load_bundle("tiny", adapter=adapter, merge=True)
+
+
+@pytest.mark.parametrize(("factor", "low", "high"), [(1.0, 0.0, 0.05), (1e-5, MUCH_ROUNDED, 1.5)])
+def test_what_rounding_costs_a_merged_adapter_is_measured(
+    adapter: Path, factor: float, low: float, high: float
+) -> None:
+    lora_b_times(adapter, factor)
+    found = load_bundle("tiny", dtype="bfloat16", device="cpu", adapter=adapter, merge=True)
+    assert found.rounded is not None
+    assert low < found.rounded < high
+
+    base = load_bundle("tiny", dtype="bfloat16", device="cpu").model.to(torch.float32)
+    whole = PeftModel.from_pretrained(base, str(adapter), autocast_adapter_dtype=False).merge_and_unload()
+    expected = dict(whole.named_parameters())
+    for name, parameter in found.model.named_parameters():
+        assert torch.equal(parameter, expected[name].to(torch.bfloat16)), "measuring leaves the weights alone"
+
+
+def test_nothing_is_rounded_where_nothing_is_merged_or_cast(adapter: Path) -> None:
+    assert load_bundle("tiny", adapter=adapter, merge=True).rounded is None, "float32"
+    assert load_bundle("tiny", dtype="bfloat16", device="cpu", adapter=adapter).rounded is None, "beside the weights"
+    lora_b_times(adapter, 0.0)
+    idle = load_bundle("tiny", dtype="bfloat16", device="cpu", adapter=adapter, merge=True)
+    assert idle.rounded is None, "an adapter that does nothing loses nothing"
 
 
 def test_merged_adapter_is_saved_and_one_beside_is_refused(folder: Path, adapter: Path, tmp_path: Path) -> None:

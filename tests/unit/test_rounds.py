@@ -1,10 +1,18 @@
-"""What a gate's outcome does to the loop: who is promoted, and which rows the next round builds on."""
+"""What a gate's outcome does to the loop: who is promoted, and which rows the next round builds on; the end of it."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import pytest
+
+from tutelage.errors import DataError
+from tutelage.evaluate.run import Examined
 from tutelage.evaluate.summary import summarize
+from tutelage.pipeline import final
 from tutelage.pipeline.rounds import Progress
-from tutelage.pipeline.shop import Trained
+from tutelage.pipeline.shop import Shop, Trained
+from tutelage.pipeline.stages import Measured
 from tutelage.records import Engine, Example, Lineage, assistant, user
 from tutelage.records.scores import ScoreSummary
 
@@ -31,3 +39,15 @@ def test_rows_of_an_inconclusive_round_are_built_on_and_those_of_a_rejected_one_
     assert (loop.champion.round, loop.pool) == (2, rows_named("a", "b"))
     loop.take("inconclusive", Trained(4, Path("4")), rows=rows_named("a", "b", "d"), probe=probed(4))
     assert (loop.champion.round, loop.rows, loop.pool) == (2, rows_named("a", "b"), rows_named("a", "b", "d"))
+
+
+def test_models_that_unlike_engines_answered_for_are_not_compared_at_the_end() -> None:
+    def tested(dtype: str) -> Measured:
+        engine = Engine(model="m", engine="transformers", dtype=dtype, batch_size=8)
+        return Measured(Examined([], [], []), summarize([], split="test", round=0, label="x", engine=engine), None)
+
+    shop = cast(Shop, SimpleNamespace(seed=0))
+    pair = ("start", tested("bfloat16")), ("round 1", tested("float32"))
+    with pytest.raises(DataError, match=r"start and round 1.*\n.*different dtype"):
+        final._compare(shop, *pair)
+    assert final._compare(shop, pair[0], ("round 1", tested("bfloat16"))).after == "round 1"

@@ -8,11 +8,13 @@ from tutelage.records.comparison import Comparison
 from tutelage.statistics import Difference
 
 
-def compare_command(before: Path, after: Path, *, labels: tuple[str | None, str | None], json: bool) -> None:
+def compare_command(
+    before: Path, after: Path, *, labels: tuple[str | None, str | None], any_engine: bool, json: bool
+) -> None:
     """Compare two models in pairs and print the differences with their intervals."""
     old, new = scores_of(before, labels[0]), scores_of(after, labels[1])
     names = f"{before} ({old.summary.label})", f"{after} ({new.summary.label})"
-    found = compare(old, new, labels=names)
+    found = compare(old, new, labels=names, any_engine=any_engine)
     if json:
         say_json(found.model_dump_json())
     else:

@@ -12,7 +12,7 @@ from tutelage.recipe.load import parse_recipe
 from tutelage.runs import read_state
 from tutelage.tune import Summary
 
-DEFAULTS = "name: tune\ntasks: [{kind: constraints}]\n"
+DEFAULTS = "name: defaults\ntasks: [{kind: constraints}, {kind: grounded}, {kind: safety}]\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from scipy.special import stdtr
 
 from tutelage.errors import DataError, Problem
 from tutelage.evaluate.summary import macro_design
-from tutelage.records import Split
+from tutelage.records import Engine, Split
 from tutelage.records.comparison import Comparison
 from tutelage.records.scores import ItemScore
 from tutelage.seeds import derive_seed
@@ -15,15 +15,45 @@ from tutelage.statistics import Design, Difference, holm, paired_clustered_boots
 Pair = tuple[ItemScore, ItemScore]
 
 
-def compare(
-    before: Sequence[ItemScore], after: Sequence[ItemScore], *, labels: tuple[str, str], split: Split, seed: int
-) -> Comparison:
-    """Return how the model of ``after`` differs from that of ``before``.
+def unlike(before: Engine, after: Engine, *, template: bool = False) -> list[Problem]:
+    """Return each setting that two models were not scored alike with: their difference would not be the models' alone.
 
-    Raises ``DataError`` when the two were not scored on the same items.
+    ``template``: that counts too, where both are meant to be one base model.
+    """
+    settings = [
+        ("engine", "", before.engine, after.engine),
+        ("dtype", " (model.dtype)", before.dtype, after.dtype),
+        ("batch size", " (engines.reference_batch)", before.batch_size, after.batch_size),
+    ]
+    settings += [("template", " (model.template)", before.template, after.template)] if template else []
+    return [
+        Problem(
+            f"the two models were scored with a different {name}",
+            "engine",
+            f"{left!r} and {right!r}",
+            f"score one of them again with the {name} of the other{key}",
+        )
+        for name, key, left, right in settings
+        if left != right
+    ]
+
+
+def compare(
+    before: Sequence[ItemScore],
+    after: Sequence[ItemScore],
+    *,
+    labels: tuple[str, str],
+    split: Split,
+    seed: int,
+    engines: tuple[Engine, Engine] | None = None,
+) -> Comparison:
+    """Return how the model of ``after`` differs from that of ``before``; ``engines`` are those that answered for them.
+
+    Raises ``DataError`` when the two were not scored on the same items, or by unlike engines.
     """
     others = {score.item_id: score for score in after}
     missing = {score.item_id for score in before} ^ others.keys()
+    problems = unlike(*engines) if engines is not None else []
     if missing:
         shown = ", ".join(sorted(missing)[:3])
         problem = Problem(
@@ -31,7 +61,9 @@ def compare(
             received=shown,
             remedy="compare models that answered the same items",
         )
-        raise DataError(f"{labels[0]} and {labels[1]}", [problem])
+        problems.append(problem)
+    if problems:
+        raise DataError(f"{labels[0]} and {labels[1]}", problems)
     pairs = [(score, others[score.item_id]) for score in before]
     ordinary = [pair for pair in pairs if not pair[0].transfer]
     transfer = [pair for pair in pairs if pair[0].transfer]

@@ -1,11 +1,12 @@
 """Adapters put onto a base model, and refused where they do not fit."""
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from peft import PeftModel
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from tutelage.errors import ModelError
@@ -16,6 +17,21 @@ from tutelage.models.hardware import cast_weights
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 MERGE_TOLERANCE = 1e-3
 """Largest difference of logits that a merge in float32 may make, in standard deviations of the logits."""
+MUCH_ROUNDED = 0.5
+"""Share of an adapter's effect above which what rounding does to a merged model is worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A model with an adapter.
+
+    ``rounded`` is how far rounding the merged weights moves the logits of a fixed row, as a share of how far the
+    adapter itself moves them: at 1 the merged model is as far from the adapter as the base is. None: nothing was
+    merged and rounded, or the adapter moves nothing.
+    """
+
+    model: PreTrainedModel
+    rounded: float | None = None
 
 
 def require_adapter(folder: Path) -> None:
@@ -36,10 +52,15 @@ def adapter_digest(folder: Path) -> str:
 
 
 def add_adapter(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrainedModel:
-    """Return ``model`` with the adapter of ``folder``: as layers beside the weights, or added into them.
+    """Return ``model`` with the adapter of ``folder``, as :func:`adapt` does."""
+    return adapt(model, folder, merge=merge).model
+
+
+def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
+    """Put the adapter of ``folder`` on ``model``: as layers beside the weights, or added into them.
 
     ``merge`` adds in float32 and rounds once, to the arithmetic that the model came in: in bfloat16 a sum
-    W + (alpha/r)·BA would round most of a small update away.
+    W + (alpha/r)·BA would round most of a small update away. What that one rounding costs is measured.
 
     Raises
     ------
@@ -48,8 +69,11 @@ def add_adapter(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrai
     """
     require_adapter(folder)
     dtype = model.dtype
+    base: Tensor | None = None
     if merge:
         cast_weights(model, torch.float32)
+        model.train(False)
+        base = _logits(model) if dtype != torch.float32 else None
     with warnings.catch_warnings(record=True) as complaints:
         warnings.simplefilter("always")
         with InWords(lambda reason: _misfit(folder, reason)):
@@ -58,22 +82,25 @@ def add_adapter(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrai
     absent = [str(complaint.message) for complaint in complaints if "missing adapter keys" in str(complaint.message)]
     if absent:
         raise _misfit(folder, absent[0][:300])
-    plain = _merged(adapted, folder) if merge else adapted.get_base_model()
-    assert isinstance(plain, PreTrainedModel)
-    cast_weights(plain, dtype)
-    return plain
+    if not merge:
+        plain = adapted.get_base_model()
+        assert isinstance(plain, PreTrainedModel)
+        cast_weights(plain, dtype)
+        return Adapted(plain)
+    adapted.train(False)
+    beside = _logits(adapted)
+    merged = _merged(adapted, folder, beside)
+    cast_weights(merged, dtype)
+    return Adapted(merged, None if base is None else _rounded(merged, base, beside))
 
 
-def _merged(beside: PeftModel, folder: Path) -> PreTrainedModel:
-    """Add a float32 adapter into its float32 base, and refuse when the logits move."""
-    vocabulary: int = beside.config.get_text_config().vocab_size
-    beside.eval()
-    before = _logits(beside, vocabulary)
+def _merged(adapted: PeftModel, folder: Path, before: Tensor) -> PreTrainedModel:
+    """Add a float32 adapter into its float32 base, and refuse when the logits move from ``before``."""
     try:
-        merged: PreTrainedModel = beside.merge_and_unload(safe_merge=True)
+        merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise ModelError("the adapter cannot be merged", where=str(folder), received=str(error)) from error
-    moved = ((_logits(merged, vocabulary) - before).abs().max() / before.std()).item()
+    moved = ((_logits(merged) - before).abs().max() / before.std()).item()
     if not moved <= MERGE_TOLERANCE:
         raise ModelError(
             "merging the adapter changes what the model computes",
@@ -84,9 +111,24 @@ def _merged(beside: PeftModel, folder: Path) -> PreTrainedModel:
     return merged
 
 
+def _rounded(merged: PreTrainedModel, base: Tensor, beside: Tensor) -> float | None:
+    """How far the rounded weights are from the adapter beside its base, as a share of the adapter's own effect.
+
+    All three are computed in float32, so that the weights alone tell and not the noise of bfloat16 between layers;
+    the weights come back as they were, since float32 holds every bfloat16 number.
+    """
+    dtype = merged.dtype
+    cast_weights(merged, torch.float32)
+    lost = (_logits(merged) - beside).norm()
+    cast_weights(merged, dtype)
+    effect = (beside - base).norm()
+    return (lost / effect).item() if effect > 0 else None
+
+
 @torch.no_grad()
-def _logits(model: nn.Module, vocabulary: int) -> Tensor:
+def _logits(model: PreTrainedModel | PeftModel) -> Tensor:
     """Logits (T, V) of one fixed row of varied tokens."""
+    vocabulary: int = model.config.get_text_config().vocab_size
     ids = (torch.arange(64, device=next(model.parameters()).device) * 7919 + 17) % vocabulary
     logits: Tensor = model(input_ids=ids[None]).logits[0]
     return logits

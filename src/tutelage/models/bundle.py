@@ -36,9 +36,13 @@ class ModelSource:
 
 @dataclass(slots=True)
 class Bundle:
-    """A causal language model in evaluation mode, its tokenizer, its chat template and its source."""
+    """A causal language model in evaluation mode, its tokenizer, its chat template and its source.
+
+    ``rounded``: what rounding did to a merged adapter (:class:`tutelage.models.adapters.Adapted`).
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     template: ChatTemplate
     source: ModelSource
+    rounded: float | None = None

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from tutelage.errors import ModelError
 from tutelage.files import atomic_folder, read_text, sha256_file
 from tutelage.models.adapters import CONFIG as ADAPTER_CONFIG
-from tutelage.models.adapters import adapter_digest, add_adapter, require_adapter
+from tutelage.models.adapters import adapt, adapter_digest, require_adapter
 from tutelage.models.bundle import Bundle, ModelSource
 from tutelage.models.default import ALIASES, default_file
 from tutelage.models.faults import InWords
@@ -82,7 +82,8 @@ def load_bundle(
         bundle = Bundle(model=model, tokenizer=tokenizer, template=chat, source=source)
     if adapter is not None:
         with quiet():
-            bundle.model = add_adapter(bundle.model, adapter, merge=merge)
+            adapted = adapt(bundle.model, adapter, merge=merge)
+            bundle.model, bundle.rounded = adapted.model, adapted.rounded
             bundle.model.train(False)
         bundle.source = replace(bundle.source, adapter=adapter_digest(adapter), merged=merge)
     return bundle

@@ -3,8 +3,10 @@
 | file | what |
 |---|---|
 | ``run`` | one recipe, one call |
+| ``preflight`` | what will be needed later, seen before anything begins |
 | ``rounds`` | the loop |
 | ``levels`` | a user's rows: what they can prove, and levels estimated from the start |
+| ``leaks`` | rows and items that no curation kept apart, in words |
 | ``planning`` | from scores to the next round's prompts |
 | ``stages`` | measure, construct, curate, tune: each resumable by itself |
 | ``gating`` | the candidate against the promoted model |

@@ -173,6 +173,7 @@ def _compare(shop: Shop, before: tuple[str, Measured], after: tuple[str, Measure
         labels=(before[0], after[0]),
         split="test",
         seed=derive_seed(shop.seed, "compare", before[0], after[0]),
+        engines=(before[1].summary.engine, after[1].summary.engine),
     )
 
 

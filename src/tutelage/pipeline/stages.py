@@ -1,5 +1,6 @@
 """The stages of a run, each resumable by itself: called again, it goes on from what its folder holds."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +8,16 @@ from pathlib import Path
 from tutelage.construct.build import Cast, Constructed, construct
 from tutelage.construct.sampling import Place
 from tutelage.curate.build import build_steps
-from tutelage.curate.sieve import curate
+from tutelage.curate.sieve import Curated, curate
 from tutelage.errors import RunError
 from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import Contexts, Examined, examine
 from tutelage.evaluate.summary import summarize
 from tutelage.evaluate.utility import measure_utility
-from tutelage.events import Event
+from tutelage.events import Emit, Event
 from tutelage.files import write_atomic
+from tutelage.models.adapters import MUCH_ROUNDED
+from tutelage.models.bundle import Bundle
 from tutelage.pipeline.planning import Prompts
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.training import train_rows
@@ -75,6 +78,7 @@ def measure(
             max_tokens=section.max_tokens,
             emit=emit,
         )
+    say_rounding(engines.scored(model.weights), emit)
     summary = summarize(
         examined.scores,
         split=items[0].split,
@@ -85,6 +89,17 @@ def measure(
     write_atomic(file, summary.model_dump_json(indent=1) + "\n")
     emit(Event("scores", data={"label": label, "split": summary.split, "macro": summary.macro.value, "n": summary.n}))
     return Measured(examined, summary, measures)
+
+
+def say_rounding(bundle: Bundle, emit: Emit) -> None:
+    """Say it if the model that was scored is not what its adapter makes of the base, because rounding swallowed it."""
+    if bundle.rounded is not None and bundle.rounded > MUCH_ROUNDED:
+        dtype = str(bundle.model.dtype).removeprefix("torch.")
+        text = (
+            f"Rounding the merged weights to {dtype} moves the logits by {bundle.rounded:.0%} of what the adapter does "
+            "to them: the scores are of the rounded model. The adapter changes little, or model.dtype should be float32"
+        )
+        emit(Event("note", data={"text": text}))
 
 
 def _measured(folder: Path, items: Sequence[Item], *, utility: bool) -> Measured:
@@ -150,6 +165,7 @@ def curate_stage(
         write_records(folder / "dropped.jsonl", curated.dropped)
         write_atomic(folder / "ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
     _say_ledger(shop, round, curated.ledger)
+    say_lost_experts(rows, curated, shop.listening("curate", round))
     return list(curated.kept)
 
 
@@ -157,6 +173,18 @@ def _say_ledger(shop: Shop, round: int, ledger: Ledger) -> None:
     dropped = sum(ledger.dropped.values())
     text = f"{ledger.rows_in:,} rows in, {ledger.kept:,} kept, {dropped:,} dropped"
     shop.listening("curate", round)(Event("note", data={"text": text}))
+
+
+def say_lost_experts(rows: Sequence[Example], curated: Curated, emit: Emit) -> None:
+    """Say it if most of what people wrote was dropped: the model will hardly see it."""
+    written = [row.id for row in rows if row.lineage.paradigm == "expert"]
+    known = set(written)
+    gone = Counter(row.step for row in curated.dropped if row.id in known)
+    lost = gone.total()
+    if 2 * lost > len(written):
+        step, most = gone.most_common(1)[0]
+        text = f"{lost:,} of {len(written):,} expert rows were dropped, {most:,} of them by {step}: see dropped.jsonl"
+        emit(Event("note", data={"text": text}))
 
 
 def tune_stage(shop: Shop, name: str, rows: Sequence[Example], *, round: int) -> Trained:

@@ -14,11 +14,13 @@ from tutelage.evaluate.compare import compare as compare_scores
 from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import examine
 from tutelage.evaluate.summary import summarize
-from tutelage.events import Emit, located, silent
+from tutelage.events import Emit, Event, located, silent
 from tutelage.files import write_atomic
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items, split_items
+from tutelage.pipeline.leaks import beyond_guarded, shared_words
 from tutelage.pipeline.levels import with_levels_of
+from tutelage.pipeline.stages import say_rounding
 from tutelage.pipeline.training import train_rows
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
@@ -103,7 +105,8 @@ def tune(
     ``model`` is a recipe (its model with its chat template, its threads, ``tune`` section and seed), a section of one
     (its template relative to the working folder), or a model's id. ``section`` and ``seed`` go before the recipe's.
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
-    ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it.
+    ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it. Rows that share words with what
+    the recipe scores models on are trained on; a note tells how many, in the ledger too.
 
     Raises
     ------
@@ -111,14 +114,19 @@ def tune(
     ``out`` holds another training.
     """
     recipe = model if isinstance(model, Recipe) else recipe_for(model)
+    rows = read_rows(data)
+    emit = located(emit, stage="tune")
+    shared = shared_words(rows, recipe)
+    emit(Event("note", data={"text": shared}))
     with Engines(recipe, offline=offline) as engines:
         return train_rows(
             engines.bundle(),
-            read_rows(data),
+            rows,
             section if section is not None else recipe.tune,
             folder=out,
             seed=derive_seed(recipe.seed if seed is None else seed, "tune"),
-            emit=located(emit, stage="tune"),
+            emit=emit,
+            notes=(shared,),
         )
 
 
@@ -136,6 +144,8 @@ def evaluate(
 ) -> Evaluated:
     """Score a model, with an adapter if one is given, on ``per_cell`` items of each cell of ``split``.
 
+    With an adapter, a note tells of items that a run of the recipe does not keep out of its training rows.
+
     ``target`` is a recipe (its model and tasks) or a model (the three tasks of the package). The items are those that
     a run of the recipe takes; where it estimated levels of a user's rows, ``run`` is its folder. ``label`` names the
     model for people. ``out`` keeps items, answers, scores and summary,
@@ -150,6 +160,10 @@ def evaluate(
     if run is not None:
         tasks = with_levels_of(run, tasks)
     items = split_items(recipe, tasks, split, per_cell)
+    emit = located(emit, stage="evaluate")
+    beyond = beyond_guarded(items, recipe=recipe, tasks=tasks, split=split, per_cell=per_cell) if adapter else None
+    if beyond:
+        emit(Event("note", data={"text": beyond}))
     name = label or ("start" if adapter is None else adapter.name)
     with _folder(out) as folder, Engines(recipe, offline=offline) as engines:
         asked = content_id([item.id for item in items], recipe.evaluate.max_tokens)
@@ -161,27 +175,45 @@ def evaluate(
             open_completer=lambda: engines.reference(adapter),
             max_tokens=recipe.evaluate.max_tokens,
             chunk=4 * recipe.engines.reference_batch,
-            emit=located(emit, stage="evaluate"),
+            emit=emit,
         )
+        say_rounding(engines.scored(adapter), emit)
         engine = engines.reference(adapter).engine
         summary = summarize(examined.scores, split=split, round=0, label=name, engine=engine)
         write_atomic(folder / "summary.json", summary.model_dump_json(indent=1) + "\n")
     return Evaluated(summary, examined.scores)
 
 
-def compare(before: Evaluated, after: Evaluated, *, labels: tuple[str, str] | None = None, seed: int = 0) -> Comparison:
+def compare(
+    before: Evaluated,
+    after: Evaluated,
+    *,
+    labels: tuple[str, str] | None = None,
+    seed: int = 0,
+    any_engine: bool = False,
+) -> Comparison:
     """Compare two models in pairs on the same items: macro, dimensions, facets and transfer, with intervals.
+
+    Two models may have different chat templates, but not different engines, dtypes or batch sizes, unless
+    ``any_engine`` is set: what such a setting does to the answers would be taken for a difference of the models.
 
     Raises
     ------
-    DataError: they were scored on other items or another split.
+    DataError: they were scored on other items, another split, or by unlike engines.
     """
     splits = before.summary.split, after.summary.split
     if splits[0] != splits[1]:
         problem = Problem("the models were scored on different splits", received=f"{splits[0]} and {splits[1]}")
         raise DataError("comparison", [problem])
     names = labels if labels is not None else (before.summary.label, after.summary.label)
-    return compare_scores(before.scores, after.scores, labels=names, split=splits[0], seed=derive_seed(seed, "compare"))
+    return compare_scores(
+        before.scores,
+        after.scores,
+        labels=names,
+        split=splits[0],
+        seed=derive_seed(seed, "compare"),
+        engines=None if any_engine else (before.summary.engine, after.summary.engine),
+    )
 
 
 def open_run(path: Path | str) -> RunDirectory:

@@ -13,11 +13,18 @@ from tutelage.tune import Remembered, Saved, Started, Step, Summary, train
 
 
 def train_rows(
-    bundle: Bundle, rows: Sequence[Example], section: TuneSection, *, folder: Path, seed: int, emit: Emit
+    bundle: Bundle,
+    rows: Sequence[Example],
+    section: TuneSection,
+    *,
+    folder: Path,
+    seed: int,
+    emit: Emit,
+    notes: Sequence[str] = (),
 ) -> Summary:
     """Tune ``bundle``'s model on ``rows`` and leave the weights, ``dropped.jsonl`` and ``ledger.json`` in ``folder``.
 
-    The ledger of a training that was finished before is left as it is.
+    The ledger of a training that was finished before is left as it is; ``notes`` are what a new one says of the rows.
 
     Raises
     ------
@@ -26,6 +33,7 @@ def train_rows(
     """
     encoding = encode_all(bundle.template, rows)
     ledger, dropped = sort_out(rows, encoding, max_tokens=section.max_tokens)
+    ledger = ledger.model_copy(update={"notes": tuple(notes)})
     if too_few(ledger):
         keep_ledger(folder, ledger, dropped)
         raise TrainingError(

@@ -96,7 +96,7 @@ def load_summary(folder: Path, fingerprint: str) -> Summary | None:
 def fingerprint_of(model: nn.Module, rows: Sequence[Encoded], section: TuneSection, *, seed: int) -> str:
     """Return a hash of what decides the losses of a run: settings, seed, rows, and the model it starts from.
 
-    Of the model: names, shapes and a few values of every weight. How often checkpoints are made decides nothing.
+    Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made decides nothing.
     """
     digest = hashlib.sha256()
     digest.update(section.model_dump_json(exclude={"checkpoint_every"}).encode())
@@ -105,7 +105,7 @@ def fingerprint_of(model: nn.Module, rows: Sequence[Encoded], section: TuneSecti
         digest.update(np.asarray(row.ids, dtype=np.int32).tobytes() + b"|")
         digest.update(np.asarray(row.targets, dtype=np.bool_).tobytes() + b"|")
     for name, weight in model.named_parameters():
-        digest.update(f"{name}{tuple(weight.shape)}".encode())
+        digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
         digest.update(weight.detach().flatten()[:8].float().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
 

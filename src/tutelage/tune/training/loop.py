@@ -5,6 +5,7 @@ neither. Called again with the same arguments after a kill it goes on from the l
 that an uninterrupted run gives.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -175,7 +176,7 @@ def _save(tuned: Tuned, rows: Sequence[Encoded], *, target: Path) -> float:
         with tuned.reloaded(partial) as again:
             again.train(False)
             found = _logits(again, rows)
-        difference = max((a - b).abs().max().item() for a, b in zip(expected, found, strict=True))
+        difference = _largest_difference(expected, found)
         if not difference <= RELOAD_TOLERANCE * expected[0].std().item():
             raise TrainingError(
                 "the saved weights do not compute what the trained model computes",
@@ -184,6 +185,12 @@ def _save(tuned: Tuned, rows: Sequence[Encoded], *, target: Path) -> float:
                 remedy="report this with the recipe; the last checkpoint is kept",
             )
     return difference
+
+
+def _largest_difference(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
+    """The largest difference of any logit; NaN if one is not finite: ``max`` loses a NaN among numbers."""
+    differences = [(a - b).abs().max().item() for a, b in zip(expected, found, strict=True)]
+    return max(differences) if all(map(math.isfinite, differences)) else math.nan
 
 
 @torch.no_grad()
