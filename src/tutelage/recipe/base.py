@@ -21,7 +21,10 @@ class Section(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Set a check before every number of the section's own fields."""
+        """Set a check before every number of the section's own fields.
+
+        A validator of all fields would be shorter, but pydantic refuses one before the field that tells kinds apart.
+        """
         schema = handler(source)
         inner: Any = schema
         while inner["type"] not in {"model-fields", "definition-ref"}:
