@@ -126,8 +126,11 @@ def test_text_that_the_template_drops_beside_tool_calls_is_refused() -> None:
 
 
 def test_second_beginning_of_text_is_refused() -> None:
+    template = with_template("{{ bos_token + bos_token }}" + CHATML)
     with pytest.raises(TemplateError, match="two beginning-of-text"):
-        with_template("{{ bos_token + bos_token }}" + CHATML).encode(TALK)
+        template.encode(TALK)
+    with pytest.raises(TemplateError, match="two beginning-of-text"):
+        template.encode_prompt(TALK[:1])
 
 
 @pytest.mark.parametrize("guard", ["{{ raise_exception('no system') }}", "{% set messages = messages[1:] %}"])

@@ -80,8 +80,13 @@ class ChatTemplate:
         return find_spans(self._renderer, messages, self.end_token)
 
     def encode_prompt(self, messages: Conversation) -> list[int]:
-        """Return the ids of ``messages`` and the generation prompt: what a model continues."""
-        return self._tokenize([self.render(messages, add_generation_prompt=True)])[0]
+        """Return the ids of ``messages`` and the generation prompt: what a model continues.
+
+        Raises :class:`TemplateError` where they begin with two beginning-of-text tokens.
+        """
+        ids = self._tokenize([self.render(messages, add_generation_prompt=True)])[0]
+        self._refuse_second_beginning(ids)
+        return ids
 
     def encode(self, messages: Conversation) -> Encoded:
         """Return ids and loss mask of a conversation.
@@ -103,11 +108,7 @@ class ChatTemplate:
                     "the tokenizer does not keep the end token of a turn whole", received=self.end_token
                 )
             targets[start:stop] = True
-        bos = self._tokenizer.bos_token_id
-        if bos is not None and ids[:2] == [bos, bos]:
-            raise TemplateError(
-                "the text begins with two beginning-of-text tokens", remedy="remove one from the template"
-            )
+        self._refuse_second_beginning(ids)
         return Encoded(np.asarray(ids, dtype=np.int32), targets)
 
     def strip_reasoning(self, text: str) -> tuple[str, str]:
@@ -121,6 +122,13 @@ class ChatTemplate:
     @cached_property
     def _opens_reasoning(self) -> bool:
         return self.render((user("Hello"),), add_generation_prompt=True).rstrip().endswith(self._markers[0])
+
+    def _refuse_second_beginning(self, ids: list[int]) -> None:
+        bos = self._tokenizer.bos_token_id
+        if bos is not None and ids[:2] == [bos, bos]:
+            raise TemplateError(
+                "the text begins with two beginning-of-text tokens", remedy="remove one from the template"
+            )
 
     def _join_segments(self, text: str, borders: list[int], whole: list[int]) -> tuple[list[int], list[int]]:
         """Tokenize between the borders, where a token of the whole text lies across one.
