@@ -68,10 +68,12 @@ def rows(folder: Path, *, check: str, count: int = 100) -> Estimate:
 
 
 def test_the_levels_of_rows_without_any_are_asked_for(tmp_path: Path) -> None:
-    found = rows(tmp_path, check="numeric")
-    assert stage(found, "levels").answers == 100 * 3
-    assert "100 rows × 3 answers" in stage(found, "levels").what
+    found = rows(tmp_path, check="numeric", count=400)
+    assert stage(found, "levels").answers == 400 * 3
+    assert "400 rows × 3 answers" in stage(found, "levels").what
     assert found.rounds == 2
+    few = rows(tmp_path, check="numeric", count=100)
+    assert "levels" not in {one.stage for one in few.stages}, "their test rows would all stand in one level"
 
 
 def test_rows_without_a_check_are_read_and_never_sampled(tmp_path: Path) -> None:

@@ -252,6 +252,23 @@ def test_estimated_levels_are_marked_and_complete(tmp_path: Path) -> None:
         rows.with_levels({})
 
 
+@pytest.mark.parametrize(
+    ("rows", "share", "wanted"), [(100, 0.6, True), (100, 0.2, False), (100, 0.0, True), (30, 0.0, False)]
+)
+def test_levels_that_would_be_joined_to_one_are_not_asked_for(
+    tmp_path: Path, rows: int, share: float, wanted: bool
+) -> None:
+    shares = {"train": 0.9 - share, "probe": 0.05, "gate": 0.05, "test": share}
+    found = task(
+        tmp_path, *[{"prompt": f"{n}?", "reference": "x", "check": "exact"} for n in range(rows)], shares=shares
+    )
+    held = [item.id for item in found.all_items if item.split == "test"] or [item.id for item in found.all_items]
+    assert found.needs_levels is wanted
+    assert any("too few to estimate" in said for said in found.capability()) is not wanted
+    worst = {item.id: 1.0 for item in found.all_items} | dict.fromkeys(held[: len(held) // 2], 0.0)
+    assert (len(set(estimate_levels(worst, counted=held).values())) > 1) is wanted
+
+
 def test_levels_are_joined_where_cells_would_be_small() -> None:
     def levels(*counts: int, **options: object) -> list[str]:
         rates = {f"{rate}-{n}": rate for rate, count in zip((1.0, 0.6, 0.3, 0.0), counts, strict=True)

@@ -16,11 +16,14 @@ def is_checked(item: Item) -> bool:
     return item.spec.get("check") != "none"
 
 
-def describe(items: Sequence[Item], *, estimated: bool, repeats: int, failing: int) -> tuple[str, ...]:
+def describe(
+    items: Sequence[Item], *, estimated: bool, too_few: int | None = None, repeats: int, failing: int
+) -> tuple[str, ...]:
     """Return sentences on rows, splits, the smallest improvement that can be shown, and what stays unproved.
 
-    ``failing`` is how many experts' answers do not pass the check of their own row. The figures assume that 3 of 10
-    answers change between right and wrong, 80 % power, 95 % confidence, and a correlation of 0.2 within a group.
+    ``too_few`` is how many rows are not enough to estimate levels, ``failing`` how many experts' answers do not pass
+    the check of their own row. The figures assume that 3 of 10 answers change between right and wrong, 80 % power,
+    95 % confidence, and a correlation of 0.2 within a group.
     """
     said = [_rows(items), *(describe_split(items, split) for split in ("gate", "test"))]
     unchecked = [item for item in items if not is_checked(item)]
@@ -42,6 +45,11 @@ def describe(items: Sequence[Item], *, estimated: bool, repeats: int, failing: i
         said.append(f"Cells of fewer than {MIN_CELL} rows, whose own scores say little: {', '.join(small)}.")
     if estimated:
         said.append("The levels are estimated from the starting model's own pass rate.")
+    if too_few is not None:
+        said.append(
+            f"No row states a level, and {too_few} to measure on are too few to estimate them: two levels need "
+            f"{2 * MIN_CELL}. All rows count as basic."
+        )
     if repeats:
         said.append(f"{repeats} rows repeat another one in every respect and are left out.")
     if failing:

@@ -10,7 +10,7 @@ from tutelage.recipe.rows import RowsSection
 from tutelage.records import LEVELS, Answer, Demonstration, Item, Level, Split, Verdict, unscored
 from tutelage.seeds import derive_seed
 from tutelage.tasks.rows.audit import audit_answer
-from tutelage.tasks.rows.capability import describe, is_checked
+from tutelage.tasks.rows.capability import MIN_CELL, describe, is_checked
 from tutelage.tasks.rows.reading import read_items
 
 
@@ -57,8 +57,18 @@ class RowsTask:
 
     @property
     def needs_levels(self) -> bool:
-        """Whether levels must be estimated before anything else: none is stated, and there are rows to score."""
-        return not self.states_levels and self.section.level_samples > 0 and any(map(is_checked, self._items))
+        """Whether levels must be estimated before anything else: none is stated, and there are rows for two."""
+        return self._wants_levels and self._leveled >= 2 * MIN_CELL
+
+    @property
+    def _wants_levels(self) -> bool:
+        return not self.states_levels and self.section.level_samples > 0
+
+    @property
+    def _leveled(self) -> int:
+        """How many rows with a check decide on the size of a level: those of test; all, where test has none."""
+        checked = [item for item in self._items if is_checked(item)]
+        return sum(item.split == "test" for item in checked) or len(checked)
 
     @property
     def all_items(self) -> tuple[Item, ...]:
@@ -113,7 +123,14 @@ class RowsTask:
     def capability(self) -> tuple[str, ...]:
         """Return in words what a run on these rows can and cannot prove."""
         failing = sum(bool(item.reference) and not self._is_sound(item) for item in self._items)
-        return describe(self._items, estimated=self.levels_estimated, repeats=self._reading.repeats, failing=failing)
+        alone = self._wants_levels and 0 < self._leveled < 2 * MIN_CELL
+        return describe(
+            self._items,
+            estimated=self.levels_estimated,
+            too_few=self._leveled if alone else None,
+            repeats=self._reading.repeats,
+            failing=failing,
+        )
 
     def _verdict(self, item: Item, answer: Answer) -> Verdict:
         if answer.finish == "error":
