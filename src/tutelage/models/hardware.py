@@ -1,5 +1,7 @@
 """Where a model computes, and in which arithmetic."""
 
+import ctypes
+import gc
 import os
 from typing import Literal
 
@@ -53,3 +55,17 @@ def cast_weights(model: nn.Module, dtype: torch.dtype) -> None:
     for parameter in model.parameters():
         if parameter.is_floating_point():
             parameter.data = parameter.data.to(dtype)
+
+
+def release_memory() -> None:
+    """Give back what no object holds any more: to the accelerator, and from the heap of the C library to the system.
+
+    glibc keeps the freed pieces of big arrays for later, and a process that opens one model after another grows by
+    them.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+    if trim is not None:
+        trim(0)

@@ -13,7 +13,7 @@ from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.construct.sampling import Asker
-from tutelage.models.hardware import processors
+from tutelage.models.hardware import processors, release_memory
 from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.origin import ModelOrigin
 from tutelage.recipe import Recipe
@@ -55,6 +55,7 @@ class Engines:
         if isinstance(self._open, Completer):
             self._open.__exit__(None, None, None)
         self._open, self._key = None, None
+        release_memory()
 
     def reference(self, weights: Path | None) -> Completer:
         """The engine that scores: transformers, the model's own arithmetic, fixed batches."""
