@@ -144,11 +144,24 @@ def test_a_finite_gate_divides_its_error(leveled: tuple[Recipe, Path, RunOutcome
 
 
 def test_fewer_levels_where_cells_would_be_small(tmp_path: Path) -> None:
+    write_rows(tmp_path, 100, ("prompt", "reference", "ease"))
+    (tmp_path / "own.py").write_text(OWN_CHECK, encoding="utf-8")
+    shares: JsonValue = {"train": 0.2, "probe": 0.1, "gate": 0.1, "test": 0.6}
+    own = recipe(tmp_path, rows_task(check="own.py:ease", level_samples=1, shares=shares))
+    outcome = run(own, tmp_path / "run")
+    cells = outcome.scores["start"].cells
+    assert 1 < len(cells) < 4
+    assert min(cell.n for cell in cells) >= 20
+    assert outcome.estimated_levels == ("faq",)
+
+
+def test_levels_are_not_asked_for_where_all_would_be_one(tmp_path: Path) -> None:
     write_rows(tmp_path, 50, ("prompt", "reference", "ease"))
     (tmp_path / "own.py").write_text(OWN_CHECK, encoding="utf-8")
     outcome = run(recipe(tmp_path, rows_task(check="own.py:ease", level_samples=1)), tmp_path / "run")
     assert {cell.level for cell in outcome.scores["start"].cells} == {"basic"}
-    assert outcome.estimated_levels == ("faq",)
+    assert outcome.estimated_levels == ()
+    assert not (tmp_path / "run/rounds/0/levels").exists()
 
 
 def test_references_without_a_check_are_judged_by_their_loss(tmp_path: Path) -> None:
