@@ -62,8 +62,8 @@ def scored(split: Split) -> dict[str, ItemScore]:
     return {found.item_id: found for found in score(items, answers, {"parrot": Parrot()})}
 
 
-@pytest.mark.parametrize("split", ["probe", "gate", "train"])
-def test_outside_test_the_check_alone_counts(split: Split) -> None:
+@pytest.mark.parametrize("split", ["probe", "train"])
+def test_what_steers_counts_by_the_check_alone(split: Split) -> None:
     found = scored(split)
     assert {name: one.counted for name, one in found.items()} == {
         "id-a": 1.0,
@@ -75,8 +75,9 @@ def test_outside_test_the_check_alone_counts(split: Split) -> None:
     assert found["id-b"].audit is False, "it is noted all the same"
 
 
-def test_on_test_an_answer_counts_if_check_and_audit_agree() -> None:
-    found = scored("test")
+@pytest.mark.parametrize("split", ["gate", "test"])
+def test_what_decides_and_reports_counts_an_answer_if_check_and_audit_agree(split: Split) -> None:
+    found = scored(split)
     assert {name: (one.score, one.audit, one.counted) for name, one in found.items()} == {
         "id-a": (1.0, True, 1.0),
         "id-b": (1.0, False, 0.0),

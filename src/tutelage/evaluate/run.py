@@ -17,6 +17,8 @@ from tutelage.text.repetition import repeated_share
 from tutelage.text.words import words
 
 Contexts = Mapping[tuple[str, Level], Conversation]
+WITH_AUDIT: tuple[Split, ...] = ("gate", "test")
+"""Splits that decide and report: an answer counts there only if the audit agrees with the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def examine(
 
 
 def score(items: Sequence[Item], answers: Sequence[Answer], tasks: Mapping[str, Task]) -> list[ItemScore]:
-    """Return one score an item: the check's on every split; on test it counts only if the audit agrees.
+    """Return one score an item: the check's; on gate and test an answer counts only if the audit agrees.
 
     An answer that never came is unscored, whatever the task would say of an empty text.
     """
@@ -88,7 +90,7 @@ def score(items: Sequence[Item], answers: Sequence[Answer], tasks: Mapping[str, 
 def _item_score(item: Item, answer: Answer, check: Verdict, audit: Verdict) -> ItemScore:
     agreed = None if audit.score is None else audit.passed
     counted = check.score
-    if item.split == "test" and counted is not None and agreed is False:
+    if item.split in WITH_AUDIT and counted is not None and agreed is False:
         counted = 0.0
     return ItemScore(
         item_id=item.id,

@@ -16,7 +16,7 @@ class Task(Protocol):
       than ``n`` when it has no more.
     * ``check(items, answers)`` gives one verdict an answer, in order. Its ``reason`` is the critique.
     * ``audit(items, answers)`` is a second, independent check with other criteria and other code. Construct and tune
-      never see it; a score on the test split counts an answer only if check and audit agree.
+      never see it; a score on the gate or test split counts an answer only if check and audit agree.
     """
 
     @property
