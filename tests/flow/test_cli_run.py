@@ -166,6 +166,38 @@ def test_curate_then_tune_a_file(call: Call, place: Path) -> None:
     assert call("evaluate", "tiny", "--adapter", "tuned/weights", "--per-cell", "1", "-q").code == 0
 
 
+def test_a_recipe_that_brings_its_own_rows(call: Call, place: Path) -> None:
+    settings = "  objective: {kind: sft}\n  max_tokens: 512\n  optimizer: {kind: adamw, lr: 1.0e-4}\n"
+    text = f"name: bench\nmodel: {{id: tiny}}\ntune:\n  data: {{path: rows.jsonl}}\n{settings}"
+    (place / "bench.yaml").write_text(text)
+    assert "bench.yaml is valid: 13 rows of rows.jsonl, model tiny" in call("recipe", "validate", "bench.yaml").out
+    assert "rounds" not in call("recipe", "show", "bench.yaml").out
+    assert "13 rows of rows.jsonl" in call("preview", "bench.yaml", "--rows", "0").out
+    found = call("tune", "bench.yaml")
+    assert found.code == 0, found.err
+    assert "Next: tutelage evaluate tiny --adapter runs/bench/tune/weights" in found.out
+    summary = json.loads((place / "runs" / "bench" / "tune" / "summary.json").read_text())
+    told = {
+        "rows",
+        "total_tokens",
+        "target_tokens",
+        "steps",
+        "seconds",
+        "tokens_per_second",
+        "peak_rss_bytes",
+        "losses",
+    }
+    assert told <= summary.keys()
+    assert call("tune", "bench.yaml", "--json").code == 0  # finished: told again
+    refused = call("run", "bench.yaml")
+    assert refused.code == 2
+    assert "a run makes its own rows" in refused.err
+    assert call("evaluate", "bench.yaml", "--per-cell", "1", "-q").code == 0  # on the tasks of the package
+    elsewhere = call("tune", "bench.yaml", "--out", "runs/small")
+    assert elsewhere.code == 2
+    assert "a run of a whole loop is in the way" in elsewhere.err
+
+
 def test_preview_marks_what_is_trained_and_what_would_be_dropped(call: Call) -> None:
     shown = call("preview", "rows.jsonl", "--model", "tiny", "--rows", "1", "--max-tokens", "512").out
     assert "⟦Here are 0 of them.<|im_end|>⟧" in shown

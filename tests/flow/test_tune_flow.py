@@ -242,10 +242,10 @@ def test_bfloat16_learns_as_float32_does(tmp_path: Path, method: LoraMethod | Fu
 def hungry(network: Network) -> Network:
     """The network on an accelerator whose memory holds 40 tokens."""
 
-    def hidden(packed: Packed) -> Tensor:
+    def hidden(packed: Packed, noise: Tensor | None = None) -> Tensor:
         if packed.ids.numel() > 40:
             raise torch.OutOfMemoryError("out of memory")
-        return network.hidden(packed)
+        return network.hidden(packed, noise)
 
     return replace(network, hidden=hidden)
 

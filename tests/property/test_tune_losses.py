@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tutelage.tune.training import losses
-from tutelage.tune.training.losses import cross_entropies, position_losses
+from tutelage.tune.training.losses import CrossEntropies, position_losses
 
 VOCABULARY = 37
 
@@ -35,14 +35,14 @@ def problem(count: int, seed: int, trains_head: bool) -> tuple[Tensor, Tensor, n
     return hidden, targets, head, torch.randn(count, generator=generator)
 
 
-@given(st.integers(1, 23), st.integers(0, 1000), st.booleans())
-@settings(max_examples=40, deadline=None)
-def test_equals_plain_cross_entropy(count: int, seed: int, trains_head: bool) -> None:
+@given(st.integers(1, 23), st.integers(0, 1000), st.booleans(), st.sampled_from([0.0, 0.1, 0.9]))
+@settings(max_examples=60, deadline=None)
+def test_equals_plain_cross_entropy(count: int, seed: int, trains_head: bool, smoothing: float) -> None:
     hidden, targets, head, upstream = problem(count, seed, trains_head)
     wanted = [hidden, *(head.parameters() if trains_head else ())]
-    plain = cross_entropy(head(hidden), targets, reduction="none")
+    plain = cross_entropy(head(hidden), targets, reduction="none", label_smoothing=smoothing)
     expected = torch.autograd.grad((plain * upstream).sum(), wanted)
-    ours = position_losses(hidden, cross_entropies(targets), head=head)
+    ours = position_losses(hidden, CrossEntropies(targets, smoothing), head=head)
     found = torch.autograd.grad((ours * upstream).sum(), wanted)
     torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-5)
     for a, b in zip(found, expected, strict=True):
@@ -52,7 +52,7 @@ def test_equals_plain_cross_entropy(count: int, seed: int, trains_head: bool) ->
 def test_without_gradients_it_is_the_same_number() -> None:
     hidden, targets, head, _ = problem(12, 0, False)
     with torch.no_grad():
-        found = position_losses(hidden, cross_entropies(targets), head=head)
+        found = position_losses(hidden, CrossEntropies(targets), head=head)
     assert not found.requires_grad
     torch.testing.assert_close(found, cross_entropy(head(hidden.detach()), targets, reduction="none"))
 
@@ -61,11 +61,11 @@ def test_softmax_is_float32_for_bfloat16_logits() -> None:
     hidden, targets, head, _ = problem(12, 0, False)
     half, half_head = hidden.detach().bfloat16(), head.bfloat16()
     expected = cross_entropy(half_head(half).float(), targets, reduction="none")
-    found = position_losses(half, cross_entropies(targets), head=half_head)
+    found = position_losses(half, CrossEntropies(targets), head=half_head)
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
 
 
 def test_nothing_to_learn_costs_nothing() -> None:
     hidden, targets, head, _ = problem(0, 0, False)
-    assert position_losses(hidden, cross_entropies(targets), head=head).shape == (0,)
+    assert position_losses(hidden, CrossEntropies(targets), head=head).shape == (0,)

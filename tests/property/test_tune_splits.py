@@ -22,6 +22,8 @@ from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
 from tutelage.tune.training.step import Accumulated, Batch, accumulate
 
+CONNECTED = ExitStack()
+"""Kept: a connection that nobody holds ends, and the model has its own attention again."""
 METHODS = {"lora": LoraMethod(kind="lora", r=4), "full": FullMethod(kind="full")}
 
 
@@ -34,7 +36,7 @@ def prepared(kind: str) -> tuple[Network, Optimizer, int]:
         with torch.no_grad():
             for number, weight in enumerate(tuned.parameters.values()):
                 weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(number)) * 0.05)
-    network = ExitStack().enter_context(connect(tuned.model))
+    network = CONNECTED.enter_context(connect(tuned.model))
     return network, Optimizer(tuned.parameters, AdamWOptimizer(kind="adamw")), len(bundle.tokenizer)
 
 

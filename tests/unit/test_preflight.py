@@ -8,7 +8,7 @@ import pytest
 from tutelage.cli.recipe import validate_command
 from tutelage.cli.run import run_command
 from tutelage.construct.rehearsal import rehearsal_prompts
-from tutelage.errors import RecipeError
+from tutelage.errors import RecipeError, TrainingError
 from tutelage.evaluate.general_texts import general_prompts
 from tutelage.models.template_file import require_template
 from tutelage.pipeline.preflight import preflight
@@ -139,3 +139,21 @@ def test_a_template_that_is_not_there(tmp_path: Path) -> None:
     (said,) = found(lambda: preflight(load_recipe(file, ["model.template=gone.jinja"])))
     assert said.startswith("model.template: ")
     assert "gone.jinja" in said
+
+
+def test_a_recipe_for_tuning_alone_is_no_run(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(RECIPE + "tune: {data: {path: rows.jsonl}}\n")
+    recipe = load_recipe(file)
+    for attempt in (lambda: preflight(recipe), lambda: run(recipe, tmp_path / "run")):
+        (problem,) = found(attempt)
+        assert problem.startswith("tune.data: a run makes its own rows")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_optimizer_that_is_not_there_is_missed_before_the_first_answer(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(RECIPE + "tune: {optimizer: {kind: torch, name: Adam2}}\n")
+    with pytest.raises(TrainingError, match=r"torch\.optim has no such optimizer"):
+        run(load_recipe(file), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

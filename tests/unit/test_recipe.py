@@ -66,6 +66,8 @@ def test_a_key_given_twice_is_refused() -> None:
         (MINIMAL + "evaluate: {test: 0}\ncontrols: {placebo: true}\n", "evaluate.test is 0"),
         (MINIMAL + "construct: {distill: null, self_improve: {teacher_fallback: true}}\n", "there is no teacher"),
         ("name: mine\ntasks: [{kind: safety}, {kind: safety}]\n", "more than once"),
+        ("name: mine\n", "tasks: name at least one"),
+        ("name: mine\ntasks: []\n", "tasks: name at least one"),
         ("name: ../up\ntasks: [{kind: safety}]\n", "letters, digits"),
     ],
 )

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from pydantic import JsonValue
 from torch import Tensor, nn
 
-from tutelage.recipe.tune import AdamWOptimizer
+from tutelage.errors import TrainingError
+from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, TorchOptimizer
+from tutelage.recipe.tune import Optimizer as Section
 from tutelage.tune.training.optimizers import Optimizer
 
 SECTION = AdamWOptimizer(kind="adamw", lr=1e-2, weight_decay=0.1)
@@ -78,14 +81,59 @@ def test_norm_is_that_before_clipping() -> None:
     assert weight.grad.norm().item() == pytest.approx(1.0, abs=1e-5)
 
 
+SECTIONS = [
+    SECTION,
+    AdafactorOptimizer(kind="adafactor", lr=1e-2, weight_decay=0.1),
+    TorchOptimizer(kind="torch", name="SGD", lr=1e-2),
+    TorchOptimizer(kind="torch", name="SGD", lr=1e-2, options={"momentum": 0.9, "weight_decay": 0.1}),
+    TorchOptimizer(kind="torch", name="NAdam", lr=1e-2),
+    TorchOptimizer(kind="torch", name="Rprop", lr=1e-2),
+]
+
+
+def test_others_of_torch_are_theirs() -> None:
+    optimizer = Optimizer(weights(torch.float32), SECTIONS[3])
+    plain = weights(torch.float32)
+    groups = [
+        {"params": [plain["layer.weight"], plain["other.weight"]], "weight_decay": 0.1},
+        {"params": [plain["layer.bias"]], "weight_decay": 0.0},
+    ]
+    peer = torch.optim.SGD(groups, lr=1e-2, momentum=0.9)
+    for step in range(3):
+        feed(optimizer, step)
+        optimizer.step(1e-2)
+        for name, gradient in gradients(step).items():
+            plain[name].grad = gradient.float()
+        peer.step()
+    for name, expected in plain.items():
+        torch.testing.assert_close(optimizer.masters[name].detach(), expected.detach())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("SDG", {}, "Did you mean SGD"),
+        ("LBFGS", {}, "no such optimizer"),
+        ("SGD", {"momentun": 0.9}, "It takes .*momentum"),
+        ("SGD", {"momentum": -1.0}, "SGD refuses: Invalid momentum"),
+        ("Muon", {}, "Muon refuses"),
+    ],
+)
+def test_what_torch_does_not_take_is_refused_in_words(name: str, options: dict[str, JsonValue], said: str) -> None:
+    section = TorchOptimizer(kind="torch", name=name, options=options)
+    with pytest.raises(TrainingError, match=said):
+        Optimizer(weights(torch.float32), section)
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: getattr(section, "name", section.kind))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_restored_optimizer_goes_on_exactly(dtype: torch.dtype) -> None:
-    whole = Optimizer(weights(dtype), SECTION)
+def test_a_restored_optimizer_goes_on_exactly(dtype: torch.dtype, section: Section) -> None:
+    whole = Optimizer(weights(dtype), section)
     for step in range(3):
         feed(whole, step)
         whole.step(1e-2)
     state = {name: tensor.clone() for name, tensor in whole.state().items()}
-    resumed = Optimizer(weights(dtype), SECTION)
+    resumed = Optimizer(weights(dtype), section)
     resumed.restore(state)
     for optimizer in (whole, resumed):
         for step in range(3, 6):

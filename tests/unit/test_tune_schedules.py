@@ -2,7 +2,7 @@
 
 import pytest
 
-from tutelage.recipe.tune import ConstantSchedule, CosineSchedule, LinearSchedule
+from tutelage.recipe.tune import ConstantSchedule, CosineSchedule, LinearSchedule, Schedule, WsdSchedule
 from tutelage.tune.training.schedules import rate_share
 
 
@@ -24,6 +24,14 @@ def test_cosine_is_half_way_in_the_middle() -> None:
     assert rate_share(schedule, 4, steps=8) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("schedule", [LinearSchedule(kind="linear"), CosineSchedule(kind="cosine")])
-def test_a_single_step_has_the_full_rate(schedule: LinearSchedule | CosineSchedule) -> None:
+def test_wsd_stays_at_the_peak_and_falls_at_the_end() -> None:
+    schedule = WsdSchedule(kind="wsd", warmup_share=0.2, decay_share=0.4)
+    shares = [rate_share(schedule, step, steps=10) for step in range(10)]
+    assert shares == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+
+@pytest.mark.parametrize(
+    "schedule", [LinearSchedule(kind="linear"), CosineSchedule(kind="cosine"), WsdSchedule(kind="wsd")]
+)
+def test_a_single_step_has_the_full_rate(schedule: Schedule) -> None:
     assert rate_share(schedule, 0, steps=1) == 1.0

@@ -6,7 +6,7 @@ from pathlib import Path
 from tutelage.cli.console import OUT, Terminal, say, say_json, table
 from tutelage.cli.targets import find_target
 from tutelage.errors import InputErrors, Problem
-from tutelage.pipeline.standalone import evaluate, recipe_for
+from tutelage.pipeline.standalone import evaluate, recipe_for, with_tasks
 from tutelage.recipe import Recipe
 from tutelage.records import Split
 from tutelage.records.scores import CellScore, Score, ScoreSummary
@@ -28,7 +28,7 @@ class Evaluation:
 def evaluate_command(wanted: Evaluation, *, out: Path | None, quiet: bool, json: bool, offline: bool) -> None:
     """Score a model and print its cells."""
     target = find_target(wanted.target, wanted.settings, wanted.adapter)
-    recipe = _only(target.recipe or recipe_for(target.model), wanted.tasks)
+    recipe = _only(with_tasks(target.recipe) if target.recipe else recipe_for(target.model), wanted.tasks)
     with Terminal(quiet=quiet, json=json) as terminal:
         found = evaluate(
             recipe,

@@ -83,6 +83,9 @@ def _rows(target: Path, settings: list[str]) -> tuple[list[Example], str, Recipe
     curated = sorted(target.glob("rounds/*/curate/records.jsonl"), key=lambda file: int(file.parts[-3]))
     if not is_recipe and curated:
         return read_records(curated[-1], Example), f"rows of {curated[-1].parent}", recipe
+    if recipe.tune.data is not None:
+        file = recipe.folder / recipe.tune.data.path
+        return import_examples(file, author="expert"), f"rows of {file}", recipe
     tasks = build_tasks(recipe.tasks, recipe.folder)
     section = recipe.construct.expert or ExpertSection()
     rows = expert_rows(demonstrations_of(list(tasks.values())), section, tasks=tasks, seed=recipe.seed)

@@ -7,20 +7,40 @@ from typing import Any
 import yaml
 
 from tutelage.cli.console import say, say_json
+from tutelage.models.template_file import require_template
 from tutelage.pipeline.preflight import preflight
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.recipe.contradictions import idle_settings
+from tutelage.records.importers import import_examples
 
 
 def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
     """Check the recipe and all that it names, but for the key of an endpoint: who writes a recipe may not have it."""
     recipe = load_recipe(path, settings)
+    if recipe.tune.data is not None:
+        _validate_rows(path, recipe, json=json)
+        return
     tasks = preflight(recipe, keys=False)
     if json:
         say_json({"valid": True, "name": recipe.name, "tasks": list(tasks), "model": recipe.model.id})
     else:
         rounds = f"{recipe.rounds} round{'' if recipe.rounds == 1 else 's'}"
         say(f"{path} is valid: {rounds} on {', '.join(tasks)}, model {recipe.model.id}")
+
+
+def _validate_rows(path: Path, recipe: Recipe, *, json: bool) -> None:
+    """Check a recipe for ``tutelage tune`` alone."""
+    assert recipe.tune.data is not None
+    rows = import_examples(recipe.folder / recipe.tune.data.path, author="expert")
+    if recipe.model.template is not None:
+        require_template(recipe.folder / recipe.model.template)
+    from tutelage.tune.training.optimizers import check_optimizer
+
+    check_optimizer(recipe.tune.optimizer)
+    if json:
+        say_json({"valid": True, "name": recipe.name, "rows": len(rows), "model": recipe.model.id})
+    else:
+        say(f"{path} is valid: {len(rows):,} rows of {recipe.tune.data.path}, model {recipe.model.id}")
 
 
 def show_command(path: Path, settings: list[str], *, json: bool) -> None:

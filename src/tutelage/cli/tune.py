@@ -29,41 +29,48 @@ class Tuning:
 
 def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> None:
     """Tune, and say where the weights are."""
-    _refuse_contradictions(wanted)
+    if wanted.recipe is None and wanted.data is None:
+        raise _refused(Problem("nothing to tune on", remedy="give a recipe, or --data FILE and -o FOLDER"))
     recipe = _recipe(wanted)
+    own = _own_rows(wanted, recipe)
     with Terminal(quiet=quiet, json=json) as terminal:
-        if wanted.data is None:
+        if own is None:
             folder = wanted.out if wanted.out is not None else Path("runs") / recipe.name
             weights = tune_round(recipe, round=wanted.round, out=folder, emit=terminal, offline=offline)
             summary = read_state(weights.parent / "summary.json", Summary)
         else:
-            assert wanted.out is not None
-            weights = wanted.out / "weights"
-            summary = tune(wanted.data, out=wanted.out, model=recipe, emit=terminal, offline=offline)
+            data, folder = own
+            weights = folder / "weights"
+            summary = tune(data, out=folder, model=recipe, emit=terminal, offline=offline)
     if json:
         say_json({"weights": str(weights), **summary.model_dump(mode="json", exclude={"kind", "losses"})})
     elif not quiet:
         _say_summary(summary)
         say(f"Weights: {weights}")
-        say(f"Next: tutelage evaluate {wanted.recipe or recipe.model.id} --adapter {weights}")
+        scored = wanted.recipe if wanted.recipe is not None and recipe.tasks else recipe.model.id
+        say(f"Next: tutelage evaluate {scored} --adapter {weights}")
 
 
-def _refuse_contradictions(wanted: Tuning) -> None:
-    problems = []
-    if wanted.recipe is None and wanted.data is None:
-        problems.append(Problem("nothing to tune on", remedy="give a recipe, or --data FILE and -o FOLDER"))
-    if wanted.data is not None and wanted.out is None:
-        problems.append(Problem("--out is missing", remedy="say where the weights are to go: -o FOLDER"))
-    if wanted.data is None and wanted.model is not None:
-        problems.append(
-            Problem(
-                "a round of a run starts from the recipe's model",
-                received=f"--model {wanted.model}",
-                remedy="leave it out",
-            )
-        )
-    if problems:
-        raise InputErrors("tune", problems)
+def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[Path, Path] | None:
+    """The file to learn from and the folder for what is learned; None: a round of the recipe's run."""
+    if wanted.data is not None:
+        if wanted.out is None:
+            raise _refused(Problem("--out is missing", remedy="say where the weights are to go: -o FOLDER"))
+        return wanted.data, wanted.out
+    if recipe.tune.data is not None:
+        folder = wanted.out if wanted.out is not None else Path("runs") / recipe.name
+        if (folder / "recipe.json").is_file():
+            remedy = "choose another --out, or give the recipe another name"
+            raise _refused(Problem("a run of a whole loop is in the way", str(folder), remedy=remedy))
+        return recipe.folder / recipe.tune.data.path, folder / "tune"
+    if wanted.model is not None:
+        what = "a round of a run starts from the recipe's model"
+        raise _refused(Problem(what, received=f"--model {wanted.model}", remedy="leave it out"))
+    return None
+
+
+def _refused(problem: Problem) -> InputErrors:
+    return InputErrors("tune", [problem])
 
 
 def _recipe(wanted: Tuning) -> Recipe:

@@ -27,8 +27,13 @@ def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
 
     Raises
     ------
-    RecipeError: with every problem of tasks, guards, facets, steps, planner, chat template and endpoint at once.
+    RecipeError: with every problem of tasks, guards, facets, steps, planner, chat template and endpoint at once; or the
+    recipe is one for ``tutelage tune`` alone.
     """
+    if recipe.tune.data is not None:
+        what = "a run makes its own rows to learn from, and this recipe brings some"
+        remedy = "learn from them with: tutelage tune RECIPE; or make them a task: tasks: [{kind: rows, path: ...}]"
+        raise RecipeError(recipe.name, [Problem(what, "tune.data", recipe.tune.data.path, remedy)])
     tasks: dict[str, Task] = {}
     problems: list[Problem] = []
     try:

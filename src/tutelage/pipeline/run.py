@@ -14,6 +14,7 @@ from tutelage.recipe import Recipe
 from tutelage.records.outcome import RunOutcome
 from tutelage.runs import RunDirectory, read_state
 from tutelage.tasks.build import demonstrations_of
+from tutelage.tune.training.optimizers import check_optimizer
 
 
 def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline: bool = False) -> RunOutcome:
@@ -27,6 +28,7 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
     """
     path = out if out is not None else Path("runs") / recipe.name
     tasks = preflight(recipe, keys=not RunDirectory(path).finished)
+    check_optimizer(recipe.tune.optimizer)
     with RunDirectory.create(path, recipe) as folder:
         outcome_file = path / "outcome.json"
         if folder.finished:

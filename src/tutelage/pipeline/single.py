@@ -21,6 +21,7 @@ from tutelage.records.jsonl import read_records
 from tutelage.records.scores import GateVerdict, ScoreSummary
 from tutelage.runs import RunDirectory, read_state
 from tutelage.tasks.build import demonstrations_of
+from tutelage.tune.training.optimizers import check_optimizer
 
 
 def construct(
@@ -74,6 +75,7 @@ def tune_round(
 def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool, teacher: bool = False) -> Iterator[Shop]:
     """What a stage needs; ``teacher``: whether a teacher will be asked, so that its key must be there."""
     tasks = preflight(recipe, keys=teacher)
+    check_optimizer(recipe.tune.optimizer)
     path = out if out is not None else Path("runs") / recipe.name
     with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline, run=folder) as engines:
         listeners = to_all(folder.log, emit)

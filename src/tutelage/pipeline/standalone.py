@@ -39,6 +39,11 @@ from tutelage.tune import Summary
 
 Rows = Path | str | Sequence[Example]
 AUTHOR = "expert"
+PACKAGE_TASKS = (
+    ConstraintsSection(kind="constraints"),
+    GroundedSection(kind="grounded"),
+    SafetySection(kind="safety"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,12 @@ class Evaluated:
 def recipe_for(model: ModelSection | str) -> Recipe:
     """Return a recipe of defaults for a model: the three tasks that come with the package."""
     section = ModelSection(id=model) if isinstance(model, str) else model
-    tasks = (
-        ConstraintsSection(kind="constraints"),
-        GroundedSection(kind="grounded"),
-        SafetySection(kind="safety"),
-    )
-    return Recipe(name="defaults", model=section, tasks=tasks)
+    return Recipe(name="defaults", model=section, tasks=PACKAGE_TASKS)
+
+
+def with_tasks(recipe: Recipe) -> Recipe:
+    """Return ``recipe``, with the three tasks that come with the package if it has none."""
+    return recipe if recipe.tasks else recipe.model_copy(update={"tasks": PACKAGE_TASKS})
 
 
 def read_rows(data: Rows) -> list[Example]:
@@ -113,7 +118,7 @@ def tune(
     TrainingError: there is nothing to train on, most rows would be dropped, or training cannot go on. RunError:
     ``out`` holds another training.
     """
-    recipe = model if isinstance(model, Recipe) else recipe_for(model)
+    recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
     rows = read_rows(data)
     emit = located(emit, stage="tune")
     shared = shared_words(rows, recipe)
@@ -155,7 +160,7 @@ def evaluate(
     ------
     ModelError: the model or adapter cannot be used. RunError: ``out`` holds the scores of something else.
     """
-    recipe = target if isinstance(target, Recipe) else recipe_for(target)
+    recipe = with_tasks(target) if isinstance(target, Recipe) else recipe_for(target)
     tasks = build_tasks(recipe.tasks, recipe.folder)
     if run is not None:
         tasks = with_levels_of(run, tasks)

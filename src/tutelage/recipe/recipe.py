@@ -3,7 +3,7 @@
 import re
 import warnings
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -40,8 +40,9 @@ class Recipe(Section):
     engines: EnginesSection = EnginesSection()
     """Who answers."""
 
-    tasks: Annotated[tuple[TaskSection, ...], Field(min_length=1)]
-    """What the model is to learn and is measured on."""
+    tasks: tuple[TaskSection, ...] = ()
+    """What the model is to learn and is measured on. Only a recipe for ``tutelage tune`` alone, with ``tune.data``,
+    needs none."""
 
     construct: ConstructSection = ConstructSection()  # type: ignore[assignment]
     """How the data of a round is made."""
@@ -74,6 +75,8 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _no_contradictions(self) -> Self:
         construct, controls = self.construct, self.controls
+        if not self.tasks and self.tune.data is None:
+            raise ValueError("tasks: name at least one; only tuning on rows of your own (tune.data) needs none")
         if construct.expert is None and construct.distill is None and construct.self_improve is None:
             raise ValueError("construct: all three paradigms are switched off; leave at least one of them on")
         if construct.expert is None and (controls.few_shot or controls.expert_only):

@@ -1,8 +1,8 @@
 """How the model is tuned: objective × method × optimizer, and the size of a step."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue, model_validator
 
 from tutelage.recipe.base import Section
 
@@ -17,6 +17,13 @@ class SftObjective(Section):
     average: Average = "token"
     """What weighs the same: every token (long answers decide), every row (n tokens weigh 1/n each), or, between them,
     1/√n each."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """ε: the target is learned with weight 1 − ε, and ε is spread over the whole vocabulary (Szegedy et al. 2016)."""
+
+    noise: float = Field(default=0.0, ge=0)
+    """α of NEFTune (Jain et al. 2023): uniform noise of up to α/√(L·d) on the embeddings of a row of L tokens and d
+    numbers each, while training; 5 to 15 where it is used. Rows then share no computation of what they begin with."""
 
 
 Objective = SftObjective
@@ -68,8 +75,38 @@ class AdamWOptimizer(Section):
     """Decay rates of the two moments."""
 
 
-Optimizer = AdamWOptimizer
-"""One kind so far, as with ``Objective``."""
+class AdafactorOptimizer(Section):
+    """Adafactor (Shazeer & Stern 2018) as torch has it: of the second moment of a matrix only row and column means are
+    kept, and the first is not, so that full tuning needs far less memory."""
+
+    kind: Literal["adafactor"]
+
+    lr: float = Field(default=1e-3, gt=0)
+    """Most that a step may change, relative to the size of the weights."""
+
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay of matrices; biases and norms never decay."""
+
+    beta2_decay: float = Field(default=-0.8, le=0)
+    """Exponent c of the second moment's decay rate 1 − tᶜ."""
+
+
+class TorchOptimizer(Section):
+    """Any other optimizer of ``torch.optim``, on float32 copies of the weights."""
+
+    kind: Literal["torch"]
+
+    name: str
+    """Its class, such as SGD, NAdam, RAdam or Adamax."""
+
+    lr: float = Field(default=1e-3, gt=0)
+    """Peak learning rate."""
+
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """What else its class takes, such as {momentum: 0.9}; ``weight_decay`` applies to matrices alone."""
+
+
+Optimizer = Annotated[AdamWOptimizer | AdafactorOptimizer | TorchOptimizer, Field(discriminator="kind")]
 
 
 class ConstantSchedule(Section):
@@ -99,7 +136,26 @@ class CosineSchedule(Section):
     """Share of the steps over which the rate rises linearly to its peak."""
 
 
-Schedule = Annotated[ConstantSchedule | LinearSchedule | CosineSchedule, Field(discriminator="kind")]
+class WsdSchedule(Section):
+    """Warmup, stable, decay (Hu et al. 2024, MiniCPM): the peak rate for most of the steps, then straight down to
+    zero."""
+
+    kind: Literal["wsd"]
+
+    warmup_share: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the steps over which the rate rises linearly to its peak."""
+
+    decay_share: float = Field(default=0.2, gt=0, le=1)
+    """Share of the steps over which it falls again."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.warmup_share + self.decay_share > 1:
+            raise ValueError("warmup_share and decay_share are more than all steps together")
+        return self
+
+
+Schedule = Annotated[ConstantSchedule | LinearSchedule | CosineSchedule | WsdSchedule, Field(discriminator="kind")]
 
 
 class RetentionSection(Section):
@@ -122,8 +178,20 @@ class RetentionSection(Section):
     """How many of the most likely tokens are held at each place; all others count as one."""
 
 
+class DataSection(Section):
+    """Rows of one's own that ``tutelage tune`` learns from, in any form of the field; a run of the whole loop makes its
+    own."""
+
+    path: str
+    """A JSONL, JSON, CSV or TSV file, relative to the recipe. The keys of its rows tell their form: ``messages``,
+    ``conversations`` (ShareGPT), ``instruction`` and ``output`` (Alpaca), ``prompt`` and ``completion``."""
+
+
 class TuneSection(Section):
     """One tuning run: what is minimized, which weights move, and how the step is computed."""
+
+    data: DataSection | None = None
+    """What ``tutelage tune`` learns from; null: the curated rows of a round of the run."""
 
     objective: Objective = SftObjective(kind="sft")
     """What is minimized."""

@@ -64,6 +64,8 @@ def _memory(bundle: Bundle, text: Tensor, candidates: int) -> Memory:
 class Divergence:
     """The objective whose rows are memories: what was expected against what is expected now."""
 
+    noise = 0.0
+
     def documents(self, row: Memory) -> tuple[Encoded, ...]:
         """The text."""
         return (row.text,)

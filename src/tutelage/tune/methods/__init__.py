@@ -33,6 +33,10 @@ class Tuned(Protocol):
         """The trained weights by name, in a fixed order."""
         ...
 
+    def settle(self) -> None:
+        """Training is over: from here on the model computes as the library does that its weights are saved for."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write the weights into an empty folder, safetensors only."""
         ...

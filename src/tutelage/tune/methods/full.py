@@ -20,6 +20,9 @@ class FullyTuned:
         self.model.requires_grad_(True)
         self.parameters: dict[str, nn.Parameter] = dict(self.model.named_parameters())
 
+    def settle(self) -> None:
+        """It always did."""
+
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder: weights, configuration, tokenizer with its chat template."""
         with quiet():

@@ -2,18 +2,25 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import Linear
 from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tutelage.errors import TrainingError
 from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
 from tutelage.recipe.tune import LoraMethod
+from tutelage.tune.training.adapted import adapted_linear
+
+ADAPTER = "default"
+"""PEFT's name for an adapter that was given none."""
 
 
 class LoraTuned:
@@ -40,9 +47,16 @@ class LoraTuned:
             )
         if isinstance(config.target_modules, set):  # would be written in the order of hashes, new in every process
             config.target_modules = sorted(config.target_modules)
+        shorten(self.model)
         self.parameters: dict[str, nn.Parameter] = {
             name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
         }
+
+    def settle(self) -> None:
+        """Give the adapters PEFT's own arithmetic back; in bfloat16 the shorter one rounds otherwise."""
+        for module in self.model.modules():
+            if isinstance(module, Linear):
+                vars(module).pop("forward", None)
 
     def save(self, folder: Path) -> None:
         """Write ``adapter_model.safetensors`` and ``adapter_config.json``."""
@@ -67,6 +81,46 @@ class LoraTuned:
         if self._peft is not None:
             self._peft.unload()
             self._peft = None
+
+
+def shorten(model: nn.Module) -> int:
+    """Let every plain adapter of ``model`` be computed by :func:`adapted_linear`; return how many there are.
+
+    The layers stay PEFT's, and one that is switched off, merged or joined by another adapter computes as PEFT does. Not
+    plain are adapters with dropout, bias, another arithmetic than their layer's, or a variant of LoRA.
+    """
+    plain = [module for module in model.modules() if isinstance(module, Linear) and _is_plain(module)]
+    for module in plain:
+        module.forward = partial(_forward, module)  # type: ignore[method-assign]
+    return len(plain)
+
+
+def _is_plain(module: Linear) -> bool:
+    if ADAPTER not in module.lora_A:
+        return False
+    a, b = module.lora_A[ADAPTER], module.lora_B[ADAPTER]
+    base = module.base_layer
+    return (
+        type(base) is nn.Linear
+        and isinstance(a, nn.Linear)
+        and isinstance(b, nn.Linear)
+        and a.bias is b.bias is None
+        and a.weight.dtype == b.weight.dtype == base.weight.dtype
+        and not base.weight.requires_grad
+        and isinstance(module.lora_dropout[ADAPTER], nn.Identity)
+        and not module.lora_variant
+    )
+
+
+def _forward(module: Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    if args or kwargs or module.disable_adapters or module.merged or list(module.active_adapters) != [ADAPTER]:
+        whole: Tensor = type(module).forward(module, x, *args, **kwargs)
+        return whole
+    base, a, b = module.base_layer, module.lora_A[ADAPTER], module.lora_B[ADAPTER]
+    assert isinstance(base, nn.Linear)
+    assert isinstance(a, nn.Linear)
+    assert isinstance(b, nn.Linear)
+    return adapted_linear(x, base.weight, base.bias, a.weight, b.weight, module.scaling[ADAPTER])
 
 
 def add_lora(bundle: Bundle, section: LoraMethod, *, seed: int) -> LoraTuned:

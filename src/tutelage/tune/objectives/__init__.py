@@ -21,6 +21,11 @@ Row = TypeVar("Row", contravariant=True)
 class Objective(Protocol[Row]):
     """Loss of a step = Σ ``loss`` over its micro-batches / Σ ``weight`` over its rows: any split gives the same."""
 
+    @property
+    def noise(self) -> float:
+        """α of the noise on the embeddings of its documents (NEFTune); 0: none."""
+        ...
+
     def documents(self, row: Row) -> tuple[Encoded, ...]:
         """Return what the network must see of a row; all of it is packed into one micro-batch."""
         ...
@@ -38,7 +43,7 @@ def build_objective(section: SftObjective) -> Objective[Encoded]:
     """Return the objective of a recipe."""
     match section:
         case SftObjective():
-            return Sft(section.average)
+            return Sft(section.average, section.label_smoothing, section.noise)
 
 
 __all__ = ["Objective", "Sft", "build_objective"]

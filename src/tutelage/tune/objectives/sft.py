@@ -23,6 +23,8 @@ class Sft:
     """Whichever micro-batch a row is in, its tokens weigh the same; ``average`` says how much of a long and a short."""
 
     average: Average = "token"
+    label_smoothing: float = 0.0
+    noise: float = 0.0
 
     def documents(self, row: Encoded) -> tuple[Encoded, ...]:
         """The row itself."""
@@ -34,7 +36,7 @@ class Sft:
 
     def loss(self, rows: Sequence[Encoded], predictions: Predictions) -> Tensor:
         """The weighted sum of the negative log-likelihoods, in nats."""
-        losses = predictions.token_losses()
+        losses = predictions.token_losses(smoothing=self.label_smoothing)
         if self.average == "token":
             return losses.sum()
         counts = torch.tensor([target_count(row) for row in rows], dtype=losses.dtype, device=losses.device)

@@ -3,9 +3,11 @@
 Two ways, the first that the model passes is taken:
 
 1. ``documents``: a function registered with transformers' ``AttentionInterface``. On CUDA, torch's variable-length
-   flash attention where it is there and the arithmetic is 16-bit; everywhere else one scaled-dot-product attention a
-   document. No mask is ever built.
+   flash attention where it is there and the arithmetic is 16-bit; on a CPU, short documents in batches
+   (:mod:`short_documents`); everywhere else one scaled-dot-product attention a document.
 2. ``mask``: the model's own attention. transformers reads the restarting positions and builds a block mask, T × T.
+
+In the first way what documents begin with alike is computed once: a system turn, or the prompt of several answers.
 
 Neither is trusted: :func:`connect` compares a packed row with its documents computed one by one, changes one of them
 and looks at the logits of the others. A model that lets documents touch (recurrent layers, convolutions over the row)
@@ -13,9 +15,10 @@ is refused, never trained wrongly.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,7 @@ from tutelage.errors import ModelError
 from tutelage.models.template import Encoded
 from tutelage.tune.training.batches import Packed, pack
 from tutelage.tune.training.network import Network
+from tutelage.tune.training.short_documents import OneByOne, attend_on_cpu
 
 try:
     from torch.nn.attention.varlen import varlen_attn
@@ -38,7 +42,8 @@ except ImportError:  # older torch
 
 NAME = "tutelage_documents"
 MAX_FLASH_HEAD = 256
-PROBE_LENGTHS = (17, 23, 11)
+PROBE_LENGTHS = (17, 23, 11, 19)
+PROBE_SHARED = 9
 
 
 class UnsupportedAttention(ModelError):
@@ -72,15 +77,33 @@ def attend(
         raise UnsupportedAttention("attention by document does not fit this model", received=", ".join(asked))
     window = sliding_window if sliding_window is not None and sliding_window < max(packed.lengths) else None
     flash = query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and query.shape[-1] <= MAX_FLASH_HEAD
+    one_by_one: OneByOne = partial(_attend_one_by_one, window=window, scaling=scaling, dropout=dropout)
+    if query.is_cpu and not dropout and window is None and query.shape[-1] == value.shape[-1]:
+        return attend_on_cpu(query, key, value, packed, scale=scaling, others=one_by_one), None
+    query, key, value = (packed.spread(states, 2) for states in (query, key, value))
     if HAS_VARLEN and flash and not dropout and query.shape[-1] == value.shape[-1]:
-        return _attend_at_once(query, key, value, packed=packed, window=window, scaling=scaling), None
+        found = _attend_at_once(query, key, value, packed=packed, window=window, scaling=scaling)
+    else:
+        found = one_by_one(query, key, value, packed.lengths)
+    return packed.collect(found, 1), None
+
+
+def _attend_one_by_one(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: Sequence[int],
+    *,
+    window: int | None,
+    scaling: float | None,
+    dropout: float,
+) -> Tensor:
+    """One scaled-dot-product attention a document; returns (1, T, heads, D)."""
     # torch's backward pass on a CPU takes five times as long in bfloat16 as in float32, a fifth of the whole step.
-    wide = query.device.type == "cpu" and query.requires_grad and query.dtype == torch.bfloat16
+    wide = query.is_cpu and query.requires_grad and query.dtype == torch.bfloat16
     dtype = torch.float32 if wide else query.dtype
-    shared = key.shape[1] != query.shape[1]
-    lengths = list(packed.lengths)
     # split and cat are one autograd node each; slices would each give a gradient of the whole row.
-    documents = zip(*(torch.split(states.to(dtype), lengths, dim=2) for states in (query, key, value)), strict=True)
+    states = (torch.split(states.to(dtype), list(lengths), dim=2) for states in (query, key, value))
     parts = [
         scaled_dot_product_attention(
             q,
@@ -90,11 +113,11 @@ def attend(
             dropout_p=dropout,
             is_causal=window is None,
             scale=scaling,
-            enable_gqa=shared,
+            enable_gqa=key.shape[1] != query.shape[1],
         )
-        for q, k, v in documents
+        for q, k, v in zip(*states, strict=True)
     ]
-    return torch.cat(parts, dim=2).transpose(1, 2).to(query.dtype).contiguous(), None
+    return torch.cat(parts, dim=2).transpose(1, 2).to(query.dtype).contiguous()
 
 
 def _attend_at_once(
@@ -174,35 +197,48 @@ def _verified(model: PreTrainedModel, native: str) -> Network:
 
 def _network(model: PreTrainedModel, backend: str) -> Network:
     decoder = model.base_model
+    embedding: nn.Module = model.get_input_embeddings()
     keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 
-    def arguments(packed: Packed) -> dict[str, Any]:
-        named = {"input_ids": packed.ids, "position_ids": packed.positions, "use_cache": False}
-        return {**named, "packed": packed} if backend == "documents" else named
+    def arguments(packed: Packed, noise: Tensor | None) -> dict[str, Any]:
+        named: dict[str, Any] = {"position_ids": packed.positions, "use_cache": False}
+        if backend == "documents":
+            named["packed"] = packed
+        if noise is None:
+            return {**named, "input_ids": packed.ids}
+        embedded: Tensor = embedding(packed.ids)
+        return {**named, "inputs_embeds": embedded + noise.to(embedded.dtype)}
 
-    def hidden(packed: Packed) -> Tensor:
-        states: Tensor = decoder(**arguments(packed)).last_hidden_state[0]
+    def hidden(packed: Packed, noise: Tensor | None = None) -> Tensor:
+        states: Tensor = decoder(**arguments(packed, noise)).last_hidden_state[0]
         return states
 
-    def logits(packed: Packed) -> Tensor:
+    def logits(packed: Packed, noise: Tensor | None = None) -> Tensor:
         if keeps:
-            kept: Tensor = model(**arguments(packed), logits_to_keep=packed.sources).logits[0]
+            kept: Tensor = model(**arguments(packed, noise), logits_to_keep=packed.sources).logits[0]
             return kept
-        full: Tensor = model(**arguments(packed)).logits[0]
+        full: Tensor = model(**arguments(packed, noise)).logits[0]
         return full[packed.sources]
 
-    return Network(hidden=hidden, logits=logits, head=None, backend=backend, device=model.device)
+    return Network(
+        hidden=hidden,
+        logits=logits,
+        head=None,
+        backend=backend,
+        shares=backend == "documents",
+        device=model.device,
+        width=next(embedding.parameters()).shape[1],
+    )
 
 
 def _probe(vocabulary: int) -> list[Encoded]:
-    """Three documents of fixed, varied tokens, every one of them a target."""
-    return [
-        Encoded(
-            ids=((np.arange(length) * 7919 + 104729 * number) % vocabulary).astype(np.int32),
-            targets=np.ones(length, dtype=np.bool_),
-        )
+    """Documents of fixed, varied tokens, every one of them a target; the last begins as the second does."""
+    rows = [
+        (np.arange(length) * 7919 + 104729 * number) % vocabulary
         for number, length in enumerate(PROBE_LENGTHS, start=1)
     ]
+    rows[-1][:PROBE_SHARED] = rows[1][:PROBE_SHARED]
+    return [Encoded(ids=row.astype(np.int32), targets=np.ones(len(row), dtype=np.bool_)) for row in rows]
 
 
 def _fault(network: Network, documents: list[Encoded], *, alone: Tensor) -> str:
@@ -213,9 +249,9 @@ def _fault(network: Network, documents: list[Encoded], *, alone: Tensor) -> str:
     """
     first, *others = documents
     changed = Encoded(ids=first.ids[::-1].copy(), targets=first.targets)
-    row = pack(documents, network.device)
+    row = network.pack(documents)
     before = network.logits(row)
-    after = network.logits(pack([changed, *others], network.device))
+    after = network.logits(network.pack([changed, *others]))
     theirs = row.owners > 0
     moved = (before[theirs].float() - after[theirs].float()).abs().max().item()
     if moved > _rounding(before):

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,8 @@ from tutelage.seeds import stream
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Documents laid end to end: T tokens in one row, of which N are to be predicted.
+    """Documents in one row of T tokens, of which N are to be predicted. What documents begin with alike (a system turn,
+    the prompt of several answers) may stand in the row once: then they share its places, and V > T.
 
     A token is predicted from the hidden state before it, so the first token of a document never is, whatever its mask.
     """
@@ -22,38 +24,94 @@ class Packed:
     ids: Tensor
     """int64 (1, T): the tokens."""
     positions: Tensor
-    """int64 (1, T): position inside the document; restarts at 0."""
+    """int64 (1, T): position inside the document; restarts at 0, or at what was shared."""
     lengths: tuple[int, ...]
-    """Tokens of each document; they sum to T."""
+    """Tokens of each document; they sum to V."""
     offsets: Tensor
-    """int32 (documents + 1): where each document starts, and T."""
+    """int32 (documents + 1): where each document starts among the V tokens of all, and V."""
     sources: Tensor
     """int64 (N): index in the row of the hidden state that predicts each target."""
     targets: Tensor
     """int64 (N): the tokens to be predicted."""
     owners: Tensor
     """int64 (N): the document of each target."""
+    places: Tensor | None = None
+    """int64 (V): where each token of each document stands in the row; None: end to end, T = V."""
+    firsts: Tensor | None = None
+    """int64 (T): the first of the V tokens that stands at each place of the row; None with ``places``."""
+    plans: dict[tuple[int, int], Any] = field(default_factory=dict, compare=False, repr=False)
+    """What attention has worked out about the documents, for the next layer."""
+
+    def spread(self, states: Tensor, dim: int) -> Tensor:
+        """Return states of the row, T along ``dim``, as those of each document end to end, V along ``dim``."""
+        if self.places is None:
+            return states
+        spread: Tensor = _Spread.apply(states, self.places, dim)  # type: ignore[no-untyped-call]
+        return spread
+
+    def collect(self, states: Tensor, dim: int) -> Tensor:
+        """Return what :meth:`spread` was given: of tokens that share a place, the first."""
+        return states if self.firsts is None else states.index_select(dim, self.firsts)
 
 
-def pack(documents: Sequence[Encoded], device: torch.device) -> Packed:
-    """Lay ``documents`` end to end on ``device``."""
+class _Spread(torch.autograd.Function):
+    """``index_select`` whose gradients of one place are summed in float32: a system turn has one of every document."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, places: Tensor, dim: int) -> Tensor:
+        ctx.save_for_backward(places)
+        ctx.dim, ctx.shape = dim, states.shape
+        return states.index_select(dim, places)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        (places,) = ctx.saved_tensors
+        total = torch.zeros(
+            ctx.shape, dtype=torch.promote_types(upstream[0].dtype, torch.float32), device=places.device
+        )
+        return total.index_add_(ctx.dim, places, upstream[0].to(total.dtype)).to(upstream[0].dtype), None, None
+
+
+def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = False) -> Packed:
+    """Lay ``documents`` into one row on ``device``: end to end, or with what they begin with alike once (``share``)."""
     lengths = tuple(len(document.ids) for document in documents)
     offsets = [0, *accumulate(lengths)]
     ids = torch.cat([torch.as_tensor(document.ids, dtype=torch.int64) for document in documents])
     learned = torch.cat([torch.as_tensor(document.targets, dtype=torch.bool) for document in documents])
     learned[torch.tensor(offsets[:-1])] = False
-    places = learned.nonzero(as_tuple=True)[0]
-    owners = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[places]
+    at = learned.nonzero(as_tuple=True)[0]
+    owners = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[at]
     positions = torch.cat([torch.arange(length) for length in lengths])
+    places, firsts = _shared(documents) if share else (None, None)
+    row = slice(None) if firsts is None else firsts
     return Packed(
-        ids=ids[None].to(device),
-        positions=positions[None].to(device),
+        ids=ids[row][None].to(device),
+        positions=positions[row][None].to(device),
         lengths=lengths,
         offsets=torch.tensor(offsets, dtype=torch.int32, device=device),
-        sources=(places - 1).to(device),
-        targets=ids[places].to(device),
+        sources=(at - 1 if places is None else places[at - 1]).to(device),
+        targets=ids[at].to(device),
         owners=owners.to(device),
+        places=None if places is None else places.to(device),
+        firsts=None if firsts is None else firsts.to(device),
     )
+
+
+def _shared(documents: Sequence[Encoded]) -> tuple[Tensor | None, Tensor | None]:
+    """Places and firsts of documents that share all that they begin with alike; nothing if nothing is shared."""
+    branches: dict[tuple[int, int], int] = {}
+    places: list[int] = []
+    firsts: list[int] = []
+    for document in documents:
+        place = -1
+        for token in document.ids.tolist():
+            place = branches.setdefault((place, token), len(firsts))
+            if place == len(firsts):
+                firsts.append(len(places))
+            places.append(place)
+    if len(firsts) == len(places):
+        return None, None
+    return torch.tensor(places), torch.tensor(firsts)
 
 
 def target_count(document: Encoded) -> int:

@@ -99,7 +99,7 @@ def fingerprint_of(model: nn.Module, rows: Sequence[Encoded], section: TuneSecti
     Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made decides nothing.
     """
     digest = hashlib.sha256()
-    digest.update(section.model_dump_json(exclude={"checkpoint_every"}).encode())
+    digest.update(section.model_dump_json(exclude={"checkpoint_every", "data"}).encode())
     digest.update(str(seed).encode())
     for row in rows:
         digest.update(np.asarray(row.ids, dtype=np.int32).tobytes() + b"|")

@@ -168,6 +168,7 @@ def _usable(documents: Sequence[Encoded], max_tokens: int) -> tuple[list[int], d
 
 def _save(tuned: Tuned, rows: Sequence[Encoded], *, target: Path) -> float:
     """Save, load again and compare logits on ``rows``; only then do the weights get their name."""
+    tuned.settle()
     tuned.model.train(False)
     expected = _logits(tuned.model, rows)
     with atomic_folder(target, replace=True) as partial:

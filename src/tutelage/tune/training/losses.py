@@ -9,6 +9,7 @@ each chunk is recomputed in the backward pass.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,9 +24,29 @@ PositionLoss = Callable[[Tensor, slice], Tensor]
 """Of float32 logits (n, V) and the positions that they belong to, the losses (n)."""
 
 
-def cross_entropies(targets: Tensor) -> PositionLoss:
-    """Return the loss −log p(target) in nats, for int64 ``targets`` (N)."""
-    return lambda logits, at: cross_entropy(logits, targets[at], reduction="none")
+@dataclass(frozen=True, slots=True)
+class CrossEntropies:
+    """The loss (1 − ε)·−log p(target) + ε · mean over the vocabulary of −log p, in nats, for int64 ``targets`` (N)."""
+
+    targets: Tensor
+    smoothing: float = 0.0
+
+    def __call__(self, logits: Tensor, at: slice) -> Tensor:
+        """Return the losses of the positions ``at``."""
+        return cross_entropy(logits, self.targets[at], reduction="none", label_smoothing=self.smoothing)
+
+    def with_slopes(self, logits: Tensor, at: slice) -> tuple[Tensor, Tensor]:
+        """Return the losses and their gradients by the logits, p − (1 − ε)·1[target] − ε/V; uses ``logits`` up."""
+        targets, smoothing = self.targets[at][:, None], self.smoothing
+        whole = logits.logsumexp(-1, keepdim=True)
+        losses = whole - logits.gather(1, targets)
+        if smoothing:
+            losses = (1 - smoothing) * losses + smoothing * (whole - logits.mean(-1, keepdim=True))
+        slopes = logits.sub_(whole).exp_()
+        slopes.scatter_add_(1, targets, torch.full_like(losses, smoothing - 1))
+        if smoothing:
+            slopes.sub_(smoothing / logits.shape[-1])
+        return losses[:, 0], slopes
 
 
 def position_losses(hidden: Tensor, loss: PositionLoss, *, head: nn.Module) -> Tensor:
@@ -66,6 +87,11 @@ class _ForwardGradient(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, loss: PositionLoss, head: nn.Module) -> Tensor:
         losses, gradients = [], []
         for at in _chunks(len(hidden), head):
+            if isinstance(loss, CrossEntropies) and type(head) is nn.Linear:
+                found, slopes = loss.with_slopes(head(hidden[at]).float(), at)
+                losses.append(found)
+                gradients.append(slopes.to(hidden.dtype) @ head.weight)
+                continue
             with torch.enable_grad():
                 leaf = hidden[at].detach().requires_grad_()
                 found = _chunk_losses(leaf, loss, at, head)

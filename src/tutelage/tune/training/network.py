@@ -1,13 +1,16 @@
 """From packed documents to losses, for any model; knows neither objective nor method nor transformers."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from tutelage.tune.training.batches import Packed
-from tutelage.tune.training.losses import PositionLoss, cross_entropies, position_losses
+from tutelage.models.template import Encoded
+from tutelage.tune.training.batches import Packed, pack
+from tutelage.tune.training.losses import CrossEntropies, PositionLoss, position_losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,9 @@ class Predictions:
     targets: Tensor
     owners: Tensor
 
-    def token_losses(self) -> Tensor:
-        """Return −log p of each target given its own document, float32 (N)."""
-        return self.losses(cross_entropies(self.targets))
+    def token_losses(self, *, smoothing: float = 0.0) -> Tensor:
+        """Return −log p of each target given its own document, float32 (N); ``smoothing`` is that of labels."""
+        return self.losses(CrossEntropies(self.targets, smoothing))
 
     def losses(self, loss: PositionLoss) -> Tensor:
         """Return what ``loss`` says of the model's logits at each position, float32 (N)."""
@@ -41,22 +44,48 @@ class Predictions:
         return replace(self, states=self.states[at], targets=self.targets[at], owners=self.owners[at] - first)
 
 
+class Forward(Protocol):
+    """A pass of the model over a packed row, to whose embeddings ``noise`` of shape (1, T, width) may be added."""
+
+    def __call__(self, packed: Packed, noise: Tensor | None = None) -> Tensor: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """A model as the training step sees it.
 
     ``hidden`` gives the last hidden states (T, H) of a packed row; ``head`` is the output layer, or None where the
     model does more to its logits than that layer; ``logits`` gives the model's own logits (N, V) of the positions
-    that predict targets. ``backend`` names how attention is kept inside documents.
+    that predict targets. ``backend`` names how attention is kept inside documents; ``shares``: whether it also keeps
+    apart documents that share the places of what they begin with alike. ``width`` is that of the embeddings.
     """
 
-    hidden: Callable[[Packed], Tensor]
-    logits: Callable[[Packed], Tensor]
+    hidden: Forward
+    logits: Forward
     head: nn.Module | None
     backend: str
+    shares: bool
     device: torch.device
+    width: int
 
-    def predict(self, packed: Packed) -> Predictions:
-        """Run the model once over a packed row."""
-        states = self.logits(packed) if self.head is None else self.hidden(packed)[packed.sources]
+    def pack(self, documents: Sequence[Encoded], *, share: bool = True) -> Packed:
+        """Lay documents into a row for this model; ``share``: if it can, what they begin with alike stands once."""
+        return pack(documents, self.device, share=share and self.shares)
+
+    def predict(self, packed: Packed, *, noise: Sequence[float] = ()) -> Predictions:
+        """Run the model once over a packed row.
+
+        ``noise``: α of each document, whose L embeddings of d numbers then get uniform noise of up to α/√(L·d)
+        (NEFTune, Jain et al. 2023); drawn from torch's random state, for documents that share no places.
+        """
+        drawn = self._draw(packed, noise) if any(noise) else None
+        if self.head is None:
+            return Predictions(self.logits(packed, drawn), None, packed.targets, packed.owners)
+        states = self.hidden(packed, drawn)[packed.sources]
         return Predictions(states, self.head, packed.targets, packed.owners)
+
+    def _draw(self, packed: Packed, noise: Sequence[float]) -> Tensor:
+        assert packed.places is None, "the noise of a place that documents share would be that of none of them"
+        most = [alpha / math.sqrt(n * self.width) for alpha, n in zip(noise, packed.lengths, strict=True)]
+        sizes = torch.repeat_interleave(torch.tensor(most), torch.tensor(packed.lengths)).to(self.device)
+        return torch.empty(1, len(sizes), self.width, device=self.device).uniform_(-1, 1).mul_(sizes[:, None])

@@ -5,12 +5,20 @@ most are. So weights of less than float32 get a float32 master; gradients are su
 there, and the weight is its rounding.
 """
 
-from collections.abc import Mapping
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tutelage.recipe.tune import AdamWOptimizer
+from tutelage.errors import TrainingError
+from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, TorchOptimizer
+from tutelage.recipe.tune import Optimizer as Section
+
+UNSUITABLE = {"Optimizer", "LBFGS", "SparseAdam"}
+"""The base class, one that computes the loss several times a step, and one for sparse gradients."""
 
 FUSED_DEVICES = ("cpu", "cuda")
 """Where AdamW is one kernel for all weights; else it is some ten for each of hundreds of small adapters."""
@@ -25,7 +33,7 @@ class Optimizer:
     section: kind and settings; the learning rate comes with each step.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], section: AdamWOptimizer) -> None:
+    def __init__(self, parameters: Mapping[str, nn.Parameter], section: Section) -> None:
         self.parameters = dict(parameters)
         # Matrices first: torch numbers the weights of its groups in order, and only matrices decay.
         ordered = sorted(self.parameters.items(), key=lambda named: named[1].ndim <= 1)
@@ -71,7 +79,8 @@ class Optimizer:
         names = list(self.masters)
         state = {f"{name}/master": master.detach() for name, master in self.masters.items()}
         for index, moments in self._torch.state_dict()["state"].items():
-            state |= {f"{names[index]}/{key}": torch.as_tensor(value) for key, value in moments.items()}
+            kept = {key: value for key, value in moments.items() if value is not None}
+            state |= {f"{names[index]}/{key}": torch.as_tensor(value) for key, value in kept.items()}
         return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -90,17 +99,58 @@ class Optimizer:
         self._torch.load_state_dict({**self._torch.state_dict(), "state": numbered})
 
 
+def check_optimizer(section: Section) -> None:
+    """Raise :class:`TrainingError` if torch has no such optimizer, or it does not take its options."""
+    _build({"weight": nn.Parameter(torch.zeros(2, 2))}, section)
+
+
 def _master(parameter: nn.Parameter) -> nn.Parameter:
     if parameter.dtype == torch.float32:
         return parameter
     return nn.Parameter(parameter.detach().float(), requires_grad=True)
 
 
-def _build(masters: Mapping[str, nn.Parameter], section: AdamWOptimizer) -> torch.optim.Optimizer:
+def _build(masters: Mapping[str, nn.Parameter], section: Section) -> torch.optim.Optimizer:
+    match section:
+        case AdamWOptimizer():
+            fused = next(iter(masters.values())).device.type in FUSED_DEVICES
+            groups = _groups(masters, section.weight_decay)
+            return torch.optim.AdamW(groups, lr=section.lr, betas=section.betas, fused=fused)
+        case AdafactorOptimizer():
+            groups = _groups(masters, section.weight_decay)
+            return torch.optim.Adafactor(groups, lr=section.lr, beta2_decay=section.beta2_decay)
+        case TorchOptimizer():
+            return _by_name(masters, section)
+
+
+def _groups(masters: Mapping[str, nn.Parameter], weight_decay: float | None) -> list[dict[str, Any]]:
+    """Matrices, and what never decays; None: an optimizer that knows no decay."""
+    if weight_decay is None:
+        return [{"params": list(masters.values())}]
     matrices = [master for master in masters.values() if master.ndim > 1]
     others = [master for master in masters.values() if master.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": section.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    fused = next(iter(masters.values())).device.type in FUSED_DEVICES
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=section.lr, betas=section.betas, fused=fused
-    )
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def _by_name(masters: Mapping[str, nn.Parameter], section: TorchOptimizer) -> torch.optim.Optimizer:
+    """Any optimizer that moves dense weights by one gradient a step."""
+    kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
+        name: kind
+        for name, kind in vars(torch.optim).items()
+        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and name not in UNSUITABLE
+    }
+    where = "tune.optimizer"
+    if section.name not in kinds:
+        near = difflib.get_close_matches(section.name, kinds, n=1, cutoff=0.4)
+        remedy = f"did you mean {near[0]}?" if near else f"choose among {', '.join(sorted(kinds))}"
+        raise TrainingError("torch.optim has no such optimizer", where=where, received=section.name, remedy=remedy)
+    options: dict[str, Any] = dict(section.options)
+    known = inspect.signature(kinds[section.name]).parameters
+    decay = options.pop("weight_decay", 0.0) if "weight_decay" in known else None
+    try:
+        return kinds[section.name](_groups(masters, decay), lr=section.lr, **options)
+    except (TypeError, ValueError) as error:
+        taken = ", ".join(sorted(set(known) - {"params", "lr"}))
+        remedy = f"it takes {taken}"
+        raise TrainingError(f"{section.name} refuses: {error}", where=where, remedy=remedy) from error

@@ -13,7 +13,7 @@ from tutelage.errors import TrainingError
 from tutelage.models.faults import is_out_of_memory
 from tutelage.models.template import Encoded
 from tutelage.tune.objectives import Objective
-from tutelage.tune.training.batches import flatten, micro_batches, pack, target_count
+from tutelage.tune.training.batches import flatten, micro_batches, target_count
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
 
@@ -108,7 +108,9 @@ def _collect(
     totals = [sum(batch.objective.weight(row) for row in batch.rows) for batch in batches]
     losses = [0.0] * len(batches)
     for part in parts:
-        predictions = network.predict(pack(flatten([documents[n][index] for n, index in part]), network.device))
+        noise = [batches[n].objective.noise for n, index in part for _ in documents[n][index]]
+        packed = network.pack(flatten([documents[n][index] for n, index in part]), share=not any(noise))
+        predictions = network.predict(packed, noise=noise)
         shares, first = [], 0
         for number, members in groupby(part, key=itemgetter(0)):
             batch, chosen = batches[number], [index for _, index in members]

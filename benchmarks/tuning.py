@@ -1,0 +1,210 @@
+"""How fast rows are learned, and in how much memory: ours and TRL's trainer on the same machine, in turns.
+
+    python benchmarks/tuning.py sft-lora --data skewed --output benchmarks/results/tuning-sft-lora.json
+
+Every contender is a process of its own that reads the same rows and the same folder of weights and leaves its own on
+the disk. Wall time and peak memory are taken from outside, by the system. Each is run on few and on many rows, and its
+speed is the slope between the two, so that starting up costs nobody anything. The contenders take turns over
+``--repeats``; ratios are of one turn, and their median is told. The weights that come out are compared on held-out
+rows by plain transformers, in float32, one row at a time.
+
+``--data`` is a file of rows that ``tutelage tune`` reads, or ``skewed``: prompts and answers of log-normal lengths, cut
+from the general texts of the package.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tutelage.evaluate.general_texts import general_documents
+from tutelage.files import write_atomic
+from tutelage.models.load import load_bundle
+from tutelage.pipeline.standalone import read_rows
+from tutelage.records import Example, assistant, user
+from tutelage.records.lineage import Lineage
+
+HERE = Path(__file__).parent
+HELD_OUT = 64
+METHODS = {"sft-lora": {"kind": "lora", "r": 16, "alpha": 32, "targets": "all-linear"}, "sft-full": {"kind": "full"}}
+RATES = {"sft-lora": 1e-4, "sft-full": 1e-5}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is the same for every contender."""
+
+    kind: str
+    model: Path
+    work: Path
+    threads: int
+    batch_size: int
+    seed: int
+
+
+def skewed(count: int, seed: int) -> list[Example]:
+    """Rows whose prompts and answers have log-normal lengths: medians of 90 and 12 words."""
+    words = " ".join(general_documents()).split()
+    draw = random.Random(seed)
+    lineage = Lineage(paradigm="expert", source="benchmark", author="project")
+    rows = []
+    for number in range(count):
+        asked, answered = (max(2, round(draw.lognormvariate(mu, 0.8))) for mu in (4.5, 2.5))
+        at = draw.randrange(len(words))
+        text = [words[(at + step) % len(words)] for step in range(asked + answered)]
+        messages = (user(" ".join(text[:asked])), assistant(" ".join(text[asked:])))
+        rows.append(Example(id=f"skewed-{number}", messages=messages, lineage=lineage))
+    return rows
+
+
+def write_messages(path: Path, rows: Sequence[Example]) -> Path:
+    """Write rows as JSON Lines of ``messages``, which every contender reads."""
+    turns = [[{"role": turn.role, "content": turn.text} for turn in row.messages] for row in rows]
+    write_atomic(path, "".join(json.dumps({"messages": row}, ensure_ascii=False) + "\n" for row in turns))
+    return path
+
+
+def command(contender: str, trial: Trial, rows: Path, out: Path) -> list[str]:
+    """What a contender is started with."""
+    if contender == "tutelage":
+        recipe = {
+            "name": "bench",
+            "seed": trial.seed,
+            "model": {"id": str(trial.model)},
+            "engines": {"threads": trial.threads},
+            "tune": {
+                "data": {"path": str(rows)},
+                "objective": {"kind": "sft"},
+                "method": METHODS[trial.kind],
+                "optimizer": {"kind": "adamw", "lr": RATES[trial.kind]},
+                "schedule": {"kind": "constant"},
+                "max_tokens": 1 << 20,
+                "batch_size": trial.batch_size,
+            },
+        }
+        file = out.with_suffix(".yaml")
+        write_atomic(file, json.dumps(recipe, indent=1))  # JSON is YAML
+        return [sys.executable, "-m", "tutelage", "tune", str(file), "--out", str(out), "--quiet", "--offline"]
+    settings = {
+        "model": str(trial.model),
+        "rows": str(rows),
+        "out": str(out / "tune" / "weights"),
+        "method": METHODS[trial.kind]["kind"],
+        "best": contender == "trl-best",
+        "batch_size": trial.batch_size,
+        "lr": RATES[trial.kind],
+        "seed": trial.seed,
+        "threads": trial.threads,
+    }
+    file = out.with_suffix(".json")
+    write_atomic(file, json.dumps(settings, indent=1))
+    return [sys.executable, str(HERE / "peers" / "trl_sft.py"), str(file)]
+
+
+def run(contender: str, trial: Trial, rows: Path, out: Path) -> dict[str, float]:
+    """Run a contender once; return its wall time in seconds and its peak memory in bytes."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(trial.threads), "HF_HUB_OFFLINE": "1"}
+    with out.with_suffix(".log").open("w") as log:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command(contender, trial, rows, out), stdout=log, stderr=subprocess.STDOUT, env=environment
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"{contender} ended with {os.waitstatus_to_exitcode(status)}: {out.with_suffix('.log')}")
+    return {"seconds": round(seconds, 2), "peak_bytes": usage.ru_maxrss * 1024}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=list(METHODS))
+    parser.add_argument("--data", default="skewed")
+    parser.add_argument("--rows", type=int, nargs=2, default=[32, 320])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--contenders", nargs="+", default=["tutelage", "trl", "trl-best"])
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=Path("runs/bench"))
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    model = given.work / "model"
+    bundle = load_bundle(given.model)
+    bundle.model.save_pretrained(model)
+    bundle.tokenizer.save_pretrained(model)
+    trial = Trial(given.kind, model.resolve(), given.work.resolve(), given.threads, given.batch_size, given.seed)
+    few, many = given.rows
+    pool = skewed(many + HELD_OUT, given.seed) if given.data == "skewed" else read_rows(Path(given.data))
+    random.Random(given.seed).shuffle(pool)
+    held = write_messages(trial.work / "held-out.jsonl", pool[many : many + HELD_OUT])
+    sizes = {count: write_messages(trial.work / f"rows-{count}.jsonl", pool[:count]) for count in (few, many)}
+    tokens = {count: sum(len(bundle.template.encode(row.messages)) for row in pool[:count]) for count in sizes}
+    turns: list[dict[str, Any]] = []
+    for turn in range(given.repeats):
+        done: dict[str, Any] = {}
+        for contender in given.contenders:
+            runs = {}
+            for count, rows in sizes.items():
+                out = trial.work / f"{given.kind}-{contender}-{turn}-{count}"
+                runs[count] = run(contender, trial, rows, out)
+            slope = (runs[many]["seconds"] - runs[few]["seconds"]) / (tokens[many] - tokens[few])
+            done[contender] = {"runs": runs, "tokens_per_second": round(1 / slope, 1), "peak_bytes": peak(runs)}
+            print(f"turn {turn}, {contender}: {1 / slope:.0f} tokens/s, {peak(runs) / 1e9:.2f} GB", flush=True)
+        turns.append(done)
+    losses = {contender: held_out(trial, contender, held, many) for contender in given.contenders}
+    report = {
+        "command": " ".join(["python", *sys.argv]),
+        "machine": {"processor": platform.processor() or platform.machine(), "threads": given.threads},
+        "rows": {str(count): tokens[count] for count in sizes},
+        "turns": turns,
+        "held_out_loss": losses,
+        "ratios": ratios(turns, given.contenders),
+    }
+    print(json.dumps(report["ratios"], indent=1), json.dumps(losses, indent=1))
+    if given.output:
+        write_atomic(given.output, json.dumps(report, indent=1) + "\n")
+
+
+def peak(runs: dict[int, dict[str, float]]) -> float:
+    """The peak memory of the longer run."""
+    return runs[max(runs)]["peak_bytes"]
+
+
+def ratios(turns: Sequence[dict[str, Any]], contenders: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Medians over turns of how many times as fast, and in what share of the memory, the first contender is."""
+    first, *others = contenders
+    return {
+        other: {
+            "times_as_fast": statistics.median(
+                turn[first]["tokens_per_second"] / turn[other]["tokens_per_second"] for turn in turns
+            ),
+            "share_of_memory": statistics.median(
+                turn[first]["peak_bytes"] / turn[other]["peak_bytes"] for turn in turns
+            ),
+        }
+        for other in others
+    }
+
+
+def held_out(trial: Trial, contender: str, rows: Path, many: int) -> dict[str, float]:
+    """Mean loss a target token of what a contender made of the many rows, by plain transformers in float32."""
+    weights = trial.work / f"{trial.kind}-{contender}-0-{many}" / "tune" / "weights"
+    asked = [sys.executable, str(HERE / "heldout.py"), str(trial.model), str(weights), str(rows)]
+    answer = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    return dict(json.loads(answer.splitlines()[-1]))
+
+
+if __name__ == "__main__":
+    main()
