@@ -19,9 +19,10 @@ from tutelage.models.tiny import tiny_model
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import assistant, user
 from tutelage.tune import Remembered, Step, train
-from tutelage.tune.retention import Divergence, Memory, Retention, divergences, remember
+from tutelage.tune.retention import Divergence, Divergences, Memory, Retention, remember
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.batches import pack
+from tutelage.tune.training.losses import PositionLoss
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
 from tutelage.tune.training.step import Batch, accumulate
@@ -95,7 +96,7 @@ def test_it_is_the_divergence_over_the_likely_tokens_and_the_rest(
     candidates = data.draw(st.integers(1, vocabulary - 1))
     before, now = drawn(count, vocabulary, seed)
     likely, logprobs = held(before, candidates)
-    found = divergences(likely, logprobs)(now, slice(0, count))
+    found = Divergences(likely, logprobs)(now, slice(0, count))
 
     def lumped(logits: Tensor) -> Tensor:
         near = logits.double().softmax(-1).gather(1, likely)
@@ -106,7 +107,7 @@ def test_it_is_the_divergence_over_the_likely_tokens_and_the_rest(
     whole = kl_div(now.log_softmax(-1), before.softmax(-1), reduction="none").sum(-1)
     assert (found <= whole + 1e-5).all(), "a lower bound of the full divergence"
     assert (found >= -1e-5).all()
-    same = divergences(likely, logprobs)(before, slice(0, count))
+    same = Divergences(likely, logprobs)(before, slice(0, count))
     torch.testing.assert_close(same, torch.zeros(count), rtol=0, atol=1e-5)
 
 
@@ -114,11 +115,27 @@ def test_with_all_tokens_it_is_the_full_divergence_and_its_gradient() -> None:
     before, now = drawn(5, 12, 0)
     plain, ours = now.clone().requires_grad_(), now.clone().requires_grad_()
     expected = kl_div(plain.log_softmax(-1), before.softmax(-1), reduction="none").sum(-1)
-    found = divergences(*held(before, 12))(ours, slice(0, 5))
+    found = Divergences(*held(before, 12))(ours, slice(0, 5))
     torch.testing.assert_close(found, expected, rtol=0, atol=3e-5)
     for loss in (expected, found):
         loss.sum().backward()
     torch.testing.assert_close(ours.grad, plain.grad, rtol=1e-3, atol=1e-4)
+
+
+@given(st.integers(1, 6), st.integers(3, 40), st.integers(0, 999), st.floats(0, 30), st.data())
+@settings(max_examples=60, deadline=None)
+def test_its_slopes_are_those_of_differentiation(
+    count: int, vocabulary: int, seed: int, sharper: float, data: st.DataObject
+) -> None:
+    before, now = (logits.double() for logits in drawn(count, vocabulary, seed))
+    likely, logprobs = held(before, data.draw(st.integers(1, vocabulary)))
+    now[0, likely[0, 0]] += sharper  # up to where all others have next to nothing
+    loss = Divergences(likely, logprobs)
+    at = slice(0, count)
+    losses, slopes = PositionLoss.with_slopes(loss, now, at)
+    found, ours = loss.with_slopes(now.clone(), at)
+    torch.testing.assert_close(found, losses)
+    torch.testing.assert_close(ours, slopes, rtol=1e-6, atol=1e-9)
 
 
 # Memories in a step.

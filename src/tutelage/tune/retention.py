@@ -78,23 +78,45 @@ class Divergence:
         """The sum of the divergences, in nats."""
         likely = torch.cat([row.likely for row in rows])
         logprobs = torch.cat([row.logprobs for row in rows])
-        return predictions.losses(divergences(likely, logprobs)).sum()
+        return predictions.losses(Divergences(likely, logprobs)).sum()
 
 
-def divergences(likely: Tensor, logprobs: Tensor) -> PositionLoss:
-    """Return the loss KL(before ‖ now) in nats, over each of the ``likely`` tokens (N, k) and all others as one.
+class Divergences(PositionLoss):
+    """The loss KL(before ‖ now) in nats, over each of the ``likely`` tokens (N, k) and all others as one.
 
     ``logprobs`` (N, k) are those of the likely tokens before.
     """
-    before = logprobs.exp()
-    others = (1 - before.sum(-1)).clamp_min(LEAST)
 
-    def loss(logits: Tensor, at: slice) -> Tensor:
-        now = logits.gather(1, likely[at]) - logits.logsumexp(-1, keepdim=True)
+    def __init__(self, likely: Tensor, logprobs: Tensor) -> None:
+        self.likely, self.logprobs = likely, logprobs
+        self.before = logprobs.exp()
+        self.others = (1 - self.before.sum(-1)).clamp_min(LEAST)
+
+    def __call__(self, logits: Tensor, at: slice) -> Tensor:
+        """Return the losses."""
+        return self._losses(logits.gather(1, self.likely[at]) - logits.logsumexp(-1, keepdim=True), at)
+
+    def with_slopes(self, logits: Tensor, at: slice) -> tuple[Tensor, Tensor]:
+        """Return the losses and their gradients in the place of ``logits``.
+
+        With p before and q now, Q = Σ q and o = 1 − Σ p over the likely tokens, by the logit of token j:
+        q_j·(Σ p − o·Q/(1 − Q)), and for a likely one − p_j + o·q_j/(1 − Q) besides; where 1 − Q is at its least, the
+        loss of all others does not move and o counts as 0.
+        """
+        likely, before = self.likely[at], self.before[at]
+        whole = logits.logsumexp(-1, keepdim=True)
+        now = logits.gather(1, likely) - whole
+        q = now.exp()
+        taken = q.sum(-1, keepdim=True)
+        ratio = torch.where(taken < 1 - LEAST, self.others[at][:, None] / (1 - taken), 0.0)
+        slopes = logits.sub_(whole).exp_().mul_(before.sum(-1, keepdim=True) - ratio * taken)
+        slopes.scatter_add_(1, likely, ratio * q - before)
+        return self._losses(now, at), slopes
+
+    def _losses(self, now: Tensor, at: slice) -> Tensor:
         rest = torch.log1p(-now.exp().sum(-1).clamp_max(1 - LEAST))
-        return (before[at] * (logprobs[at] - now)).sum(-1) + others[at] * (others[at].log() - rest)
-
-    return loss
+        others = self.others[at]
+        return (self.before[at] * (self.logprobs[at] - now)).sum(-1) + others * (others.log() - rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ upstream gradients are why it is kept unsummed here.) It needs a frozen output l
 each chunk is recomputed in the backward pass.
 """
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,23 +21,36 @@ from torch.utils.checkpoint import checkpoint
 CHUNK_BYTES = 1 << 26
 """Bytes of the float32 logits of one chunk: 64 MiB, 341 positions of a vocabulary of 49,152."""
 
-PositionLoss = Callable[[Tensor, slice], Tensor]
-"""Of float32 logits (n, V) and the positions that they belong to, the losses (n)."""
+
+class PositionLoss(ABC):
+    """What a position costs, of its logits alone."""
+
+    @abstractmethod
+    def __call__(self, logits: Tensor, at: slice) -> Tensor:
+        """Return the losses (n) of float32 ``logits`` (n, V) of the positions ``at``."""
+
+    def with_slopes(self, logits: Tensor, at: slice) -> tuple[Tensor, Tensor]:
+        """Return the losses and their gradients by the logits (n, V); ``logits`` may be used up."""
+        with torch.enable_grad():
+            leaf = logits.detach().requires_grad_()
+            losses = self(leaf, at)
+            (slopes,) = torch.autograd.grad(losses.sum(), leaf)
+        return losses.detach(), slopes
 
 
 @dataclass(frozen=True, slots=True)
-class CrossEntropies:
+class CrossEntropies(PositionLoss):
     """The loss (1 − ε)·−log p(target) + ε · mean over the vocabulary of −log p, in nats, for int64 ``targets`` (N)."""
 
     targets: Tensor
     smoothing: float = 0.0
 
     def __call__(self, logits: Tensor, at: slice) -> Tensor:
-        """Return the losses of the positions ``at``."""
+        """Return the losses."""
         return cross_entropy(logits, self.targets[at], reduction="none", label_smoothing=self.smoothing)
 
     def with_slopes(self, logits: Tensor, at: slice) -> tuple[Tensor, Tensor]:
-        """Return the losses and their gradients by the logits, p − (1 − ε)·1[target] − ε/V; uses ``logits`` up."""
+        """Return the losses and p − (1 − ε)·1[target] − ε/V in the place of ``logits``."""
         targets, smoothing = self.targets[at][:, None], self.smoothing
         whole = logits.logsumexp(-1, keepdim=True)
         losses = whole - logits.gather(1, targets)
@@ -85,19 +99,15 @@ def _chunks(count: int, head: nn.Module) -> Iterator[slice]:
 class _ForwardGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, loss: PositionLoss, head: nn.Module) -> Tensor:
-        losses, gradients = [], []
+        losses: list[Tensor] = []
+        gradients: list[Tensor] = []
         for at in _chunks(len(hidden), head):
-            if isinstance(loss, CrossEntropies) and type(head) is nn.Linear:
-                found, slopes = loss.with_slopes(head(hidden[at]).float(), at)
-                losses.append(found)
-                gradients.append(slopes.to(hidden.dtype) @ head.weight)
-                continue
             with torch.enable_grad():
                 leaf = hidden[at].detach().requires_grad_()
-                found = _chunk_losses(leaf, loss, at, head)
-                (gradient,) = torch.autograd.grad(found.sum(), leaf)
-            losses.append(found.detach())
-            gradients.append(gradient)
+                logits = head(leaf)
+            found, slopes = loss.with_slopes(logits.detach().float(), at)
+            losses.append(found)
+            gradients += torch.autograd.grad(logits, leaf, slopes.to(logits.dtype))
         ctx.save_for_backward(torch.cat(gradients))
         return torch.cat(losses)
 

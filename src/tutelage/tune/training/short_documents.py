@@ -179,13 +179,12 @@ class _Short(torch.autograd.Function):
             asked, keys, values, weights = ctx.saved_tensors[4 * place : 4 * place + 4]
             above = arrived[rows].view_as(asked)
             torch.bmm(weights.transpose(1, 2), above, out=of_value[columns].view_as(values))
-            # of the scores: weights · (of the weights − their mean under the weights)
-            change = torch.bmm(above, values.transpose(1, 2)).float()
-            held = weights.float()
-            change.sub_((change * held).sum(-1, keepdim=True)).mul_(held).mul_(ctx.scale)
-            narrow = change.to(gradient.dtype)
-            torch.bmm(narrow, keys, out=of_query[rows].view_as(asked))
-            torch.bmm(narrow.transpose(1, 2), asked, out=of_key[columns].view_as(keys))
+            of_weights = torch.bmm(above, values.transpose(1, 2))
+            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            torch.bmm(of_scores, keys, out=of_query[rows].view_as(asked))
+            torch.bmm(of_scores.transpose(1, 2), asked, out=of_key[columns].view_as(keys))
+        of_query.mul_(ctx.scale)
+        of_key.mul_(ctx.scale)
         return (
             of_query.index_select(0, plan.queries_back).view(asked_shape),
             _summed(of_key, plan).view(key_shape),
