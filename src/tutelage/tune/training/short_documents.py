@@ -108,25 +108,31 @@ def attend_on_cpu(
     some documents end to end, with their lengths.
     """
     heads, shared = query.shape[1], key.shape[1]
-    if all(length <= LONGEST for length in packed.lengths):
-        if (heads, shared) not in packed.plans:  # made once for all layers
-            packed.plans[heads, shared] = Plan(
-                packed.lengths, heads=heads, shared=shared, places=packed.places, firsts=packed.firsts
-            )
+    long = [length for length in packed.lengths if length > LONGEST]
+    if not long:
         q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
-        return attend_short(q, k, v, packed.plans[heads, shared], scale=scale)[None]
+        return attend_short(q, k, v, _plan_of(packed, heads=heads, shared=shared), scale=scale)[None]
     near, far = _by_length(packed.lengths)
     query, key, value = (packed.spread(states, 2) for states in (query, key, value))
-    long = [length for length in packed.lengths if length > LONGEST]
     found = others(query.index_select(2, far), key.index_select(2, far), value.index_select(2, far), long)
     if len(near):
-        plan = Plan([length for length in packed.lengths if length <= LONGEST], heads=heads, shared=shared)
         q, k, v = (states[0].index_select(1, near).transpose(0, 1) for states in (query, key, value))
-        short = attend_short(q, k, v, plan, scale=scale)
+        short = attend_short(q, k, v, _plan_of(packed, heads=heads, shared=shared), scale=scale)
         back = torch.empty(len(near) + len(far), dtype=torch.int64)
         back[torch.cat([near, far])] = torch.arange(len(back))
         found = torch.cat([short[None], found], dim=1).index_select(1, back)
     return packed.collect(found, 1)
+
+
+def _plan_of(packed: Packed, *, heads: int, shared: int) -> Plan:
+    """The plan of the short documents, made once for all layers; beside long ones nothing is shared with them."""
+    key = (heads, shared)
+    if key not in packed.plans:
+        short = [length for length in packed.lengths if length <= LONGEST]
+        alone = len(short) < len(packed.lengths)
+        places, firsts = (None, None) if alone else (packed.places, packed.firsts)
+        packed.plans[key] = Plan(short, heads=heads, shared=shared, places=places, firsts=firsts)
+    return packed.plans[key]
 
 
 def _by_length(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
