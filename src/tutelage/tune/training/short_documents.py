@@ -126,13 +126,13 @@ def attend_on_cpu(
 
 def _plan_of(packed: Packed, *, heads: int, shared: int) -> Plan:
     """The plan of the short documents, made once for all layers; beside long ones nothing is shared with them."""
-    key = (heads, shared)
-    if key not in packed.plans:
+    plan: Plan | None = packed.plans.get((heads, shared))
+    if plan is None:
         short = [length for length in packed.lengths if length <= LONGEST]
         alone = len(short) < len(packed.lengths)
         places, firsts = (None, None) if alone else (packed.places, packed.firsts)
-        packed.plans[key] = Plan(short, heads=heads, shared=shared, places=places, firsts=firsts)
-    return packed.plans[key]
+        plan = packed.plans[heads, shared] = Plan(short, heads=heads, shared=shared, places=places, firsts=firsts)
+    return plan
 
 
 def _by_length(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
