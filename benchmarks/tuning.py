@@ -6,7 +6,8 @@ Every contender is a process of its own that reads the same rows and the same fo
 the disk. Wall time and peak memory are taken from outside, by the system. Each is run on few and on many rows, and its
 speed is the slope between the two, so that starting up costs nobody anything. The contenders take turns over
 ``--repeats``; ratios are of one turn, and their median is told. The weights that come out are compared on held-out
-rows by plain transformers, in float32, one row at a time.
+rows by plain transformers, in float32, one row at a time. Where weights are bfloat16, ours are updated through float32
+copies and the peer's are not: that costs us memory in full tuning, and is nobody's noise in the losses.
 
 ``--data`` is a file of rows that ``tutelage tune`` reads, or ``skewed``: prompts and answers of log-normal lengths, cut
 from the general texts of the package.
@@ -17,6 +18,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -35,6 +37,7 @@ from tutelage.records.lineage import Lineage
 
 HERE = Path(__file__).parent
 HELD_OUT = 64
+POLL = 0.05
 METHODS = {"sft-lora": {"kind": "lora", "r": 16, "alpha": 32, "targets": "all-linear"}, "sft-full": {"kind": "full"}}
 RATES = {"sft-lora": 1e-4, "sft-full": 1e-5}
 
@@ -64,6 +67,11 @@ def skewed(count: int, seed: int) -> list[Example]:
         messages = (user(" ".join(text[:asked])), assistant(" ".join(text[asked:])))
         rows.append(Example(id=f"skewed-{number}", messages=messages, lineage=lineage))
     return rows
+
+
+def single_turns(path: Path) -> list[Example]:
+    """The rows of a file with one answer each: of several, one contender would learn all and another the last."""
+    return [row for row in read_rows(path) if sum(turn.role == "assistant" for turn in row.messages) == 1]
 
 
 def write_messages(path: Path, rows: Sequence[Example]) -> Path:
@@ -113,16 +121,31 @@ def command(contender: str, trial: Trial, rows: Path, out: Path) -> list[str]:
 def run(contender: str, trial: Trial, rows: Path, out: Path) -> dict[str, float]:
     """Run a contender once; return its wall time in seconds and its peak memory in bytes."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(trial.threads), "HF_HUB_OFFLINE": "1"}
+    shutil.rmtree(out, ignore_errors=True)  # what is finished would only be told again
+    peak = 0
     with out.with_suffix(".log").open("w") as log:
         began = time.perf_counter()
         process = subprocess.Popen(
             command(contender, trial, rows, out), stdout=log, stderr=subprocess.STDOUT, env=environment
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        # The system's own figure for a child begins with its parent's, before the child is another program.
+        while process.poll() is None:
+            peak = max(peak, resident_peak(process.pid))
+            time.sleep(POLL)
         seconds = time.perf_counter() - began
-    if status:
-        raise SystemExit(f"{contender} ended with {os.waitstatus_to_exitcode(status)}: {out.with_suffix('.log')}")
-    return {"seconds": round(seconds, 2), "peak_bytes": usage.ru_maxrss * 1024}
+    if process.returncode:
+        raise SystemExit(f"{contender} ended with {process.returncode}: {out.with_suffix('.log')}")
+    return {"seconds": round(seconds, 2), "peak_bytes": peak}
+
+
+def resident_peak(pid: int) -> int:
+    """The peak of resident memory of a process so far, in bytes; 0 if it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    lines = (line.split() for line in status.splitlines())
+    return next((int(words[1]) * 1024 for words in lines if words and words[0] == "VmHWM:"), 0)
 
 
 def main() -> None:
@@ -146,7 +169,9 @@ def main() -> None:
     bundle.tokenizer.save_pretrained(model)
     trial = Trial(given.kind, model.resolve(), given.work.resolve(), given.threads, given.batch_size, given.seed)
     few, many = given.rows
-    pool = skewed(many + HELD_OUT, given.seed) if given.data == "skewed" else read_rows(Path(given.data))
+    pool = skewed(many + HELD_OUT, given.seed) if given.data == "skewed" else single_turns(Path(given.data))
+    if len(pool) < many + HELD_OUT:
+        raise SystemExit(f"{given.data}: {len(pool)} rows of one question and one answer; {many + HELD_OUT} are needed")
     random.Random(given.seed).shuffle(pool)
     held = write_messages(trial.work / "held-out.jsonl", pool[many : many + HELD_OUT])
     sizes = {count: write_messages(trial.work / f"rows-{count}.jsonl", pool[:count]) for count in (few, many)}

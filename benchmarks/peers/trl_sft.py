@@ -28,13 +28,11 @@ def main() -> None:
     peft_config = LORA if given["method"] == "lora" else None
     settings: dict[str, Any] = {"per_device_train_batch_size": given["batch_size"]}
     if given["best"]:
-        # One row at a time has no padding, no layer is computed twice, the output layer sees only what is learned, and
-        # adapters in the arithmetic of the model: each was faster than the default on this machine.
+        # One row at a time has no padding, no layer is computed twice, and adapters have the arithmetic of the model.
         settings = {
             "per_device_train_batch_size": 1,
             "gradient_accumulation_steps": given["batch_size"],
             "gradient_checkpointing": False,
-            "loss_type": "chunked_nll",
         }
         if peft_config is not None:
             model, peft_config = get_peft_model(model, peft_config, autocast_adapter_dtype=False), None

@@ -175,7 +175,7 @@ def test_a_recipe_that_brings_its_own_rows(call: Call, place: Path) -> None:
     assert "13 rows of rows.jsonl" in call("preview", "bench.yaml", "--rows", "0").out
     found = call("tune", "bench.yaml")
     assert found.code == 0, found.err
-    assert "Next: tutelage evaluate tiny --adapter runs/bench/tune/weights" in found.out
+    assert "Next: tutelage evaluate bench.yaml --adapter runs/bench/tune/weights" in found.out
     summary = json.loads((place / "runs" / "bench" / "tune" / "summary.json").read_text())
     told = {
         "rows",
@@ -193,6 +193,7 @@ def test_a_recipe_that_brings_its_own_rows(call: Call, place: Path) -> None:
     assert refused.code == 2
     assert "a run makes its own rows" in refused.err
     assert call("evaluate", "bench.yaml", "--per-cell", "1", "-q").code == 0  # on the tasks of the package
+    assert "are of no round" in call("tune", "bench.yaml", "--round", "2").err
     elsewhere = call("tune", "bench.yaml", "--out", "runs/small")
     assert elsewhere.code == 2
     assert "a run of a whole loop is in the way" in elsewhere.err

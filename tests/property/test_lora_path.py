@@ -10,7 +10,9 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import Linear
 from torch import Tensor, nn
 
-from tutelage.tune.methods.lora import shorten
+from tutelage.models.tiny import tiny_model
+from tutelage.recipe.tune import LoraMethod
+from tutelage.tune.methods.lora import add_lora, shorten
 from tutelage.tune.training.adapted import adapted_linear
 
 
@@ -57,6 +59,16 @@ def test_gradients_are_those_of_differences() -> None:
     weight, bias = torch.randn(9, 7, dtype=torch.float64), torch.randn(9, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda *free: adapted_linear(free[0], weight, bias, *free[1:], 0.7), (x, a, b))
     assert torch.autograd.gradcheck(lambda *free: adapted_linear(free[0], weight, None, *free[1:], 0.7), (x, a, b))
+
+
+def test_settled_it_computes_as_peft_does_again() -> None:
+    bundle = tiny_model()
+    tuned = add_lora(bundle, LoraMethod(kind="lora", r=2), seed=0)
+    layers = [module for module in tuned.model.modules() if isinstance(module, Linear)]
+    assert all("forward" in vars(layer) for layer in layers)
+    tuned.settle()
+    assert layers
+    assert not any("forward" in vars(layer) for layer in layers)
 
 
 @pytest.mark.parametrize("settings", [{"lora_dropout": 0.5}, {"use_dora": True}])

@@ -55,9 +55,26 @@ def test_every_token_has_one_place_and_batches_are_hardly_filled_up(lengths: lis
     assert torch.equal(rows[plan.queries_back], torch.arange(4 * sum(lengths)))
     keys = torch.cat([batch.keys for batch in plan.batches])
     assert torch.equal(keys[plan.keys_back], torch.arange(2 * sum(lengths)))
+    left = sorted(lengths)
     for batch in plan.batches:
-        shortest = min(length for length in lengths if length * short_documents.MOST_FILLING + 8 >= batch.longest)
-        assert batch.longest <= short_documents.MOST_FILLING * shortest + 8
+        members, left = left[: batch.count], left[batch.count :]
+        assert batch.longest == members[-1] <= short_documents.MOST_FILLING * members[0] + 8
+    assert left == []
+
+
+def test_what_all_values_and_keys_have_in_common_costs_no_precision() -> None:
+    exact = states(60, 4, 2, 0)
+    with torch.no_grad():
+        exact[1] += 8
+        exact[2] += 8
+    rough = [x.detach().bfloat16().requires_grad_() for x in exact]
+    exact = [x.detach().double().requires_grad_() for x in rough]
+    plan = Plan([25, 35], heads=4, shared=2)
+    upstream = torch.randn(60, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).bfloat16()
+    expected = torch.autograd.grad(one_by_one(*exact, [25, 35], None), exact, upstream.double())
+    found = torch.autograd.grad(attend_short(*rough, plan), rough, upstream)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours.double() - theirs).norm() < 0.02 * theirs.norm()
 
 
 def test_long_documents_among_short_ones_go_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:

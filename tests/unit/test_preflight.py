@@ -154,6 +154,11 @@ def test_a_recipe_for_tuning_alone_is_no_run(tmp_path: Path) -> None:
 def test_an_optimizer_that_is_not_there_is_missed_before_the_first_answer(tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     file.write_text(RECIPE + "tune: {optimizer: {kind: torch, name: Adam2}}\n")
-    with pytest.raises(TrainingError, match=r"torch\.optim has no such optimizer"):
-        run(load_recipe(file), tmp_path / "run")
+    for attempt in (
+        lambda: run(load_recipe(file), tmp_path / "run"),
+        lambda: dry_run(file, tmp_path / "run"),
+        lambda: validate_command(file, [], json=True),
+    ):
+        with pytest.raises(TrainingError, match=r"torch\.optim has no such optimizer"):
+            attempt()
     assert not (tmp_path / "run").exists()

@@ -24,7 +24,7 @@ def problems(text: str, *overrides: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "where", "why"),
     [
-        ("name: x\nrounds: 3\ntune: {data: {path: a.jsonl}}\n", "line 2, rounds", "no tasks"),
+        ("name: x\nrounds: 3\ntune: {data: {path: a.jsonl}}\n", "line 2, rounds", "brings its own rows"),
         ("name: x\ntasks:\n  - {kind: safety, sample_from: 3}\n", "line 3, tasks.0.sample_from", "the last is 2"),
         (
             "name: x\ntasks:\n  - {kind: safety, answer_tokens: 200}\n",

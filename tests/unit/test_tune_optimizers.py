@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from torch import Tensor, nn
 
 from tutelage.errors import TrainingError
-from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, TorchOptimizer
+from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, FullMethod, TorchOptimizer, TuneSection
 from tutelage.recipe.tune import Optimizer as Section
-from tutelage.tune.training.optimizers import Optimizer
+from tutelage.tune.training.optimizers import Optimizer, check_optimizer
 
 SECTION = AdamWOptimizer(kind="adamw", lr=1e-2, weight_decay=0.1)
 
@@ -87,7 +87,7 @@ SECTIONS = [
     TorchOptimizer(kind="torch", name="SGD", lr=1e-2),
     TorchOptimizer(kind="torch", name="SGD", lr=1e-2, options={"momentum": 0.9, "weight_decay": 0.1}),
     TorchOptimizer(kind="torch", name="NAdam", lr=1e-2),
-    TorchOptimizer(kind="torch", name="Rprop", lr=1e-2),
+    TorchOptimizer(kind="torch", name="ASGD", lr=1e-2),
 ]
 
 
@@ -113,16 +113,36 @@ def test_others_of_torch_are_theirs() -> None:
     ("name", "options", "said"),
     [
         ("SDG", {}, "Did you mean SGD"),
-        ("LBFGS", {}, "no such optimizer"),
+        ("sgd", {}, "Did you mean SGD"),
+        ("LBFGS", {}, "several times a step"),
+        ("Rprop", {}, "whatever the learning rate"),
+        ("SGD", {"weight_decay": "much"}, "weight_decay is no number"),
+        ("SGD", {"weight_decay": -1}, "weight_decay is no number"),
+        ("SGD", {"differentiable": True}, "SGD refuses"),
+        ("AdamW", {"betas": [0.9]}, "AdamW refuses"),
+        ("AdamW", {"foreach": True, "fused": True}, "AdamW refuses"),
         ("SGD", {"momentun": 0.9}, "It takes .*momentum"),
         ("SGD", {"momentum": -1.0}, "SGD refuses: Invalid momentum"),
         ("Muon", {}, "Muon refuses"),
     ],
 )
 def test_what_torch_does_not_take_is_refused_in_words(name: str, options: dict[str, JsonValue], said: str) -> None:
-    section = TorchOptimizer(kind="torch", name=name, options=options)
+    optimizer = TorchOptimizer(kind="torch", name=name, options=options)
     with pytest.raises(TrainingError, match=said):
-        Optimizer(weights(torch.float32), section)
+        check_optimizer(TuneSection(method=FullMethod(kind="full"), optimizer=optimizer))
+
+
+def test_what_torch_takes_passes() -> None:
+    for section in SECTIONS:
+        check_optimizer(TuneSection(method=FullMethod(kind="full"), optimizer=section))
+    muon = TorchOptimizer(kind="torch", name="Muon", options={"eps": "1e-7"})
+    assert muon.options == {"eps": 1e-7}
+    check_optimizer(TuneSection(optimizer=muon))  # adapters are matrices
+
+
+def test_adapters_would_not_move_under_adafactor() -> None:
+    with pytest.raises(ValidationError, match="adapters begin at zero"):
+        TuneSection(optimizer=AdafactorOptimizer(kind="adafactor"))
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: getattr(section, "name", section.kind))

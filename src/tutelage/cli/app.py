@@ -140,10 +140,15 @@ def curate(
 @app.command()
 def tune(
     recipe: Annotated[Path | None, typer.Argument(help="The recipe, a YAML file.", metavar="[RECIPE]")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Tune on this file, not on a round's rows.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Tune on this file, not on a round's rows or tune.data.")
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", help="The starting model (default: the recipe's).")] = None,
-    out: Out = None,
-    round: Round = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The run's folder (default: runs/<name>); with --data that of the weights."),
+    ] = None,
+    round: Annotated[int | None, typer.Option("--round", min=1, help="The round (default: 1).")] = None,
     settings: Set = None,
     quiet: Quiet = False,
     json: Json = False,

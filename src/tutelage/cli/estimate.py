@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tutelage.cli.console import OUT, say, say_json, table
+from tutelage.cli.recipe import look_for_optimizer
 from tutelage.pipeline.estimate import RATES_HOLD_FOR, Estimate, estimate_run
 from tutelage.pipeline.preflight import preflight
 from tutelage.recipe import Recipe
@@ -10,7 +11,9 @@ from tutelage.recipe import Recipe
 
 def estimate_command(recipe: Recipe, folder: Path, *, json: bool) -> None:
     """Say what a run would do, who would see what, and what it could prove."""
-    found = estimate_run(recipe, preflight(recipe))
+    tasks = preflight(recipe)
+    look_for_optimizer(recipe)
+    found = estimate_run(recipe, tasks)
     if json:
         say_json(found.model_dump_json())
         return

@@ -11,7 +11,9 @@ from tutelage.models.template_file import require_template
 from tutelage.pipeline.preflight import preflight
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.recipe.contradictions import idle_settings
+from tutelage.recipe.tune import TorchOptimizer
 from tutelage.records.importers import import_examples
+from tutelage.tasks.build import build_tasks
 
 
 def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
@@ -21,6 +23,7 @@ def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
         _validate_rows(path, recipe, json=json)
         return
     tasks = preflight(recipe, keys=False)
+    look_for_optimizer(recipe)
     if json:
         say_json({"valid": True, "name": recipe.name, "tasks": list(tasks), "model": recipe.model.id})
     else:
@@ -34,13 +37,20 @@ def _validate_rows(path: Path, recipe: Recipe, *, json: bool) -> None:
     rows = import_examples(recipe.folder / recipe.tune.data.path, author="expert")
     if recipe.model.template is not None:
         require_template(recipe.folder / recipe.model.template)
-    from tutelage.tune.training.optimizers import check_optimizer
-
-    check_optimizer(recipe.tune.optimizer)
+    build_tasks(recipe.tasks, recipe.folder)
+    look_for_optimizer(recipe)
     if json:
         say_json({"valid": True, "name": recipe.name, "rows": len(rows), "model": recipe.model.id})
     else:
         say(f"{path} is valid: {len(rows):,} rows of {recipe.tune.data.path}, model {recipe.model.id}")
+
+
+def look_for_optimizer(recipe: Recipe) -> None:
+    """Look for an optimizer of torch by its name; the others are known, and torch takes its time to load."""
+    if isinstance(recipe.tune.optimizer, TorchOptimizer):
+        from tutelage.tune.training.optimizers import check_optimizer
+
+        check_optimizer(recipe.tune)
 
 
 def show_command(path: Path, settings: list[str], *, json: bool) -> None:

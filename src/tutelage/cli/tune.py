@@ -23,7 +23,7 @@ class Tuning:
     data: Path | None
     model: str | None
     out: Path | None
-    round: int
+    round: int | None
     settings: list[str]
 
 
@@ -36,7 +36,7 @@ def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> N
     with Terminal(quiet=quiet, json=json) as terminal:
         if own is None:
             folder = wanted.out if wanted.out is not None else Path("runs") / recipe.name
-            weights = tune_round(recipe, round=wanted.round, out=folder, emit=terminal, offline=offline)
+            weights = tune_round(recipe, round=wanted.round or 1, out=folder, emit=terminal, offline=offline)
             summary = read_state(weights.parent / "summary.json", Summary)
         else:
             data, folder = own
@@ -47,12 +47,13 @@ def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> N
     elif not quiet:
         _say_summary(summary)
         say(f"Weights: {weights}")
-        scored = wanted.recipe if wanted.recipe is not None and recipe.tasks else recipe.model.id
-        say(f"Next: tutelage evaluate {scored} --adapter {weights}")
+        say(f"Next: tutelage evaluate {wanted.recipe or recipe.model.id} --adapter {weights}")
 
 
 def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[Path, Path] | None:
     """The file to learn from and the folder for what is learned; None: a round of the recipe's run."""
+    if wanted.round is not None and (wanted.data is not None or recipe.tune.data is not None):
+        raise _refused(Problem("rows of your own are of no round", "--round", str(wanted.round), "leave it out"))
     if wanted.data is not None:
         if wanted.out is None:
             raise _refused(Problem("--out is missing", remedy="say where the weights are to go: -o FOLDER"))

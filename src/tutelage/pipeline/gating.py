@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tutelage.evaluate.heldout import measure_losses
+from tutelage.evaluate.run import WITH_AUDIT
 from tutelage.events import Event
 from tutelage.files import write_atomic
 from tutelage.pipeline.items import Tasks, gate_items, gate_rule, is_scored
@@ -37,6 +38,7 @@ def gate_stage(shop: Shop, round: int, champion: Trained, candidate: Trained) ->
             after = _scores(shop, folder / "after", candidate, items, label="candidate")
             seed = derive_seed(shop.seed, "gate", round)
             verdict = decide(before, after, rule=rule, seed=seed, power=power)
+            verdict = verdict.model_copy(update={"audited": "gate" in WITH_AUDIT})
             write_atomic(file, verdict.model_dump_json(indent=1) + "\n")
     verdict = read_state(file, GateVerdict)
     emit(Event("verdict", data={"outcome": verdict.outcome, "text": verdict.words}))

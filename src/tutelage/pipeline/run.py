@@ -28,7 +28,7 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
     """
     path = out if out is not None else Path("runs") / recipe.name
     tasks = preflight(recipe, keys=not RunDirectory(path).finished)
-    check_optimizer(recipe.tune.optimizer)
+    check_optimizer(recipe.tune)
     with RunDirectory.create(path, recipe) as folder:
         outcome_file = path / "outcome.json"
         if folder.finished:

@@ -75,7 +75,7 @@ def tune_round(
 def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool, teacher: bool = False) -> Iterator[Shop]:
     """What a stage needs; ``teacher``: whether a teacher will be asked, so that its key must be there."""
     tasks = preflight(recipe, keys=teacher)
-    check_optimizer(recipe.tune.optimizer)
+    check_optimizer(recipe.tune)
     path = out if out is not None else Path("runs") / recipe.name
     with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline, run=folder) as engines:
         listeners = to_all(folder.log, emit)

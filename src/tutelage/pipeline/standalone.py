@@ -83,6 +83,7 @@ def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None)
     run has them.
     """
     if recipe is not None:
+        recipe = with_tasks(recipe)
         items = guarded_items(recipe, build_tasks(recipe.tasks, recipe.folder))
         steps = build_steps(recipe.curate, items, texts=general_texts(), folder=recipe.folder)
     else:

@@ -56,8 +56,13 @@ def _whole_number(value: object) -> object:
     return value
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a number with an exponent, as people write one."""
+    return _WITH_EXPONENT.fullmatch(text) is not None
+
+
 def _number(value: object) -> object:
-    if isinstance(value, bool) or (isinstance(value, str) and not _WITH_EXPONENT.fullmatch(value)):
+    if isinstance(value, bool) or (isinstance(value, str) and not is_number(value)):
         raise _disguised(value, "a number")
     return value
 

@@ -29,15 +29,15 @@ class Idle:
 
 def idle_settings(recipe: "Recipe") -> list[Idle]:
     """Return every setting of ``recipe`` that would be ignored."""
-    if not recipe.tasks:
+    if recipe.tune.data is not None:
         return list(_of_a_loop(recipe))
     return [*_of_tasks(recipe), *_of_construct(recipe), *_of_curate(recipe)]
 
 
 def _of_a_loop(recipe: "Recipe") -> Iterator[Idle]:
     """What only a run reads, in a recipe for ``tutelage tune`` alone."""
-    for key in ("rounds", "construct", "reflect", "controls"):
-        yield _idle(recipe, key, "the recipe has no tasks, so there is no loop that would read it")
+    for key in ("rounds", "construct", "curate", "reflect", "controls"):
+        yield _idle(recipe, key, "the recipe brings its own rows (tune.data), and no loop is there to read it")
 
 
 def _idle(section: Section, key: str, why: str, *place: str | int) -> Idle:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
-from tutelage.recipe.base import Section
+from tutelage.recipe.base import Section, is_number
 
 Average = Literal["token", "square", "row"]
 
@@ -77,7 +77,8 @@ class AdamWOptimizer(Section):
 
 class AdafactorOptimizer(Section):
     """Adafactor (Shazeer & Stern 2018) as torch has it: of the second moment of a matrix only row and column means are
-    kept, and the first is not, so that full tuning needs far less memory."""
+    kept, and the first is not, so that full tuning needs far less memory. Weights move in proportion to their size, and
+    adapters begin at zero: it is for ``method: {kind: full}``."""
 
     kind: Literal["adafactor"]
 
@@ -104,6 +105,15 @@ class TorchOptimizer(Section):
 
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """What else its class takes, such as {momentum: 0.9}; ``weight_decay`` applies to matrices alone."""
+
+    @field_validator("options")
+    @classmethod
+    def _numbers(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """1e-7 is a text to YAML 1.1 and a number to people."""
+        return {
+            key: float(value) if isinstance(value, str) and is_number(value) else value
+            for key, value in options.items()
+        }
 
 
 Optimizer = Annotated[AdamWOptimizer | AdafactorOptimizer | TorchOptimizer, Field(discriminator="kind")]
@@ -232,3 +242,12 @@ class TuneSection(Section):
 
     checkpoint_every: int = Field(default=20, ge=0)
     """Steps between checkpoints; 0 = never."""
+
+    @model_validator(mode="after")
+    def _moves_what_begins_at_zero(self) -> Self:
+        if isinstance(self.optimizer, AdafactorOptimizer) and not isinstance(self.method, FullMethod):
+            raise ValueError(
+                "optimizer: adafactor moves weights in proportion to their size, and adapters begin at zero; "
+                "take adamw, or method: {kind: full}"
+            )
+        return self

@@ -230,7 +230,8 @@ class GateVerdict(Record):
 
     ``alpha`` is the two-sided error of the macro comparison, ``guard_alpha`` the one-sided of each guard.
     ``unguarded`` names what should have been guarded and was not measured. ``loss`` compares the loss of the gate's
-    references; it decides where no item can be scored.
+    references; it decides where no item can be scored. ``audited``: an answer counted only if the audit agreed with the
+    check, which gates before 2026-11-23 did not ask.
     """
 
     outcome: Outcome
@@ -245,6 +246,7 @@ class GateVerdict(Record):
     guard_alpha: float
     before_engine: Engine
     engine: Engine
+    audited: bool = False
 
 
 class FailureReason(Record):

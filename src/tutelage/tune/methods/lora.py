@@ -106,7 +106,7 @@ def _is_plain(module: Linear) -> bool:
         and isinstance(b, nn.Linear)
         and a.bias is b.bias is None
         and a.weight.dtype == b.weight.dtype == base.weight.dtype
-        and not base.weight.requires_grad
+        and not any(parameter.requires_grad for parameter in base.parameters())
         and isinstance(module.lora_dropout[ADAPTER], nn.Identity)
         and not module.lora_variant
     )

@@ -49,6 +49,13 @@ class Packed:
         spread: Tensor = _Spread.apply(states, self.places, dim)  # type: ignore[no-untyped-call]
         return spread
 
+    def predicting(self, states: Tensor) -> Tensor:
+        """Return the hidden states (N, H) that predict, of those of the row (T, H)."""
+        if self.places is None:
+            return states[self.sources]
+        chosen: Tensor = _Spread.apply(states, self.sources, 0)  # type: ignore[no-untyped-call]
+        return chosen
+
     def collect(self, states: Tensor, dim: int) -> Tensor:
         """Return what :meth:`spread` was given: of tokens that share a place, the first."""
         return states if self.firsts is None else states.index_select(dim, self.firsts)

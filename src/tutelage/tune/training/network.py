@@ -81,7 +81,7 @@ class Network:
         drawn = self._draw(packed, noise) if any(noise) else None
         if self.head is None:
             return Predictions(self.logits(packed, drawn), None, packed.targets, packed.owners)
-        states = self.hidden(packed, drawn)[packed.sources]
+        states = packed.predicting(self.hidden(packed, drawn))
         return Predictions(states, self.head, packed.targets, packed.owners)
 
     def _draw(self, packed: Packed, noise: Sequence[float]) -> Tensor:

@@ -14,12 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.errors import TrainingError
-from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, TorchOptimizer
+from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, FullMethod, TorchOptimizer, TuneSection
 from tutelage.recipe.tune import Optimizer as Section
 
-UNSUITABLE = {"Optimizer", "LBFGS", "SparseAdam"}
-"""The base class, one that computes the loss several times a step, and one for sparse gradients."""
+UNSUITABLE = {
+    "LBFGS": "computes the loss several times a step",
+    "Rprop": "takes steps of its own, whatever the learning rate and its schedule are",
+    "SparseAdam": "is for sparse gradients",
+}
+"""Optimizers of torch that do not fit here, and why."""
 
+WHERE = "tune.optimizer"
 FUSED_DEVICES = ("cpu", "cuda")
 """Where AdamW is one kernel for all weights; else it is some ten for each of hundreds of small adapters."""
 
@@ -99,9 +104,21 @@ class Optimizer:
         self._torch.load_state_dict({**self._torch.state_dict(), "state": numbered})
 
 
-def check_optimizer(section: Section) -> None:
-    """Raise :class:`TrainingError` if torch has no such optimizer, or it does not take its options."""
-    _build({"weight": nn.Parameter(torch.zeros(2, 2))}, section)
+def check_optimizer(section: TuneSection) -> None:
+    """Raise :class:`TrainingError` if torch has no such optimizer, or cannot make a step with its options.
+
+    The step is made on a small matrix, and on a vector where the method trains vectors too.
+    """
+    shapes = [(2, 2), (2,)] if isinstance(section.method, FullMethod) else [(2, 2)]
+    weights = {f"weight {len(shape)}": nn.Parameter(torch.zeros(shape)) for shape in shapes}
+    try:
+        trial = Optimizer(weights, section.optimizer)
+        for weight in weights.values():
+            weight.grad = torch.ones_like(weight)
+        trial.step(section.optimizer.lr)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        name = getattr(section.optimizer, "name", section.optimizer.kind)
+        raise TrainingError(f"{name} refuses: {error}", where=WHERE, remedy="change its options") from error
 
 
 def _master(parameter: nn.Parameter) -> nn.Parameter:
@@ -138,19 +155,23 @@ def _by_name(masters: Mapping[str, nn.Parameter], section: TorchOptimizer) -> to
     kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
         name: kind
         for name, kind in vars(torch.optim).items()
-        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and name not in UNSUITABLE
+        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and kind is not torch.optim.Optimizer
     }
-    where = "tune.optimizer"
+    if section.name in UNSUITABLE:
+        what = f"{section.name} does not fit here: it {UNSUITABLE[section.name]}"
+        raise TrainingError(what, where=WHERE, remedy="choose another")
     if section.name not in kinds:
-        near = difflib.get_close_matches(section.name, kinds, n=1, cutoff=0.4)
-        remedy = f"did you mean {near[0]}?" if near else f"choose among {', '.join(sorted(kinds))}"
-        raise TrainingError("torch.optim has no such optimizer", where=where, received=section.name, remedy=remedy)
+        alike = {name.lower(): name for name in kinds if name not in UNSUITABLE}
+        near = difflib.get_close_matches(section.name.lower(), alike, n=1, cutoff=0.4)
+        remedy = f"did you mean {alike[near[0]]}?" if near else f"choose among {', '.join(sorted(alike.values()))}"
+        raise TrainingError("torch.optim has no such optimizer", where=WHERE, received=section.name, remedy=remedy)
     options: dict[str, Any] = dict(section.options)
     known = inspect.signature(kinds[section.name]).parameters
-    decay = options.pop("weight_decay", 0.0) if "weight_decay" in known else None
+    decay = options.pop("weight_decay", known["weight_decay"].default) if "weight_decay" in known else None
+    if decay is not None and not (isinstance(decay, int | float) and decay >= 0):
+        raise TrainingError("weight_decay is no number of 0 or more", where=WHERE, received=repr(decay))
     try:
         return kinds[section.name](_groups(masters, decay), lr=section.lr, **options)
-    except (TypeError, ValueError) as error:
-        taken = ", ".join(sorted(set(known) - {"params", "lr"}))
-        remedy = f"it takes {taken}"
-        raise TrainingError(f"{section.name} refuses: {error}", where=where, remedy=remedy) from error
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        remedy = f"it takes {', '.join(sorted(set(known) - {'params', 'lr'}))}"
+        raise TrainingError(f"{section.name} refuses: {error}", where=WHERE, remedy=remedy) from error

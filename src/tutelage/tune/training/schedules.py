@@ -24,4 +24,4 @@ def rate_share(schedule: Schedule, step: int, *, steps: int) -> float:
         case CosineSchedule():
             return (1.0 + math.cos(math.pi * progress)) / 2.0
         case WsdSchedule():
-            return min(1.0, (steps - step) / math.ceil(schedule.decay_share * steps))
+            return min(1.0, (steps - step) / math.ceil(schedule.decay_share * steps - 1e-9))

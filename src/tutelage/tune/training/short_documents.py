@@ -20,7 +20,8 @@ from tutelage.tune.training.batches import Packed
 
 OneByOne = Callable[[Tensor, Tensor, Tensor, Sequence[int]], Tensor]
 LONGEST = 512
-"""Tokens of a document up to which its weights (heads × length², kept for the way back) stay small."""
+"""Tokens of a document up to which the scores of a batch (heads × length²), which are made anew on the way back, are
+no great matter."""
 
 MOST_FILLING = 1.25
 """How many times as long as the shortest document of a batch its longest may be, beyond 8 tokens."""
@@ -163,10 +164,8 @@ class _Short(torch.autograd.Function):
             groups = batch.count * shared
             asked = q.index_select(0, batch.queries).view(groups, -1, width)
             keys, values = (x.index_select(0, batch.keys).view(groups, batch.longest, width) for x in (k, v))
-            scores = torch.baddbmm(batch.mask, asked.float(), keys.float().transpose(1, 2), alpha=scale)
-            weights = torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype)
-            torch.bmm(weights, values, out=output[span].view(groups, -1, width))
-            saved += [asked, keys, values, weights]
+            torch.bmm(_weights(asked, keys, batch, scale), values, out=output[span].view(groups, -1, width))
+            saved += [asked, keys, values]
         ctx.save_for_backward(*saved)
         ctx.plan, ctx.scale, ctx.shapes = plan, scale, (query.shape, key.shape)
         return output.index_select(0, plan.queries_back).view(query.shape)
@@ -180,14 +179,17 @@ class _Short(torch.autograd.Function):
         arrived = gradient.new_zeros(plan.query_rows, width).index_copy_(0, plan.queries_back, gradient)
         of_query = gradient.new_empty(plan.query_rows, width)
         of_key, of_value = (gradient.new_empty(plan.key_rows, width) for _ in range(2))
-        spans = zip(plan.query_spans, plan.key_spans, strict=True)
-        for place, (rows, columns) in enumerate(spans):
-            asked, keys, values, weights = ctx.saved_tensors[4 * place : 4 * place + 4]
+        spans = zip(plan.batches, plan.query_spans, plan.key_spans, strict=True)
+        for place, (batch, rows, columns) in enumerate(spans):
+            asked, keys, values = ctx.saved_tensors[3 * place : 3 * place + 3]
+            weights = _weights(asked, keys, batch, ctx.scale)
             above = arrived[rows].view_as(asked)
             torch.bmm(weights.transpose(1, 2), above, out=of_value[columns].view_as(values))
-            of_weights = torch.bmm(above, values.transpose(1, 2))
+            # What all values have in common moves no score, and what all keys have no query: without it there is less
+            # to cancel, which bfloat16 would do badly.
+            of_weights = torch.bmm(above, _centered(values).transpose(1, 2))
             of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-            torch.bmm(of_scores, keys, out=of_query[rows].view_as(asked))
+            torch.bmm(of_scores, _centered(keys), out=of_query[rows].view_as(asked))
             torch.bmm(of_scores.transpose(1, 2), asked, out=of_key[columns].view_as(keys))
         of_query.mul_(ctx.scale)
         of_key.mul_(ctx.scale)
@@ -198,6 +200,17 @@ class _Short(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _weights(asked: Tensor, keys: Tensor, batch: Batch, scale: float) -> Tensor:
+    """The weights (B · S, G · L, L) of a batch, normalized in float32."""
+    scores = torch.baddbmm(batch.mask, asked.float(), keys.float().transpose(1, 2), alpha=scale)
+    return torch.softmax(scores, -1).to(asked.dtype)
+
+
+def _centered(states: Tensor) -> Tensor:
+    mean = states.mean(1, keepdim=True, dtype=torch.promote_types(states.dtype, torch.float32))
+    return (states - mean).to(states.dtype)
 
 
 def _summed(of_keys: Tensor, plan: Plan) -> Tensor:
