@@ -185,6 +185,8 @@ def main() -> None:
                 out = trial.work / f"{given.kind}-{contender}-{turn}-{count}"
                 runs[count] = run(contender, trial, rows, out)
             slope = (runs[many]["seconds"] - runs[few]["seconds"]) / (tokens[many] - tokens[few])
+            if slope <= 0:
+                raise SystemExit(f"{contender}: {many} rows took no longer than {few}; take more of them with --rows")
             done[contender] = {"runs": runs, "tokens_per_second": round(1 / slope, 1), "peak_bytes": peak(runs)}
             print(f"turn {turn}, {contender}: {1 / slope:.0f} tokens/s, {peak(runs) / 1e9:.2f} GB", flush=True)
         turns.append(done)

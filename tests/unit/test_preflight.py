@@ -8,7 +8,7 @@ import pytest
 from tutelage.cli.recipe import validate_command
 from tutelage.cli.run import run_command
 from tutelage.construct.rehearsal import rehearsal_prompts
-from tutelage.errors import RecipeError, TrainingError
+from tutelage.errors import RecipeError, TrainingError, TutelageError
 from tutelage.evaluate.general_texts import general_prompts
 from tutelage.models.template_file import require_template
 from tutelage.pipeline.preflight import preflight
@@ -132,6 +132,9 @@ def test_shipped_recipes_pass(file: Path) -> None:
 def test_what_transformers_adds_to_jinja_is_known(tmp_path: Path, text: str) -> None:
     (tmp_path / "chat.jinja").write_text(text)
     require_template(tmp_path / "chat.jinja")
+    (tmp_path / "chat.jinja").write_text(text + "{% generated %}")
+    with pytest.raises(TutelageError, match="generated"):
+        require_template(tmp_path / "chat.jinja")
 
 
 def test_a_template_that_is_not_there(tmp_path: Path) -> None:
