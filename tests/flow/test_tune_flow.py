@@ -20,11 +20,13 @@ from tutelage.models.adapters import add_adapter
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
+from tutelage.recipe.objectives import DpoObjective, KtoObjective, SftObjective
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import assistant, user
-from tutelage.tune import Progress, Saved, Started, Step, Summary, train
+from tutelage.tune import Prepared, Progress, Saved, Started, Step, Summary, train
 from tutelage.tune.methods import build_method
 from tutelage.tune.objectives import Sft
+from tutelage.tune.rows import Pair, Rated, Row
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.batches import Packed, pack
 from tutelage.tune.training.network import Network
@@ -43,6 +45,8 @@ SECTION = TuneSection(
 SECTIONS = {
     "rows alone": SECTION,
     "with retention": SECTION.model_copy(update={"retention": RetentionSection(texts=5, tokens=20)}),
+    "dpo": SECTION.model_copy(update={"objective": DpoObjective(kind="dpo")}),
+    "kto": SECTION.model_copy(update={"objective": KtoObjective(kind="kto", beta=1.0)}),
 }
 QUESTIONS = ("What is the name?", "Where is the river?", "Is it stated?", "Say thanks.", "Write a title.", "Why?")
 ANSWERS = ("It is the river.", "In the garden.", "It is not stated.", "Thanks.", "<<The title>>", "I can not say.")
@@ -53,9 +57,20 @@ def rows(bundle: Bundle) -> list[Encoded]:
     return [bundle.template.encode((user(question), assistant(answer))) for question, answer in pairs]
 
 
+def rows_for(section: TuneSection, bundle: Bundle) -> list[Row]:
+    """The rows, as what the objective learns from: each answer is better than the next, and every other one wanted."""
+    documents = rows(bundle)
+    if section.objective.rows == "examples":
+        return list(documents)
+    if section.objective.rows == "unpaired":
+        return [Rated(document, place % 2 == 0) for place, document in enumerate(documents)]
+    others = [bundle.template.encode((user(q), assistant(a))) for q, a in zip(QUESTIONS, ANSWERS[::-1], strict=True)]
+    return [Pair(document, other) for document, other in zip(documents, others, strict=True)]
+
+
 def follow(folder: Path, section: TuneSection = SECTION, seed: int = 3) -> Iterator[Progress]:
     bundle = tiny_model()
-    return train(bundle, rows(bundle), section, folder=folder, seed=seed)
+    return train(bundle, rows_for(section, bundle), section, folder=folder, seed=seed)
 
 
 def finish(folder: Path, section: TuneSection = SECTION) -> Summary:
@@ -104,6 +119,32 @@ def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, name: str, one_
     assert [Step.from_json(line).loss for line in lines] == list(whole.losses)
     weights = [path / "weights" / "adapter_model.safetensors" for path in (folder, tmp_path / "whole")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_preference_is_learned_and_told(tmp_path: Path) -> None:
+    changes = {"epochs": 20, "method": LoraMethod(kind="lora", r=8), "objective": DpoObjective(kind="dpo", beta=1.0)}
+    section = SECTION.model_copy(update=changes)
+    *news, summary = follow(tmp_path, section)
+    assert isinstance(summary, Summary)
+    prepared = [(one.what, one.done, one.total) for one in news if isinstance(one, Prepared)]
+    assert prepared[-1] == ("reference", 12, 12)
+    assert summary.losses[0] == pytest.approx(np.log(2), rel=1e-5), "the policy is the reference yet"
+    assert summary.losses[-1] < 0.3
+    first, last = summary.told
+    assert last["accuracy"] == 1
+    assert last["margin"] > first["margin"]
+    assert last["margin"] == pytest.approx(last["chosen"] - last["rejected"], rel=1e-5)
+
+
+def test_rows_of_another_kind_are_refused_by_name(tmp_path: Path) -> None:
+    bundle = tiny_model()
+    for objective, section in ((SftObjective(kind="sft"), SECTIONS["dpo"]), (DpoObjective(kind="dpo"), SECTION)):
+        wrong = section.model_copy(update={"objective": objective})
+        with pytest.raises(TrainingError, match=f"the objective {objective.kind} learns from {objective.rows}"):
+            list(train(bundle, rows_for(section, bundle), wrong, folder=tmp_path, seed=0))
+    long = rows_for(SECTIONS["dpo"], bundle)
+    with pytest.raises(TrainingError, match=r"the first: chosen: \d+ tokens; max_tokens is 5"):
+        list(train(bundle, long, SECTIONS["dpo"].model_copy(update={"max_tokens": 5}), folder=tmp_path, seed=0))
 
 
 def test_it_learns_and_counts(tmp_path: Path) -> None:

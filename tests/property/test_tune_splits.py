@@ -14,7 +14,8 @@ from torch import Tensor
 
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
-from tutelage.recipe.tune import AdamWOptimizer, Average, FullMethod, LoraMethod
+from tutelage.recipe.objectives import Average
+from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod
 from tutelage.tune.methods import build_method
 from tutelage.tune.objectives import Sft
 from tutelage.tune.training.attention import connect

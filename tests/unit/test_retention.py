@@ -18,7 +18,7 @@ from tutelage.models.load import load_bundle
 from tutelage.models.tiny import tiny_model
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import assistant, user
-from tutelage.tune import Remembered, Step, train
+from tutelage.tune import Prepared, Step, train
 from tutelage.tune.retention import Divergence, Divergences, Memory, Retention, remember
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.batches import pack
@@ -218,8 +218,8 @@ def tuned(folder: Path, method: LoraMethod | FullMethod, retention: RetentionSec
     )
     news = list(train(bundle, rows, section, folder=folder, seed=0))
     if retention is not None:
-        drawn = [(told.texts, told.total) for told in news if isinstance(told, Remembered)]
-        assert drawn == [(number, 32) for number in range(1, 33)]
+        drawn = [(told.what, told.done, told.total) for told in news if isinstance(told, Prepared)]
+        assert drawn == [("free texts", number, 32) for number in range(1, 33)]
     return [step for step in news if isinstance(step, Step)]
 
 
@@ -230,7 +230,8 @@ def forgotten(weights: Path, adapter: bool) -> float:
     with torch.no_grad(), connect(model) as network:
         objective = Divergence()
         packed = pack([memory.text for memory in unseen], torch.device("cpu"))
-        return objective.loss(unseen, network.predict(packed)).item() / sum(map(objective.weight, unseen))
+        (total,) = objective.cost(unseen, network.predict(packed)).terms
+        return total.item() / sum(weight for memory in unseen for weight in objective.weights(memory))
 
 
 @pytest.mark.parametrize("method", [LoraMethod(kind="lora", r=8), FullMethod(kind="full")], ids=["lora", "full"])

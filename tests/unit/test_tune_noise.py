@@ -46,7 +46,7 @@ def test_it_has_the_size_of_the_paper_and_the_seed_of_the_step() -> None:
     losses = []
     with connect(tuned.model) as network:
         for alpha, seed in ((5.0, 1), (5.0, 1), (5.0, 2), (0.0, 1)):
-            rows = Batch(1, Sft(noise=alpha), range(2), documents())
+            rows = Batch(1, Sft(alpha=alpha), range(2), documents())
             beside = Retention(memories, RetentionSection(texts=1, tokens=20, texts_a_step=1), seed=0).of_step(0)
             listening = overheard(network, heard)
             done = accumulate(listening, [rows, beside], optimizer=optimizer, limit=1000, seed=seed)

@@ -43,7 +43,7 @@ def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> N
             weights = folder / "weights"
             summary = tune(data, out=folder, model=recipe, emit=terminal, offline=offline)
     if json:
-        say_json({"weights": str(weights), **summary.model_dump(mode="json", exclude={"kind", "losses"})})
+        say_json({"weights": str(weights), **summary.model_dump(mode="json", exclude={"kind", "losses", "told"})})
     elif not quiet:
         _say_summary(summary)
         say(f"Weights: {weights}")
@@ -94,6 +94,10 @@ def _say_summary(summary: Summary) -> None:
         f"{summary.steps:,} steps on {summary.rows:,} rows, {summary.total_tokens:,} tokens in {summary.seconds:.0f} s "
         f"({summary.tokens_per_second:,.0f} tokens/s){went}."
     )
+    if summary.told:
+        first, last = summary.told[0], summary.told[-1]
+        told = ", ".join(f"{name} {first.get(name, 0.0):.3g} → {value:.3g}" for name, value in last.items())
+        say(f"From the first steps to the last: {told}.")
     if summary.dropped:
         were = "1 row was" if len(summary.dropped) == 1 else f"{len(summary.dropped):,} rows were"
         say(f"{were} not trained on (dropped.jsonl), for example: {next(iter(summary.dropped.values()))}.")

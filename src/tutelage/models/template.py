@@ -88,8 +88,9 @@ class ChatTemplate:
         self._refuse_second_beginning(ids)
         return ids
 
-    def encode(self, messages: Conversation) -> Encoded:
-        """Return ids and loss mask of a conversation.
+    def encode(self, messages: Conversation, *, last: bool = False) -> Encoded:
+        """Return ids and loss mask of a conversation; ``last``: only the last assistant turn is to be predicted, as
+        where answers to one prompt are compared.
 
         Raises :class:`TemplateError` when no exact mask can be made: no assistant turn, a turn that the template
         leaves out or does not close, an end token that is not tokenized as one.
@@ -108,6 +109,8 @@ class ChatTemplate:
                     "the tokenizer does not keep the end token of a turn whole", received=self.end_token
                 )
             targets[start:stop] = True
+        if last:
+            targets[: cuts[-2]] = False
         self._refuse_second_beginning(ids)
         return Encoded(np.asarray(ids, dtype=np.int32), targets)
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from tutelage.errors import TemplateError
 from tutelage.files import write_atomic
-from tutelage.models.template import ChatTemplate, Encoded
-from tutelage.records import Dropped, Example, Ledger
+from tutelage.models.template import ChatTemplate
+from tutelage.records import Dropped, Example, Ledger, Preference, UnpairedPreference
 from tutelage.records.jsonl import write_records
-from tutelage.tune.training.batches import unusable
+from tutelage.tune.rows import Pair, Rated, Row, why_unusable
+
+TrainingRow = Example | Preference | UnpairedPreference
 
 MAX_DROPPED = 0.5
 """Share of the rows from which on dropping is refused: a model of the few that are left is not what was asked for."""
@@ -18,34 +20,47 @@ MAX_DROPPED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """Rows as documents: ``places[i]`` is the row of ``documents[i]``; ``refused`` says why a row has no document."""
+    """Rows as ids and masks: ``places[i]`` is the row of ``encoded[i]``; ``refused`` says why a row has none."""
 
-    documents: list[Encoded]
+    encoded: list[Row]
     places: list[int]
     refused: dict[int, str]
 
 
-def encode_all(template: ChatTemplate, rows: Sequence[Example]) -> Encoding:
+def encode_all(template: ChatTemplate, rows: Sequence[TrainingRow]) -> Encoding:
     """Encode every row that ``template`` gives an exact loss mask. Raises :class:`TemplateError` if it gives none."""
     found = Encoding([], [], {})
     first: TemplateError | None = None
     for place, row in enumerate(rows):
         try:
-            found.documents.append(template.encode(row.messages))
+            found.encoded.append(_encode(template, row))
             found.places.append(place)
         except TemplateError as error:
             first = first or error
             found.refused[place] = f"no exact loss mask: {error.problem}"
-    if first is not None and not found.documents:
+    if first is not None and not found.encoded:
         raise first
     return found
 
 
-def sort_out(rows: Sequence[Example], encoding: Encoding, *, max_tokens: int) -> tuple[Ledger, list[Dropped]]:
+def _encode(template: ChatTemplate, row: TrainingRow) -> Row:
+    match row:
+        case Example():
+            return template.encode(row.messages)
+        case Preference():
+            chosen, rejected = (
+                template.encode((*row.prompt, answer), last=True) for answer in (row.chosen, row.rejected)
+            )
+            return Pair(chosen, rejected)
+        case UnpairedPreference():
+            return Rated(template.encode((*row.prompt, row.answer), last=True), row.wanted)
+
+
+def sort_out(rows: Sequence[TrainingRow], encoding: Encoding, *, max_tokens: int) -> tuple[Ledger, list[Dropped]]:
     """Return the ledger of a training that takes documents of up to ``max_tokens``, and the rows that it drops."""
     reasons = dict(encoding.refused)
-    for place, document in zip(encoding.places, encoding.documents, strict=True):
-        if reason := unusable(document, max_tokens):
+    for place, row in zip(encoding.places, encoding.encoded, strict=True):
+        if reason := why_unusable(row, max_tokens):
             reasons[place] = f"unusable for training: {reason}"
     gone = [
         Dropped(id=rows[at].id, step="tune", reason=reason, row=rows[at].to_json())

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from tutelage.curate.build import build_steps
 from tutelage.errors import TutelageError
+from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.items import guarded_items
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import ContaminationStep, CurateSection
-from tutelage.records import Example, Item, Split
+from tutelage.records import Example, Item, Preference, Split, UnpairedPreference
 from tutelage.tasks.build import build_tasks
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask
@@ -16,7 +17,7 @@ MAX_REASON = 300
 """Characters of a note that say why there is nothing to compare with."""
 
 
-def shared_words(rows: Sequence[Example], recipe: Recipe) -> str:
+def shared_words(rows: Sequence[TrainingRow], recipe: Recipe) -> str:
     """Say how many rows share words with an item that models are scored on, by the recipe's own step for it.
 
     Such items are those of every probe, gate and test of the recipe, and all rows of a file that are not for training.
@@ -29,7 +30,8 @@ def shared_words(rows: Sequence[Example], recipe: Recipe) -> str:
     own = (step for step in recipe.curate.steps if isinstance(step, ContaminationStep))
     section = next(own, ContaminationStep(kind="contamination"))
     step, *_ = build_steps(CurateSection(steps=(section,)), items)
-    found = step.apply(rows).dropped
+    dropped = step.apply([example for row in rows for example in _examples_of(row)]).dropped
+    found = list({row.id: row for row in dropped}.values())
     compared = f"compared with {len(items):,} items of probe, gate and test of {recipe.name}"
     if not found:
         return f"No row shares {section.ngram} words in a row with what models are scored on ({compared})."
@@ -58,6 +60,18 @@ def beyond_guarded(
         f"{others:,} of the {len(items):,} items were not guarded against contamination, since {recipe.name} {drawn}: "
         "a tuned model may have learned them."
     )
+
+
+def _examples_of(row: TrainingRow) -> list[Example]:
+    """A row as the conversations that it holds, under its own id."""
+    match row:
+        case Example():
+            return [row]
+        case Preference():
+            answers = [row.chosen, row.rejected]
+        case UnpairedPreference():
+            answers = [row.answer]
+    return [Example(id=row.id, messages=(*row.prompt, answer), lineage=row.lineage) for answer in answers]
 
 
 def _measured(recipe: Recipe, tasks: Mapping[str, Task]) -> list[Item]:

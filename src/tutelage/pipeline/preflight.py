@@ -42,6 +42,10 @@ def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
     except TutelageError as error:
         problems += _problems(error, "tasks")
     problems += _too_many(recipe)
+    if recipe.tune.objective.rows != "examples":
+        what = f"a run learns from examples, and this objective from {recipe.tune.objective.rows}"
+        remedy = "take sft, or learn from rows of your own with: tutelage tune"
+        problems.append(Problem(what, "tune.objective", recipe.tune.objective.kind, remedy))
     for where, attempt in _attempts(recipe, keys=keys):
         try:
             attempt()

@@ -16,6 +16,7 @@ from tutelage.evaluate.run import examine
 from tutelage.evaluate.summary import summarize
 from tutelage.events import Emit, Event, located, silent
 from tutelage.files import write_atomic
+from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items, split_items
 from tutelage.pipeline.leaks import beyond_guarded, shared_words
@@ -25,11 +26,12 @@ from tutelage.pipeline.training import train_rows
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.model import ModelSection
+from tutelage.recipe.objectives import RowKind
 from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
 from tutelage.recipe.tune import TuneSection
-from tutelage.records import Example, Split, content_id
+from tutelage.records import Example, Preference, Split, UnpairedPreference, content_id
 from tutelage.records.comparison import Comparison
-from tutelage.records.importers import import_examples
+from tutelage.records.importers import import_examples, import_preferences, import_unpaired, kind_of
 from tutelage.records.jsonl import read_records, write_records
 from tutelage.records.scores import ItemScore, ScoreSummary
 from tutelage.runs import RunDirectory, read_state
@@ -38,7 +40,14 @@ from tutelage.tasks.build import build_tasks
 from tutelage.tune import Summary
 
 Rows = Path | str | Sequence[Example]
+AnyRows = Path | str | Sequence[TrainingRow]
 AUTHOR = "expert"
+FORMS: dict[RowKind, str] = {
+    "examples": "messages, conversations, instruction + output, prompt + completion",
+    "pairs": "a question, chosen and rejected",
+    "unpaired": "a question, an answer and a label of true or false",
+}
+"""What rows of each kind look like."""
 PACKAGE_TASKS = (
     ConstraintsSection(kind="constraints"),
     GroundedSection(kind="grounded"),
@@ -75,6 +84,29 @@ def read_rows(data: Rows) -> list[Example]:
     return import_examples(data, author=AUTHOR) if isinstance(data, Path | str) else list(data)
 
 
+def read_training_rows(data: AnyRows, kind: RowKind) -> list[TrainingRow]:
+    """Return rows as what an objective of ``kind`` learns from; for ``unpaired``, a pair counts as two answers.
+
+    Raises
+    ------
+    DataError: with every fault of the file, or because it holds rows of another kind. StorageError: it cannot be read.
+    """
+    if not isinstance(data, Path | str):
+        return list(data)
+    found = kind_of(data)
+    if (kind == "pairs") != (found == "pairs") and kind != "unpaired":
+        objective = "dpo, ipo, orpo or simpo" if found == "pairs" else "sft"
+        remedy = f"give it {kind} ({FORMS[kind]}), or set tune.objective to {objective}"
+        raise DataError(str(data), [Problem(f"the objective learns from {kind}", received=found, remedy=remedy)])
+    match kind:
+        case "pairs":
+            return list(import_preferences(data, author=AUTHOR))
+        case "unpaired":
+            return list(import_unpaired(data, author=AUTHOR))
+        case "examples":
+            return list(read_rows(data))
+
+
 def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None) -> Curated:
     """Send rows through the steps of ``recipe`` (default: all steps at their defaults).
 
@@ -97,7 +129,7 @@ def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None)
 
 
 def tune(
-    data: Rows,
+    data: AnyRows,
     *,
     out: Path,
     model: Recipe | ModelSection | str = "default",
@@ -108,7 +140,8 @@ def tune(
 ) -> Summary:
     """Tune ``model`` on rows and leave the weights in ``out/weights``; the same call after a kill goes on.
 
-    ``model`` is a recipe (its model with its chat template, its threads, ``tune`` section and seed), a section of one
+    ``data`` are rows of the kind that the objective learns from (:mod:`tutelage.records.importers`). ``model`` is a
+    recipe (its model with its chat template, its threads, ``tune`` section and seed), a section of one
     (its template relative to the working folder), or a model's id. ``section`` and ``seed`` go before the recipe's.
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
     ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it. Rows that share words with what
@@ -120,15 +153,17 @@ def tune(
     ``out`` holds another training.
     """
     recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
-    rows = read_rows(data)
+    chosen = section if section is not None else recipe.tune
+    rows = read_training_rows(data, chosen.objective.rows)
     emit = located(emit, stage="tune")
+    emit(Event("note", data={"text": _what_they_are(data, rows)}))
     shared = shared_words(rows, recipe)
     emit(Event("note", data={"text": shared}))
     with Engines(recipe, offline=offline) as engines:
         return train_rows(
             engines.bundle(),
             rows,
-            section if section is not None else recipe.tune,
+            chosen,
             folder=out,
             seed=derive_seed(recipe.seed if seed is None else seed, "tune"),
             emit=emit,
@@ -249,6 +284,19 @@ def scores_of(path: Path | str, label: str | None = None) -> Evaluated:
         raise RunError("there are no scores here", where=str(folder), remedy=remedy)
     summary = read_state(folder / "summary.json", ScoreSummary)
     return Evaluated(summary, read_records(folder / "scores.jsonl", ItemScore))
+
+
+def _what_they_are(data: AnyRows, rows: Sequence[TrainingRow]) -> str:
+    """Say as what the rows were read."""
+    of = f" of {data}" if isinstance(data, Path | str) else ""
+    match rows[0] if rows else None:
+        case Preference():
+            return f"{len(rows):,} rows{of}: pairs of answers, the chosen one and the rejected one."
+        case UnpairedPreference():
+            wanted = sum(isinstance(row, UnpairedPreference) and row.wanted for row in rows)
+            return f"{len(rows):,} answers{of}: {wanted:,} are wanted, {len(rows) - wanted:,} are not."
+        case _:
+            return f"{len(rows):,} rows{of}: conversations, whose answers are learned."
 
 
 def _claim(folder: Path, identity: str) -> None:

@@ -6,15 +6,14 @@ from pathlib import Path
 from tutelage.errors import TrainingError
 from tutelage.events import Emit, Event
 from tutelage.models.load import Bundle
-from tutelage.pipeline.encoding import encode_all, keep_ledger, sort_out, too_few
+from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
-from tutelage.records import Example
-from tutelage.tune import Remembered, Saved, Started, Step, Summary, train
+from tutelage.tune import Prepared, Saved, Started, Step, Summary, train
 
 
 def train_rows(
     bundle: Bundle,
-    rows: Sequence[Example],
+    rows: Sequence[TrainingRow],
     section: TuneSection,
     *,
     folder: Path,
@@ -43,10 +42,10 @@ def train_rows(
             remedy="raise tune.max_tokens, or make the rows shorter",
         )
     total = 0
-    for news in train(bundle, encoding.documents, section, folder=folder, seed=seed):
+    for news in train(bundle, encoding.encoded, section, folder=folder, seed=seed):
         match news:
-            case Remembered(texts=done, total=texts):
-                emit(Event("progress", data={"label": "free texts", "done": done, "total": texts, "unit": "texts"}))
+            case Prepared(what=what, done=done, total=texts):
+                emit(Event("progress", data={"label": what, "done": done, "total": texts, "unit": "texts"}))
             case Started(steps=total, trainable_parameters=trainable):
                 keep_ledger(folder, ledger, dropped)
                 if dropped:

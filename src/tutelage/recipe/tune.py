@@ -5,29 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tutelage.recipe.base import Section, is_number
-
-Average = Literal["token", "square", "row"]
-
-
-class SftObjective(Section):
-    """Supervised fine-tuning: cross-entropy of the assistant's tokens, their end token included."""
-
-    kind: Literal["sft"]
-
-    average: Average = "token"
-    """What weighs the same: every token (long answers decide), every row (n tokens weigh 1/n each), or, between them,
-    1/√n each."""
-
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """ε: the target is learned with weight 1 − ε, and ε is spread over the whole vocabulary (Szegedy et al. 2016)."""
-
-    noise: float = Field(default=0.0, ge=0)
-    """α of NEFTune (Jain et al. 2023): uniform noise of up to α/√(L·d) on the embeddings of a row of L tokens and d
-    numbers each, while training; 5 to 15 where it is used. Rows then share no computation of what they begin with."""
-
-
-Objective = SftObjective
-"""One kind so far; with the second it becomes a union discriminated by ``kind``, and no recipe changes."""
+from tutelage.recipe.objectives import KtoObjective, Objective, SftObjective
 
 
 class LoraMethod(Section):
@@ -194,7 +172,8 @@ class DataSection(Section):
 
     path: str
     """A JSONL, JSON, CSV or TSV file, relative to the recipe. The keys of its rows tell their form: ``messages``,
-    ``conversations`` (ShareGPT), ``instruction`` and ``output`` (Alpaca), ``prompt`` and ``completion``."""
+    ``conversations`` (ShareGPT), ``instruction`` and ``output`` (Alpaca), ``prompt`` and ``completion``; beside the
+    question ``chosen`` and ``rejected`` for objectives of pairs, beside an answer ``label`` (true or false) for kto."""
 
 
 class TuneSection(Section):
@@ -242,6 +221,14 @@ class TuneSection(Section):
 
     checkpoint_every: int = Field(default=20, ge=0)
     """Steps between checkpoints; 0 = never."""
+
+    @model_validator(mode="after")
+    def _has_others_to_compare(self) -> Self:
+        if isinstance(self.objective, KtoObjective) and self.batch_size < 2:
+            raise ValueError(
+                "objective: kto compares the rows of a step with one another; take a batch_size of 2 or more"
+            )
+        return self
 
     @model_validator(mode="after")
     def _moves_what_begins_at_zero(self) -> Self:

@@ -8,18 +8,18 @@
 | ``answers`` | ``Sampling``, ``Request``, ``Engine``, ``Answer`` |
 | ``verdicts`` | ``Verdict``, ``PartVerdict`` |
 | ``lineage`` | ``Lineage``, ``Cost`` |
-| ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``Lesson`` |
+| ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |
 | ``heldout`` | the loss of references that were held out |
 | ``tradeoff`` | what each paradigm of data construction gave and took |
 | ``jsonl`` | reading and writing records, with errors by file, line and key |
-| ``tables``, ``importers`` | a user's files: rows of any common format, as examples |
+| ``tables``, ``importers`` | a user's files: rows of any common format, as examples or preferences |
 """
 
 from tutelage.records.answers import Answer, Engine, FinishReason, Request, Sampling
 from tutelage.records.base import LEVELS, PARADIGMS, SPLITS, Level, Paradigm, Record, Split, content_id
-from tutelage.records.examples import Demonstration, Example, Lesson, Preference, Turn
+from tutelage.records.examples import Demonstration, Example, Lesson, Preference, Turn, UnpairedPreference
 from tutelage.records.items import Item
 from tutelage.records.ledger import Dropped, Ledger
 from tutelage.records.lineage import Cost, Lineage
@@ -66,6 +66,7 @@ __all__ = [
     "TextPart",
     "ToolCall",
     "Turn",
+    "UnpairedPreference",
     "Verdict",
     "all_of",
     "assistant",

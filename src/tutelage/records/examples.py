@@ -1,4 +1,4 @@
-"""What a model is trained on: examples, preferences, lessons."""
+"""What a model is trained on: examples, preferences (paired and not), lessons."""
 
 from typing import Literal
 
@@ -49,6 +49,19 @@ class Preference(Record):
     prompt: Conversation
     chosen: Message
     rejected: Message
+    lineage: Lineage
+    task: str = ""
+    dimension: str = ""
+    level: Level | None = None
+
+
+class UnpairedPreference(Record):
+    """An answer to a prompt, and whether such answers are ``wanted``."""
+
+    id: str
+    prompt: Conversation
+    answer: Message
+    wanted: bool
     lineage: Lineage
     task: str = ""
     dimension: str = ""

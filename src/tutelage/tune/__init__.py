@@ -11,6 +11,6 @@ A new objective or method is one file and one line in its package's index; neith
 """
 
 from tutelage.tune.training.loop import train
-from tutelage.tune.training.progress import Progress, Remembered, Saved, Started, Step, Summary
+from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, Step, Summary
 
-__all__ = ["Progress", "Remembered", "Saved", "Started", "Step", "Summary", "train"]
+__all__ = ["Prepared", "Progress", "Saved", "Started", "Step", "Summary", "train"]

@@ -20,6 +20,7 @@ from tutelage.models.free_text import free_texts
 from tutelage.models.template import Encoded
 from tutelage.recipe.tune import RetentionSection
 from tutelage.seeds import derive_seed
+from tutelage.tune.objectives.objective import Cost, Objective
 from tutelage.tune.training.batches import rows_of_step, target_count
 from tutelage.tune.training.losses import PositionLoss
 from tutelage.tune.training.network import Predictions
@@ -61,24 +62,24 @@ def _memory(bundle: Bundle, text: Tensor, candidates: int) -> Memory:
     return Memory(encoded, found.indices, found.values)
 
 
-class Divergence:
+class Divergence(Objective[Memory]):
     """The objective whose rows are memories: what was expected against what is expected now."""
 
-    noise = 0.0
+    __slots__ = ()
 
     def documents(self, row: Memory) -> tuple[Encoded, ...]:
         """The text."""
         return (row.text,)
 
-    def weight(self, row: Memory) -> float:
+    def weights(self, row: Memory) -> tuple[float, ...]:
         """Every place weighs the same."""
-        return float(target_count(row.text))
+        return (float(target_count(row.text)),)
 
-    def loss(self, rows: Sequence[Memory], predictions: Predictions) -> Tensor:
+    def cost(self, rows: Sequence[Memory], predictions: Predictions) -> Cost:
         """The sum of the divergences, in nats."""
         likely = torch.cat([row.likely for row in rows])
         logprobs = torch.cat([row.logprobs for row in rows])
-        return predictions.losses(Divergences(likely, logprobs)).sum()
+        return Cost((predictions.losses(Divergences(likely, logprobs)).sum(),))
 
 
 class Divergences(PositionLoss):

@@ -10,7 +10,7 @@ from pydantic import JsonValue, ValidationError
 from tutelage.errors import Problem, TutelageError
 from tutelage.recipe.rows import ColumnsSection, RowsSection, SharesSection
 from tutelage.records import LEVELS, SPLITS, Conversation, Item, Message, Split, content_id, system, user
-from tutelage.records.importers import RowFault, parse_turns
+from tutelage.records.importers.turns import RowFault, parse_turns
 from tutelage.records.tables import Faults, Row, read_rows, shown
 from tutelage.seeds import MAX_SEED, derive_seed
 from tutelage.tasks.rows.checks import ANSWERS, CHECKS, RowCheck

@@ -1,49 +1,47 @@
-"""What is minimized. An objective is a value with three functions of the rows; the loop does the rest.
+"""What is minimized. An objective is a value with a few functions of the rows; the loop does the rest.
 
-| kind | file | rows | denominator |
-|---|---|---|---|
-| ``sft`` | ``sft`` | one document | target tokens, or rows (``average``) |
+| kind | file | rows | refers to the start | denominator |
+|---|---|---|---|---|
+| ``sft`` | ``sft`` | documents | | target tokens, or rows (``average``) |
+| ``dpo`` | ``dpo`` | pairs | yes | pairs |
+| ``ipo`` | ``ipo`` | pairs | yes | pairs |
+| ``kto`` | ``kto`` | single answers, wanted or not | yes | answers |
+| ``orpo`` | ``orpo`` | pairs | | target tokens, and pairs |
+| ``simpo`` | ``simpo`` | pairs | | pairs |
+| ``sum`` | ``sums`` | those of its parts | | those of its parts |
 """
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Any
 
-from torch import Tensor
-
-from tutelage.models.template import Encoded
-from tutelage.recipe.tune import SftObjective
+from tutelage.recipe import objectives as sections
+from tutelage.tune.objectives.dpo import Dpo
+from tutelage.tune.objectives.ipo import Ipo
+from tutelage.tune.objectives.kto import Kto
+from tutelage.tune.objectives.objective import Cost, Objective
+from tutelage.tune.objectives.orpo import Orpo
 from tutelage.tune.objectives.sft import Sft
-from tutelage.tune.training.network import Predictions
-
-Row = TypeVar("Row", contravariant=True)
-
-
-class Objective(Protocol[Row]):
-    """Loss of a step = Σ ``loss`` over its micro-batches / Σ ``weight`` over its rows: any split gives the same."""
-
-    @property
-    def noise(self) -> float:
-        """α of the noise on the embeddings of its documents (NEFTune); 0: none."""
-        ...
-
-    def documents(self, row: Row) -> tuple[Encoded, ...]:
-        """Return what the network must see of a row; all of it is packed into one micro-batch."""
-        ...
-
-    def weight(self, row: Row) -> float:
-        """Return what a row adds to the denominator."""
-        ...
-
-    def loss(self, rows: Sequence[Row], predictions: Predictions) -> Tensor:
-        """Return the sum of the losses of ``rows``, whose documents were predicted in order; a float32 scalar."""
-        ...
+from tutelage.tune.objectives.simpo import Simpo
+from tutelage.tune.objectives.sums import Sum
+from tutelage.tune.reference import Reference
 
 
-def build_objective(section: SftObjective) -> Objective[Encoded]:
-    """Return the objective of a recipe."""
+def build_objective(section: sections.Objective, reference: Reference) -> Objective[Any]:
+    """Return the objective of a recipe; ``reference`` may be filled later."""
     match section:
-        case SftObjective():
+        case sections.SftObjective():
             return Sft(section.average, section.label_smoothing, section.noise)
+        case sections.DpoObjective():
+            return Dpo(reference, section.beta, section.label_smoothing)
+        case sections.IpoObjective():
+            return Ipo(reference, section.tau)
+        case sections.KtoObjective():
+            return Kto(reference, section.beta, section.wanted, section.unwanted)
+        case sections.OrpoObjective():
+            return Orpo(section.weight)
+        case sections.SimpoObjective():
+            return Simpo(section.beta, section.gamma)
+        case sections.SumObjective():
+            return Sum(tuple((part.weight, build_objective(part.objective, reference)) for part in section.parts))
 
 
-__all__ = ["Objective", "Sft", "build_objective"]
+__all__ = ["Cost", "Objective", "Sft", "build_objective"]

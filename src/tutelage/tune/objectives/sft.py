@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from tutelage.models.template import Encoded
-from tutelage.recipe.tune import Average
+from tutelage.recipe.objectives import Average
+from tutelage.tune.objectives.objective import Cost, Objective
+from tutelage.tune.rows import Pair
 from tutelage.tune.training.batches import target_count
 from tutelage.tune.training.network import Predictions
 
@@ -19,25 +20,35 @@ POWERS: dict[Average, float] = {"token": 0.0, "square": 0.5, "row": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Sft:
-    """Whichever micro-batch a row is in, its tokens weigh the same; ``average`` says how much of a long and a short."""
+class Sft(Objective[Encoded | Pair]):
+    """Whichever micro-batch a row is in, its tokens weigh the same; ``average`` says how much of a long and a short.
+
+    Of a pair the chosen answer is learned.
+    """
 
     average: Average = "token"
     label_smoothing: float = 0.0
-    noise: float = 0.0
+    alpha: float = 0.0
+    """Of the noise."""
 
-    def documents(self, row: Encoded) -> tuple[Encoded, ...]:
-        """The row itself."""
-        return (row,)
+    @property
+    def noise(self) -> float:
+        """α of NEFTune."""
+        return self.alpha
 
-    def weight(self, row: Encoded) -> float:
+    def documents(self, row: Encoded | Pair) -> tuple[Encoded, ...]:
+        """The row itself, or its chosen answer."""
+        return (row.chosen if isinstance(row, Pair) else row,)
+
+    def weights(self, row: Encoded | Pair) -> tuple[float, ...]:
         """n^(1−p) of its n target tokens."""
-        return float(target_count(row) ** (1 - POWERS[self.average]))
+        (document,) = self.documents(row)
+        return (float(target_count(document) ** (1 - POWERS[self.average])),)
 
-    def loss(self, rows: Sequence[Encoded], predictions: Predictions) -> Tensor:
+    def cost(self, rows: Sequence[Encoded | Pair], predictions: Predictions) -> Cost:
         """The weighted sum of the negative log-likelihoods, in nats."""
         losses = predictions.token_losses(smoothing=self.label_smoothing)
         if self.average == "token":
-            return losses.sum()
-        counts = torch.tensor([target_count(row) for row in rows], dtype=losses.dtype, device=losses.device)
-        return (losses * counts[predictions.owners] ** -POWERS[self.average]).sum()
+            return Cost((losses.sum(),))
+        counts = torch.bincount(predictions.owners, minlength=len(rows)).to(losses.dtype)
+        return Cost(((losses * counts[predictions.owners] ** -POWERS[self.average]).sum(),))

@@ -4,7 +4,7 @@
 |---|---|
 | ``loop`` | ``train``: the one loop, a generator of progress records |
 | ``step`` | one optimizer step over its micro-batches |
-| ``progress`` | ``Remembered``, ``Started``, ``Step``, ``Saved``, ``Summary`` |
+| ``progress`` | ``Prepared``, ``Started``, ``Step``, ``Saved``, ``Summary`` |
 | ``batches`` | order of rows, packing without padding, micro-batches |
 | ``network`` | packed documents → hidden states of the target positions → loss a position |
 | ``attention`` | attention that never leaves its document; proof of it on the model at hand |

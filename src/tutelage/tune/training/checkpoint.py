@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from tutelage.errors import RunError, StorageError
 from tutelage.files import atomic_folder, read_text, storage
-from tutelage.models.template import Encoded
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Record
+from tutelage.tune.rows import Rated, Row, documents_of
 from tutelage.tune.training.progress import Step, Summary
 
 REMEDY = "give the run another folder, or delete this one to start over"
@@ -93,7 +93,7 @@ def load_summary(folder: Path, fingerprint: str) -> Summary | None:
     return summary
 
 
-def fingerprint_of(model: nn.Module, rows: Sequence[Encoded], section: TuneSection, *, seed: int) -> str:
+def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, *, seed: int) -> str:
     """Return a hash of what decides the losses of a run: settings, seed, rows, and the model it starts from.
 
     Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made decides nothing.
@@ -102,8 +102,11 @@ def fingerprint_of(model: nn.Module, rows: Sequence[Encoded], section: TuneSecti
     digest.update(section.model_dump_json(exclude={"checkpoint_every", "data"}).encode())
     digest.update(str(seed).encode())
     for row in rows:
-        digest.update(np.asarray(row.ids, dtype=np.int32).tobytes() + b"|")
-        digest.update(np.asarray(row.targets, dtype=np.bool_).tobytes() + b"|")
+        for document in documents_of(row).values():
+            digest.update(np.asarray(document.ids, dtype=np.int32).tobytes() + b"|")
+            digest.update(np.asarray(document.targets, dtype=np.bool_).tobytes() + b"|")
+        if isinstance(row, Rated):
+            digest.update(b"wanted|" if row.wanted else b"unwanted|")
     for name, weight in model.named_parameters():
         digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
         digest.update(weight.detach().flatten()[:8].float().cpu().numpy().tobytes())

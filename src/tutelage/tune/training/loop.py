@@ -23,9 +23,11 @@ from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
 from tutelage.tune.methods import Tuned, build_method
 from tutelage.tune.objectives import build_objective
+from tutelage.tune.reference import Reference
 from tutelage.tune.retention import Memory, Retention, remember
+from tutelage.tune.rows import KINDS, Row, documents_of, why_unusable
 from tutelage.tune.training.attention import connect
-from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, total_steps, unusable
+from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, total_steps
 from tutelage.tune.training.checkpoint import (
     Position,
     fingerprint_of,
@@ -36,7 +38,7 @@ from tutelage.tune.training.checkpoint import (
 )
 from tutelage.tune.training.memory import peak_device_bytes, peak_rss_bytes
 from tutelage.tune.training.optimizers import Optimizer
-from tutelage.tune.training.progress import Progress, Remembered, Saved, Started, Step, Summary
+from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, Step, Summary
 from tutelage.tune.training.schedules import rate_share
 from tutelage.tune.training.step import Batch, accumulate, update
 
@@ -46,15 +48,15 @@ RELOAD_TOLERANCE = 1e-3
 """Largest difference of logits after saving and loading, in standard deviations of the logits; usually it is 0."""
 
 
-def train(
-    bundle: Bundle, documents: Sequence[Encoded], section: TuneSection, *, folder: Path, seed: int
-) -> Iterator[Progress]:
-    """Tune the bundle's model on ``documents`` and leave the weights in ``folder/weights``.
+def train(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, folder: Path, seed: int) -> Iterator[Progress]:
+    """Tune the bundle's model on ``rows``, of the kind that the objective learns from; the weights get to
+    ``folder/weights``.
 
-    Yields :class:`Started`, a :class:`Step` per optimizer step, :class:`Saved` per checkpoint and :class:`Summary` at
-    the end; a finished run yields its summary again and does nothing. ``folder`` also gets ``metrics.jsonl`` (the
-    steps) and ``summary.json`` (written last). The model is taken over: its weights are cast to the arithmetic of the
-    section, LoRA freezes them and takes its adapter out at the end, full tuning changes them.
+    Yields :class:`Prepared` for what is computed before the first step, :class:`Started`, a :class:`Step` per optimizer
+    step, :class:`Saved` per checkpoint and :class:`Summary` at the end; a finished run yields its summary again and
+    does nothing. ``folder`` also gets ``metrics.jsonl`` (the steps), ``summary.json`` (written last) and, where the
+    objective refers to the model as it came, ``reference.json``. The model is taken over: its weights are cast to the
+    arithmetic of the section, LoRA freezes them and takes its adapter out at the end, full tuning changes them.
 
     Raises
     ------
@@ -64,9 +66,10 @@ def train(
     RunError: ``folder`` holds another run.
     StorageError: the disk refuses; the last checkpoint stays.
     """
-    objective = build_objective(section.objective)
-    kept, dropped = _usable(documents, section.max_tokens)
-    rows = [documents[name] for name in kept]
+    reference = Reference()
+    objective = build_objective(section.objective, reference)
+    kept, dropped = _usable(rows, section)
+    rows = [rows[name] for name in kept]
     model = bundle.model
     if section.dtype != "auto":
         cast_weights(model, pick_dtype(section.dtype, model.device))
@@ -77,12 +80,22 @@ def train(
         yield finished
         return
     steps = total_steps(len(rows), batch_size=section.batch_size, epochs=section.epochs, max_steps=section.max_steps)
+    chosen_at = [
+        rows_of_step(index, rows=len(rows), batch_size=section.batch_size, seed=seed) for index in range(steps)
+    ]
+    if not reference.load(folder, fingerprint):
+        referred = [one for chosen in chosen_at for one in objective.referred([rows[row] for row in chosen])]
+        wanted = reference.missing(referred)
+        for number in _refer(bundle, reference, wanted, limit=section.micro_batch_tokens):
+            yield Prepared(what="reference", done=number, total=len(wanted))
+        if wanted:
+            reference.save(folder, fingerprint)
     retention = None
     if section.retention is not None:
         memories: list[Memory] = []
         for memory in remember(bundle, section.retention, seed=derive_seed(seed, "memories")):
             memories.append(memory)
-            yield Remembered(texts=len(memories), total=section.retention.texts)
+            yield Prepared(what="free texts", done=len(memories), total=section.retention.texts)
         retention = Retention(memories, section.retention, seed=seed)
     with ExitStack() as stack:
         tuned = build_method(section.method)(bundle, derive_seed(seed, "method"))
@@ -107,11 +120,14 @@ def train(
                 head="chunked" if network.head is not None else "model",
             )
             yield started
-            model.train()
             for index in range(len(position.history), steps):
                 began = time.perf_counter()
-                chosen = rows_of_step(index, rows=len(rows), batch_size=section.batch_size, seed=seed)
-                batch = Batch(index + 1, objective, [kept[row] for row in chosen], [rows[row] for row in chosen])
+                chosen = chosen_at[index]
+                members = [rows[row] for row in chosen]
+                model.train(False)  # what is looked at before a step is looked at without dropout
+                ready = objective.before(members, network, position.micro_batch_tokens)
+                model.train()
+                batch = Batch(index + 1, ready, [kept[row] for row in chosen], members)
                 beside = [] if retention is None else [retention.of_step(index)]
                 done = accumulate(
                     network,
@@ -126,6 +142,7 @@ def train(
                     step=index + 1,
                     epoch=index // steps_an_epoch(len(rows), section.batch_size) + 1,
                     loss=done.batches[0].loss,
+                    told=dict(done.batches[0].told),
                     retention=done.batches[1].loss if beside else None,
                     lr=lr,
                     grad_norm=norm,
@@ -143,19 +160,34 @@ def train(
                 if section.checkpoint_every and (step.step % section.checkpoint_every == 0 or step.step == steps):
                     save_checkpoint(folder, position, state=optimizer.state())
                     yield Saved(step=step.step)
-        difference = _save(tuned, rows[:RELOAD_ROWS], target=folder / "weights")
+        documents = [document for row in rows[:RELOAD_ROWS] for document in documents_of(row).values()]
+        difference = _save(tuned, documents, target=folder / "weights")
         summary = _summary(started, position, reload_difference=difference)
         write_atomic(folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     yield summary
 
 
-def _usable(documents: Sequence[Encoded], max_tokens: int) -> tuple[list[int], dict[int, str]]:
-    reasons = {name: unusable(document, max_tokens) for name, document in enumerate(documents)}
+def _refer(bundle: Bundle, reference: Reference, documents: Sequence[Encoded], *, limit: int) -> Iterator[int]:
+    """Let ``reference`` learn what the model as it came says of ``documents``; yield how many are done."""
+    if documents:
+        with connect(bundle.model) as network:
+            yield from reference.learn(documents, network, limit)
+
+
+def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[int, str]]:
+    if not rows:
+        raise TrainingError("there are no rows to train on", remedy="look at the ledger: where did they go?")
+    wanted = KINDS[section.objective.rows]
+    if other := next((row for row in rows if not isinstance(row, wanted)), None):
+        raise TrainingError(
+            f"the objective {section.objective.kind} learns from {section.objective.rows}",
+            received=next(kind for kind, type_ in KINDS.items() if isinstance(other, type_)),
+            remedy="give it such rows, or take another objective",
+        )
+    reasons = {name: why_unusable(row, section.max_tokens) for name, row in enumerate(rows)}
     kept = [name for name, reason in reasons.items() if not reason]
     dropped = {name: reason for name, reason in reasons.items() if reason}
-    if not documents:
-        raise TrainingError("there are no rows to train on", remedy="look at the ledger: where did they go?")
     if not kept:
         reason = next(iter(dropped.values()))
         raise TrainingError(
@@ -166,17 +198,17 @@ def _usable(documents: Sequence[Encoded], max_tokens: int) -> tuple[list[int], d
     return kept, dropped
 
 
-def _save(tuned: Tuned, rows: Sequence[Encoded], *, target: Path) -> float:
-    """Save, load again and compare logits on ``rows``; only then do the weights get their name."""
+def _save(tuned: Tuned, documents: Sequence[Encoded], *, target: Path) -> float:
+    """Save, load again and compare logits on ``documents``; only then do the weights get their name."""
     tuned.settle()
     tuned.model.train(False)
-    expected = _logits(tuned.model, rows)
+    expected = _logits(tuned.model, documents)
     with atomic_folder(target, replace=True) as partial:
         with tensor_storage(target):
             tuned.save(partial)
         with tuned.reloaded(partial) as again:
             again.train(False)
-            found = _logits(again, rows)
+            found = _logits(again, documents)
         difference = _largest_difference(expected, found)
         if not difference <= RELOAD_TOLERANCE * expected[0].std().item():
             raise TrainingError(
@@ -195,11 +227,11 @@ def _largest_difference(expected: Sequence[torch.Tensor], found: Sequence[torch.
 
 
 @torch.no_grad()
-def _logits(model: torch.nn.Module, rows: Sequence[Encoded]) -> list[torch.Tensor]:
-    """Logits (T, V) of each row by itself, in float32, of its first tokens."""
+def _logits(model: torch.nn.Module, documents: Sequence[Encoded]) -> list[torch.Tensor]:
+    """Logits (T, V) of each document by itself, in float32, of its first tokens."""
     device = next(model.parameters()).device
-    ids = [pack([row], device).ids[:, :RELOAD_TOKENS] for row in rows]
-    return [model(input_ids=row).logits[0].float() for row in ids]
+    ids = [pack([document], device).ids[:, :RELOAD_TOKENS] for document in documents]
+    return [model(input_ids=one).logits[0].float() for one in ids]
 
 
 def _summary(started: Started, position: Position, *, reload_difference: float) -> Summary:
@@ -224,4 +256,16 @@ def _summary(started: Started, position: Position, *, reload_difference: float) 
         micro_batch_tokens=position.micro_batch_tokens,
         reload_difference=reload_difference,
         losses=tuple(step.loss for step in history),
+        told=_told(history),
+    )
+
+
+def _told(history: Sequence[Step]) -> tuple[dict[str, float], ...]:
+    """Means over the first and over the last tenth of the steps of what the objective told; nothing if it is silent."""
+    tenth = math.ceil(len(history) / 10)
+    names = history[0].told
+    return tuple(
+        {name: sum(step.told[name] for step in part) / tenth for name in names}
+        for part in (history[:tenth], history[-tenth:])
+        if names
     )

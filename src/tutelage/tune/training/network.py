@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Protocol
 
 import torch
@@ -15,20 +16,32 @@ from tutelage.tune.training.losses import CrossEntropies, PositionLoss, position
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What the network makes of a packed row at the N positions that predict a target.
+    """What the network makes of D packed documents at the N positions that predict a target.
 
     ``states`` are hidden states (N, H), or logits (N, V) where there is no ``head``. ``targets`` int64 (N) are the
-    tokens to be predicted, ``owners`` int64 (N) their documents, ascending.
+    tokens to be predicted, ``owners`` int64 (N) their documents, ascending, of ``documents`` in all. ``picked``: the
+    predictions of which these are some, and where they stand there, int64 (N).
     """
 
     states: Tensor
     head: nn.Module | None
     targets: Tensor
     owners: Tensor
+    documents: int
+    picked: "tuple[Predictions, Tensor] | None" = None
+    _known: dict[float, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     def token_losses(self, *, smoothing: float = 0.0) -> Tensor:
-        """Return −log p of each target given its own document, float32 (N); ``smoothing`` is that of labels."""
-        return self.losses(CrossEntropies(self.targets, smoothing))
+        """Return −log p of each target given its own document, float32 (N); ``smoothing`` is that of labels.
+
+        Several objectives that ask for the same share one computation.
+        """
+        if self.picked is not None:
+            whole, places = self.picked
+            return whole.token_losses(smoothing=smoothing)[places]
+        if smoothing not in self._known:
+            self._known[smoothing] = self.losses(CrossEntropies(self.targets, smoothing))
+        return self._known[smoothing]
 
     def losses(self, loss: PositionLoss) -> Tensor:
         """Return what ``loss`` says of the model's logits at each position, float32 (N)."""
@@ -36,12 +49,37 @@ class Predictions:
             return position_losses(self.states, loss, head=self.head)
         return loss(self.states.float(), slice(0, len(self.states)))
 
+    def by_document(self, values: Tensor) -> Tensor:
+        """Return the sum of ``values`` (N) over the targets of each document (D)."""
+        return torch.stack([part.sum() for part in torch.split(values, self._sizes())])
+
     def of(self, first: int, end: int) -> "Predictions":
         """Return those of the documents from ``first`` to before ``end``, which are counted from 0 again."""
-        bounds = torch.tensor([first, end], device=self.owners.device)
-        start, stop = torch.searchsorted(self.owners, bounds).tolist()
-        at = slice(start, stop)
-        return replace(self, states=self.states[at], targets=self.targets[at], owners=self.owners[at] - first)
+        sizes = self._sizes()
+        at = slice(sum(sizes[:first]), sum(sizes[:end]))
+        return Predictions(self.states[at], self.head, self.targets[at], self.owners[at] - first, documents=end - first)
+
+    def pick(self, documents: Sequence[int]) -> "Predictions":
+        """Return those of ``documents``, in that order, counted from 0; what is known of the tokens is shared."""
+        if list(documents) == list(range(self.documents)):
+            return self
+        sizes = self._sizes()
+        starts = [0, *accumulate(sizes)]
+        places = torch.cat([torch.arange(starts[at], starts[at + 1]) for at in documents]).to(self.targets.device)
+        owners = torch.repeat_interleave(torch.arange(len(documents)), torch.tensor([sizes[at] for at in documents]))
+        return Predictions(
+            self.states[places],
+            self.head,
+            self.targets[places],
+            owners.to(self.targets.device),
+            documents=len(documents),
+            picked=(self, places),
+        )
+
+    def _sizes(self) -> list[int]:
+        """How many targets each document has."""
+        sizes: list[int] = torch.bincount(self.owners, minlength=self.documents).tolist()
+        return sizes
 
 
 class Forward(Protocol):
@@ -79,10 +117,8 @@ class Network:
         (NEFTune, Jain et al. 2023); drawn from torch's random state, for documents that share no places.
         """
         drawn = self._draw(packed, noise) if any(noise) else None
-        if self.head is None:
-            return Predictions(self.logits(packed, drawn), None, packed.targets, packed.owners)
-        states = packed.predicting(self.hidden(packed, drawn))
-        return Predictions(states, self.head, packed.targets, packed.owners)
+        states = self.logits(packed, drawn) if self.head is None else packed.predicting(self.hidden(packed, drawn))
+        return Predictions(states, self.head, packed.targets, packed.owners, documents=len(packed.lengths))
 
     def _draw(self, packed: Packed, noise: Sequence[float]) -> Tensor:
         assert packed.places is None, "the noise of a place that documents share would be that of none of them"

@@ -2,14 +2,18 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from tutelage.records import Record
 
 
-class Remembered(Record):
-    """Before the first step, with ``tune.retention``: ``texts`` of ``total`` have been drawn and read."""
+class Prepared(Record):
+    """Before the first step: ``done`` of ``total`` texts are computed. ``free texts`` are drawn from the model as it
+    came and read (``tune.retention``); ``reference``: answers of which its log-probability is computed."""
 
-    kind: Literal["remembered"] = "remembered"
-    texts: int
+    kind: Literal["prepared"] = "prepared"
+    what: Literal["free texts", "reference"]
+    done: int
     total: int
 
 
@@ -35,13 +39,16 @@ class Started(Record):
 class Step(Record):
     """One optimizer step, counted from 1. ``loss`` is Σ loss / Σ weight over the rows of the step (for SFT: nats a
     target token), ``retention`` the mean divergence from the start in nats a token, without its weight (None: no
-    penalty); ``grad_norm`` is the norm before clipping; ``tokens`` counts all tokens, those of the penalty too,
+    penalty), ``told`` what the objective tells of its rows besides, as means over them (of pairs: ``accuracy``, the
+    share whose chosen answer has the higher reward, ``margin`` between both, ``chosen`` and ``rejected``);
+    ``grad_norm`` is the norm before clipping; ``tokens`` counts all tokens, those of the penalty too,
     ``target_tokens`` the learned ones of the rows."""
 
     kind: Literal["step"] = "step"
     step: int
     epoch: int
     loss: float
+    told: dict[str, float] = Field(default_factory=dict)
     retention: float | None = None
     lr: float
     grad_norm: float
@@ -64,6 +71,7 @@ class Summary(Record):
 
     ``peak_rss_bytes`` is the peak of the whole process so far, ``peak_device_bytes`` that of the accelerator (0 on a
     CPU). ``reload_difference`` is the largest difference of logits between the trained model and what was reloaded.
+    ``told`` are the means of what the objective told over the first and over the last tenth of the steps.
     """
 
     kind: Literal["summary"] = "summary"
@@ -85,6 +93,7 @@ class Summary(Record):
     micro_batch_tokens: int
     reload_difference: float
     losses: tuple[float, ...]
+    told: tuple[dict[str, float], ...] = ()
 
 
-Progress = Remembered | Started | Step | Saved | Summary
+Progress = Prepared | Started | Step | Saved | Summary

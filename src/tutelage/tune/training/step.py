@@ -1,7 +1,8 @@
 """One optimizer step: any split into micro-batches gives the same loss and the same gradient."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -12,7 +13,7 @@ import torch
 from tutelage.errors import TrainingError
 from tutelage.models.faults import is_out_of_memory
 from tutelage.models.template import Encoded
-from tutelage.tune.objectives import Objective
+from tutelage.tune.objectives.objective import Objective
 from tutelage.tune.training.batches import flatten, micro_batches, target_count
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
@@ -39,9 +40,10 @@ class Batch(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What one batch came to: its loss (mean over its denominator, before ``scale``) and its sizes."""
+    """What one batch came to: its loss (before ``scale``), what is told of its rows (means), and its sizes."""
 
     loss: float
+    told: Mapping[str, float]
     tokens: int
     target_tokens: int
 
@@ -58,7 +60,7 @@ class Accumulated:
 def accumulate(
     network: Network, batches: Sequence[Batch[Any]], *, optimizer: Optimizer, limit: int, seed: int
 ) -> Accumulated:
-    """Collect the gradient of Σ scale · Σ loss / Σ weight over ``batches`` and their rows in ``optimizer``.
+    """Collect the gradient of Σ scale · loss over ``batches`` in ``optimizer``.
 
     Rows of several batches share micro-batches: the model runs once over all that ``limit`` allows.
 
@@ -80,11 +82,11 @@ def accumulate(
             with torch.random.fork_rng(devices=[network.device] if network.device.type == "cuda" else []):
                 torch.manual_seed(seed)
                 parts = [[places[index] for index in part] for part in split]
-                losses = _collect(network, batches, documents, parts, optimizer=optimizer)
+                found = _collect(network, batches, documents, parts, optimizer=optimizer)
             return Accumulated(
                 batches=tuple(
-                    Collected(loss, sum(map(_length, own)), sum(map(target_count, own)))
-                    for loss, own in zip(losses, map(flatten, documents), strict=True)
+                    Collected(loss, told, sum(map(_length, own)), sum(map(target_count, own)))
+                    for (loss, told), own in zip(found, map(flatten, documents), strict=True)
                 ),
                 micro_batches=len(split),
                 limit=limit,
@@ -103,10 +105,14 @@ def _collect(
     parts: Sequence[Sequence[tuple[int, int]]],
     *,
     optimizer: Optimizer,
-) -> list[float]:
-    """The gradient, one micro-batch after the other, and the loss of each batch; places are (batch, row)."""
-    totals = [sum(batch.objective.weight(row) for row in batch.rows) for batch in batches]
+) -> list[tuple[float, dict[str, float]]]:
+    """The gradient, one micro-batch after the other, and what each batch came to; places are (batch, row)."""
+    totals = [
+        [sum(weights) for weights in zip(*(batch.objective.weights(row) for row in batch.rows), strict=True)]
+        for batch in batches
+    ]
     losses = [0.0] * len(batches)
+    told: list[dict[str, float]] = [defaultdict(float) for _ in batches]
     for part in parts:
         noise = [batches[n].objective.noise for n, index in part for _ in documents[n][index]]
         packed = network.pack(flatten([documents[n][index] for n, index in part]), share=not any(noise))
@@ -115,14 +121,17 @@ def _collect(
         for number, members in groupby(part, key=itemgetter(0)):
             batch, chosen = batches[number], [index for _, index in members]
             end = first + sum(len(documents[number][index]) for index in chosen)
-            rows = [batch.rows[index] for index in chosen]
-            share = batch.objective.loss(rows, predictions.of(first, end)) / totals[number]
+            cost = batch.objective.cost([batch.rows[index] for index in chosen], predictions.of(first, end))
+            terms = zip(batch.objective.scales, cost.terms, totals[number], strict=True)
+            share = torch.stack([scale * term / total for scale, term, total in terms]).sum()
             losses[number] += _finite(share.item(), "loss", batch.step, [batch.names[index] for index in chosen])
+            for name, value in cost.told.items():
+                told[number][name] += value.item() / len(batch.rows)
             shares.append(share * batch.scale)
             first = end
         torch.stack(shares).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.collect()
-    return losses
+    return list(zip(losses, map(dict, told), strict=True))
 
 
 def update(optimizer: Optimizer, batch: Batch[Any], *, lr: float, clip_norm: float) -> float:

@@ -1,0 +1,153 @@
+"""What is minimized: one section for each objective, told apart by ``kind``."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tutelage.recipe.base import Section
+
+Average = Literal["token", "square", "row"]
+RowKind = Literal["examples", "pairs", "unpaired"]
+
+
+class SftObjective(Section):
+    """Supervised fine-tuning: cross-entropy of the assistant's tokens, their end token included."""
+
+    rows: ClassVar[RowKind] = "examples"
+
+    kind: Literal["sft"]
+
+    average: Average = "token"
+    """What weighs the same: every token (long answers decide), every row (n tokens weigh 1/n each), or, between them,
+    1/√n each."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """ε: the target is learned with weight 1 − ε, and ε is spread over the whole vocabulary (Szegedy et al. 2016)."""
+
+    noise: float = Field(default=0.0, ge=0)
+    """α of NEFTune (Jain et al. 2023): uniform noise of up to α/√(L·d) on the embeddings of a row of L tokens and d
+    numbers each, while training; 5 to 15 where it is used. Rows then share no computation of what they begin with."""
+
+
+class DpoObjective(Section):
+    """Direct preference optimization (Rafailov et al. 2023, eq. 7): −log σ(β·(r_w − r_l)), where r is the
+    log-probability of an answer less that under the model it starts from. Wants a tenth or less of SFT's learning
+    rate."""
+
+    rows: ClassVar[RowKind] = "pairs"
+
+    kind: Literal["dpo"]
+
+    beta: float = Field(default=0.1, gt=0)
+    """β: how dearly distance from the start is paid for; more stays nearer."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """ε: the share of pairs that are taken to be the wrong way round (conservative DPO, Mitchell 2023)."""
+
+
+class IpoObjective(Section):
+    """Identity preference optimization (Azar et al. 2023, eq. 17): (h − 1/(2τ))², where h is the difference of the two
+    answers' log-probability ratios to the start. Ratios are means over an answer's tokens, as the authors advise."""
+
+    rows: ClassVar[RowKind] = "pairs"
+
+    kind: Literal["ipo"]
+
+    tau: float = Field(default=0.1, gt=0)
+    """τ: weight of staying near the start; the difference aimed at is 1/(2τ)."""
+
+
+class KtoObjective(Section):
+    """Kahneman-Tversky optimization (Ethayarajh et al. 2024, eq. 8): learns from single answers that are wanted or not.
+    λ·(1 − σ(±β·(r − z))), where r is an answer's log-probability ratio to the start and z what such ratios come to for
+    answers to other questions of the same step, at least 0."""
+
+    rows: ClassVar[RowKind] = "unpaired"
+
+    kind: Literal["kto"]
+
+    beta: float = Field(default=0.1, gt=0)
+    """β: how dearly distance from the start is paid for."""
+
+    wanted: float = Field(default=1.0, gt=0)
+    """λ_D: weight of the answers that are wanted. Keep weight times number alike for both, within a third."""
+
+    unwanted: float = Field(default=1.0, gt=0)
+    """λ_U: weight of the others."""
+
+
+class OrpoObjective(Section):
+    """Odds ratio preference optimization (Hong et al. 2024, eq. 6): supervised tuning on the chosen answer and
+    −λ·log σ(log odds(chosen) − log odds(rejected)) besides, odds of an answer's mean token probability. Needs no model
+    to refer to, and takes the place of supervised tuning."""
+
+    rows: ClassVar[RowKind] = "pairs"
+
+    kind: Literal["orpo"]
+
+    weight: float = Field(default=0.1, gt=0)
+    """λ: of the odds ratio beside the cross-entropy of the chosen answers."""
+
+
+class SimpoObjective(Section):
+    """Simple preference optimization (Meng et al. 2024, eq. 6): −log σ(β·(mean log p_w − mean log p_l) − γ). Needs no
+    model to refer to."""
+
+    rows: ClassVar[RowKind] = "pairs"
+
+    kind: Literal["simpo"]
+
+    beta: float = Field(default=2.0, gt=0)
+    """β: scale of the mean log-probabilities."""
+
+    gamma: float = Field(default=1.0, ge=0)
+    """γ: the margin that is aimed at; about half of β."""
+
+
+Single = Annotated[
+    SftObjective | DpoObjective | IpoObjective | KtoObjective | OrpoObjective | SimpoObjective,
+    Field(discriminator="kind"),
+]
+
+
+class Part(Section):
+    """One objective of a sum."""
+
+    weight: float = Field(gt=0)
+    """What its loss is multiplied by."""
+
+    objective: Single
+    """The objective."""
+
+
+class SumObjective(Section):
+    """Several objectives of the same rows, weighted; such as DPO with a tenth of supervised tuning on the chosen
+    answers, which keeps their probability from falling (Pang et al. 2024). The model runs once for all of them."""
+
+    kind: Literal["sum"]
+
+    parts: Annotated[tuple[Part, ...], Field(min_length=2)]
+    """The objectives and their weights."""
+
+    @property
+    def rows(self) -> RowKind:
+        """What it learns from: pairs, if one of its parts does."""
+        kinds = {part.objective.rows for part in self.parts}
+        return next(iter(kinds - {"examples"}), "examples")
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        kinds = [part.objective.kind for part in self.parts]
+        if len({part.objective.rows for part in self.parts} - {"examples"}) > 1 or (
+            "kto" in kinds and set(kinds) != {"kto"}
+        ):
+            raise ValueError("its parts learn from different kinds of rows: " + ", ".join(kinds))
+        if any(isinstance(part.objective, SftObjective) and part.objective.noise for part in self.parts):
+            raise ValueError("noise on the embeddings would reach the other parts too; leave it out")
+        return self
+
+
+Objective = Annotated[
+    SftObjective | DpoObjective | IpoObjective | KtoObjective | OrpoObjective | SimpoObjective | SumObjective,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,56 @@
+"""The rows of a file as records of one kind, every fault by line and key."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from tutelage.errors import Problem
+from tutelage.records.base import Record
+from tutelage.records.importers.turns import RowFault, Values, text_of
+from tutelage.records.jsonl import problems_of
+from tutelage.records.messages import Conversation
+from tutelage.records.tables import Faults, read_rows, shown
+
+Made = TypeVar("Made", bound=Record)
+
+
+def convert_rows(path: Path | str, convert: Callable[[Values], Made], kind: type[Made]) -> list[Made]:
+    """Return what ``convert`` makes of the values of each row of a file.
+
+    Raises
+    ------
+    DataError: with every fault of the file, each by file, line and key. StorageError: it cannot be read.
+    """
+    path = Path(path)
+    faults = Faults(path)
+    made = []
+    for row in read_rows(path):
+        where = f"{path}:{row.line}"
+        try:
+            made.append(convert(row.values))
+        except RowFault as fault:
+            received = "" if fault.received is None else shown(fault.received)
+            faults.add(Problem(fault.what, f"{where}: {fault.key}" if fault.key else where, received, fault.remedy))
+        except ValidationError as error:
+            for problem in problems_of(error, kind, where):
+                faults.add(problem)
+    faults.raise_if_any()
+    return made
+
+
+def labels_of(values: Values, names: Sequence[str]) -> dict[str, str]:
+    """Return those of the columns ``names`` that the row has."""
+    given = {name: text_of(values, name) for name in names}
+    return {name: text for name, text in given.items() if text}
+
+
+def plain(messages: Conversation) -> JsonValue:
+    """Return messages as what their identity is made of."""
+    return [message.model_dump(mode="json", exclude_defaults=True) for message in messages]
+
+
+def unknown_form(values: Values, known: str) -> RowFault:
+    """Return the fault of a row whose keys tell no form."""
+    return RowFault("", "the keys fit no known form", sorted(values), f"use {known}")
