@@ -73,7 +73,14 @@ def settings_of(folder: Path, method: Method) -> dict[str, Any]:
 
 
 def losses_of(
-    trainer_class: Any, args: Any, folder: Path, method: Method, *, first: list[Any], data: list[Any] | None = None
+    trainer_class: Any,
+    args: Any,
+    folder: Path,
+    method: Method,
+    *,
+    first: list[Any],
+    data: list[Any] | None = None,
+    **more: Any,
 ) -> list[float]:
     """The losses of a trainer of TRL on the rows ``first``, or on ``data``, which it takes without preparing it."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -88,6 +95,7 @@ def losses_of(
         args=args,
         train_dataset=datasets.Dataset.from_list(first),
         processing_class=AutoTokenizer.from_pretrained(folder),
+        **more,
     )
     if data is not None:
         trainer.train_dataset = datasets.Dataset.from_list(data)

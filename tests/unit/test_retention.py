@@ -19,7 +19,8 @@ from tutelage.models.tiny import tiny_model
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import assistant, user
 from tutelage.tune import Prepared, Step, train
-from tutelage.tune.retention import Divergence, Divergences, Memory, Retention, remember
+from tutelage.tune.divergences import OfLikely
+from tutelage.tune.retention import Divergence, Memory, Retention, remember
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.batches import pack
 from tutelage.tune.training.losses import PositionLoss
@@ -96,7 +97,7 @@ def test_it_is_the_divergence_over_the_likely_tokens_and_the_rest(
     candidates = data.draw(st.integers(1, vocabulary - 1))
     before, now = drawn(count, vocabulary, seed)
     likely, logprobs = held(before, candidates)
-    found = Divergences(likely, logprobs)(now, slice(0, count))
+    found = OfLikely(likely, logprobs)(now, slice(0, count))
 
     def lumped(logits: Tensor) -> Tensor:
         near = logits.double().softmax(-1).gather(1, likely)
@@ -107,7 +108,7 @@ def test_it_is_the_divergence_over_the_likely_tokens_and_the_rest(
     whole = kl_div(now.log_softmax(-1), before.softmax(-1), reduction="none").sum(-1)
     assert (found <= whole + 1e-5).all(), "a lower bound of the full divergence"
     assert (found >= -1e-5).all()
-    same = Divergences(likely, logprobs)(before, slice(0, count))
+    same = OfLikely(likely, logprobs)(before, slice(0, count))
     torch.testing.assert_close(same, torch.zeros(count), rtol=0, atol=1e-5)
 
 
@@ -115,7 +116,7 @@ def test_with_all_tokens_it_is_the_full_divergence_and_its_gradient() -> None:
     before, now = drawn(5, 12, 0)
     plain, ours = now.clone().requires_grad_(), now.clone().requires_grad_()
     expected = kl_div(plain.log_softmax(-1), before.softmax(-1), reduction="none").sum(-1)
-    found = Divergences(*held(before, 12))(ours, slice(0, 5))
+    found = OfLikely(*held(before, 12))(ours, slice(0, 5))
     torch.testing.assert_close(found, expected, rtol=0, atol=3e-5)
     for loss in (expected, found):
         loss.sum().backward()
@@ -130,7 +131,7 @@ def test_its_slopes_are_those_of_differentiation(
     before, now = (logits.double() for logits in drawn(count, vocabulary, seed))
     likely, logprobs = held(before, data.draw(st.integers(1, vocabulary)))
     now[0, likely[0, 0]] += sharper  # up to where all others have next to nothing
-    loss = Divergences(likely, logprobs)
+    loss = OfLikely(likely, logprobs)
     at = slice(0, count)
     losses, slopes = PositionLoss.with_slopes(loss, now, at)
     found, ours = loss.with_slopes(now.clone(), at)

@@ -19,6 +19,7 @@ from tutelage.origin import ModelOrigin
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
+from tutelage.recipe.objectives import KdObjective
 from tutelage.runs import RunDirectory
 
 Key = tuple[str, str, str]
@@ -97,6 +98,13 @@ class Engines:
                 return Asker(open=lambda: self._other(model, revision), name=model)
             case EndpointTeacher() as endpoint:
                 return Asker(open=lambda: self._endpoint(endpoint), name=f"{endpoint.model} at {endpoint.base_url}")
+
+    def taught_by(self, section: KdObjective) -> Bundle:
+        """The teacher of distillation, to be read beside the student; the caller owns it."""
+        model = self.recipe.model
+        return load_bundle(
+            section.teacher, dtype=model.dtype, device=model.device, revision=section.revision, offline=self.offline
+        )
 
     @property
     def _reference_batch(self) -> int:

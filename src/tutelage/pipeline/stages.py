@@ -202,6 +202,7 @@ def tune_stage(shop: Shop, name: str, rows: Sequence[Example], *, round: int) ->
             shop.recipe.tune,
             folder=folder,
             seed=derive_seed(shop.seed, "tune"),
+            open_teacher=shop.engines.taught_by,
             emit=shop.listening("tune", round),
         )
     return Trained(round, weights)

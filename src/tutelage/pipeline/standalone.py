@@ -168,6 +168,7 @@ def tune(
             seed=derive_seed(recipe.seed if seed is None else seed, "tune"),
             emit=emit,
             notes=(shared,),
+            open_teacher=engines.taught_by,
         )
 
 

@@ -8,7 +8,7 @@ from tutelage.events import Emit, Event
 from tutelage.models.load import Bundle
 from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
-from tutelage.tune import Prepared, Saved, Started, Step, Summary, train
+from tutelage.tune import OpenTeacher, Prepared, Saved, Started, Step, Summary, train
 
 
 def train_rows(
@@ -19,6 +19,7 @@ def train_rows(
     folder: Path,
     seed: int,
     emit: Emit,
+    open_teacher: OpenTeacher,
     notes: Sequence[str] = (),
 ) -> Summary:
     """Tune ``bundle``'s model on ``rows`` and leave the weights, ``dropped.jsonl`` and ``ledger.json`` in ``folder``.
@@ -42,7 +43,7 @@ def train_rows(
             remedy="raise tune.max_tokens, or make the rows shorter",
         )
     total = 0
-    for news in train(bundle, encoding.encoded, section, folder=folder, seed=seed):
+    for news in train(bundle, encoding.encoded, section, folder=folder, seed=seed, open_teacher=open_teacher):
         match news:
             case Prepared(what=what, done=done, total=texts):
                 emit(Event("progress", data={"label": what, "done": done, "total": texts, "unit": "texts"}))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tutelage.recipe.base import Section
 from tutelage.recipe.curate import ContaminationStep
+from tutelage.recipe.objectives import KdObjective, SumObjective
 
 if TYPE_CHECKING:
     from tutelage.recipe.recipe import Recipe
@@ -30,8 +31,8 @@ class Idle:
 def idle_settings(recipe: "Recipe") -> list[Idle]:
     """Return every setting of ``recipe`` that would be ignored."""
     if recipe.tune.data is not None:
-        return list(_of_a_loop(recipe))
-    return [*_of_tasks(recipe), *_of_construct(recipe), *_of_curate(recipe)]
+        return [*_of_a_loop(recipe), *_of_tune(recipe)]
+    return [*_of_tune(recipe), *_of_tasks(recipe), *_of_construct(recipe), *_of_curate(recipe)]
 
 
 def _of_a_loop(recipe: "Recipe") -> Iterator[Idle]:
@@ -42,6 +43,16 @@ def _of_a_loop(recipe: "Recipe") -> Iterator[Idle]:
 
 def _idle(section: Section, key: str, why: str, *place: str | int) -> Idle:
     return Idle((*place, key), why, key in section.model_fields_set)
+
+
+def _of_tune(recipe: "Recipe") -> Iterator[Idle]:
+    objective, place = recipe.tune.objective, ("tune", "objective")
+    found: list[tuple[Section, tuple[str | int, ...]]] = [(objective, place)]
+    if isinstance(objective, SumObjective):
+        found = [(part.objective, (*place, "parts", at, "objective")) for at, part in enumerate(objective.parts)]
+    for section, at in found:
+        if isinstance(section, KdObjective) and section.divergence != "jsd":
+            yield _idle(section, "beta", f"it belongs to jsd, and the divergence is {section.divergence}", *at)
 
 
 def _of_tasks(recipe: "Recipe") -> Iterator[Idle]:

@@ -104,8 +104,43 @@ class SimpoObjective(Section):
     """γ: the margin that is aimed at; about half of β."""
 
 
+class KdObjective(Section):
+    """Knowledge distillation: at every target token the student is held to the teacher's whole distribution, not to the
+    one token that was written (Hinton et al. 2015; Agarwal et al. 2024). Both must have the same tokenizer."""
+
+    rows: ClassVar[RowKind] = "examples"
+
+    kind: Literal["kd"]
+
+    teacher: str
+    """The teacher: a hub id, a folder, a GGUF file or an alias."""
+
+    revision: str | None = None
+    """Branch, tag or commit of a hub id."""
+
+    divergence: Literal["forward", "reverse", "jsd"] = "forward"
+    """``forward`` is KL(teacher ‖ student) and covers all that the teacher might say; ``reverse`` is
+    KL(student ‖ teacher) and keeps to what it would rather say; ``jsd`` stands between."""
+
+    beta: float = Field(default=0.5, gt=0, lt=1)
+    """Of ``jsd``: β·KL(teacher ‖ m) + (1 − β)·KL(student ‖ m), m = β·teacher + (1 − β)·student."""
+
+    temperature: float = Field(default=1.0, gt=0)
+    """Both distributions are those of logits divided by this; the loss is not multiplied by its square."""
+
+    top_k: int | None = Field(default=None, ge=1)
+    """null: the teacher computes beside the student. A number: it computes once, before the first step, and is then
+    freed; its k most likely tokens of each place are kept and all others count as one. ``forward`` only."""
+
+    @model_validator(mode="after")
+    def _stored_is_forward(self) -> Self:
+        if self.top_k is not None and self.divergence != "forward":
+            raise ValueError("top_k: only the forward divergence can be computed from the teacher's most likely tokens")
+        return self
+
+
 Single = Annotated[
-    SftObjective | DpoObjective | IpoObjective | KtoObjective | OrpoObjective | SimpoObjective,
+    SftObjective | KdObjective | DpoObjective | IpoObjective | KtoObjective | OrpoObjective | SimpoObjective,
     Field(discriminator="kind"),
 ]
 
@@ -130,6 +165,11 @@ class SumObjective(Section):
     """The objectives and their weights."""
 
     @property
+    def teacher(self) -> KdObjective | None:
+        """The part that has a teacher."""
+        return next((part.objective for part in self.parts if isinstance(part.objective, KdObjective)), None)
+
+    @property
     def rows(self) -> RowKind:
         """What it learns from: pairs, if one of its parts does."""
         kinds = {part.objective.rows for part in self.parts}
@@ -142,12 +182,28 @@ class SumObjective(Section):
             "kto" in kinds and set(kinds) != {"kto"}
         ):
             raise ValueError("its parts learn from different kinds of rows: " + ", ".join(kinds))
+        if kinds.count("kd") > 1:
+            raise ValueError("one teacher at a time: only one of its parts may be kd")
         if any(isinstance(part.objective, SftObjective) and part.objective.noise for part in self.parts):
             raise ValueError("noise on the embeddings would reach the other parts too; leave it out")
         return self
 
 
 Objective = Annotated[
-    SftObjective | DpoObjective | IpoObjective | KtoObjective | OrpoObjective | SimpoObjective | SumObjective,
+    SftObjective
+    | KdObjective
+    | DpoObjective
+    | IpoObjective
+    | KtoObjective
+    | OrpoObjective
+    | SimpoObjective
+    | SumObjective,
     Field(discriminator="kind"),
 ]
+
+
+def teaching_of(objective: Objective) -> KdObjective | None:
+    """Return the part of an objective that has a teacher; None if none has."""
+    if isinstance(objective, SumObjective):
+        return objective.teacher
+    return objective if isinstance(objective, KdObjective) else None

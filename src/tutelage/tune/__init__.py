@@ -5,12 +5,16 @@
 | ``training`` | the loop and how a step is computed: packing, attention, losses, optimizer, checkpoints |
 | ``objectives`` | what is minimized |
 | ``methods`` | which weights move |
+| ``rows`` | what objectives learn from: documents, pairs, answers that are wanted or not |
+| ``reference`` | log-probabilities under the model as it came |
+| ``teacher``, ``divergences`` | what a teacher expects, and how far the student is from it |
 | ``retention`` | the penalty on forgetting |
 
 A new objective or method is one file and one line in its package's index; neither knows of the other.
 """
 
+from tutelage.tune.teacher import OpenTeacher
 from tutelage.tune.training.loop import train
 from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, Step, Summary
 
-__all__ = ["Prepared", "Progress", "Saved", "Started", "Step", "Summary", "train"]
+__all__ = ["OpenTeacher", "Prepared", "Progress", "Saved", "Started", "Step", "Summary", "train"]

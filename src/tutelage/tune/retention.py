@@ -20,14 +20,11 @@ from tutelage.models.free_text import free_texts
 from tutelage.models.template import Encoded
 from tutelage.recipe.tune import RetentionSection
 from tutelage.seeds import derive_seed
+from tutelage.tune.divergences import OfLikely
 from tutelage.tune.objectives.objective import Cost, Objective
 from tutelage.tune.training.batches import rows_of_step, target_count
-from tutelage.tune.training.losses import PositionLoss
 from tutelage.tune.training.network import Predictions
 from tutelage.tune.training.step import Batch
-
-LEAST = 1e-6
-"""Least probability of all other tokens together, so that its logarithm is finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,45 +76,7 @@ class Divergence(Objective[Memory]):
         """The sum of the divergences, in nats."""
         likely = torch.cat([row.likely for row in rows])
         logprobs = torch.cat([row.logprobs for row in rows])
-        return Cost((predictions.losses(Divergences(likely, logprobs)).sum(),))
-
-
-class Divergences(PositionLoss):
-    """The loss KL(before ‖ now) in nats, over each of the ``likely`` tokens (N, k) and all others as one.
-
-    ``logprobs`` (N, k) are those of the likely tokens before.
-    """
-
-    def __init__(self, likely: Tensor, logprobs: Tensor) -> None:
-        self.likely, self.logprobs = likely, logprobs
-        self.before = logprobs.exp()
-        self.others = (1 - self.before.sum(-1)).clamp_min(LEAST)
-
-    def __call__(self, logits: Tensor, at: slice) -> Tensor:
-        """Return the losses."""
-        return self._losses(logits.gather(1, self.likely[at]) - logits.logsumexp(-1, keepdim=True), at)
-
-    def with_slopes(self, logits: Tensor, at: slice) -> tuple[Tensor, Tensor]:
-        """Return the losses and their gradients in the place of ``logits``.
-
-        With p before and q now, Q = Σ q and o = 1 − Σ p over the likely tokens, by the logit of token j:
-        q_j·(Σ p − o·Q/(1 − Q)), and for a likely one − p_j + o·q_j/(1 − Q) besides; where 1 − Q is at its least, the
-        loss of all others does not move and o counts as 0.
-        """
-        likely, before = self.likely[at], self.before[at]
-        whole = logits.logsumexp(-1, keepdim=True)
-        now = logits.gather(1, likely) - whole
-        q = now.exp()
-        taken = q.sum(-1, keepdim=True)
-        ratio = torch.where(taken < 1 - LEAST, self.others[at][:, None] / (1 - taken), 0.0)
-        slopes = logits.sub_(whole).exp_().mul_(before.sum(-1, keepdim=True) - ratio * taken)
-        slopes.scatter_add_(1, likely, ratio * q - before)
-        return self._losses(now, at), slopes
-
-    def _losses(self, now: Tensor, at: slice) -> Tensor:
-        rest = torch.log1p(-now.exp().sum(-1).clamp_max(1 - LEAST))
-        others = self.others[at]
-        return (self.before[at] * (self.logprobs[at] - now)).sum(-1) + others * (others.log() - rest)
+        return Cost((predictions.losses(OfLikely(likely, logprobs)).sum(),))
 
 
 @dataclass(frozen=True, slots=True)

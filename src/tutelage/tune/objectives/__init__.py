@@ -3,6 +3,7 @@
 | kind | file | rows | refers to the start | denominator |
 |---|---|---|---|---|
 | ``sft`` | ``sft`` | documents | | target tokens, or rows (``average``) |
+| ``kd`` | ``kd`` | documents | | target tokens |
 | ``dpo`` | ``dpo`` | pairs | yes | pairs |
 | ``ipo`` | ``ipo`` | pairs | yes | pairs |
 | ``kto`` | ``kto`` | single answers, wanted or not | yes | answers |
@@ -16,6 +17,7 @@ from typing import Any
 from tutelage.recipe import objectives as sections
 from tutelage.tune.objectives.dpo import Dpo
 from tutelage.tune.objectives.ipo import Ipo
+from tutelage.tune.objectives.kd import Kd
 from tutelage.tune.objectives.kto import Kto
 from tutelage.tune.objectives.objective import Cost, Objective
 from tutelage.tune.objectives.orpo import Orpo
@@ -23,13 +25,19 @@ from tutelage.tune.objectives.sft import Sft
 from tutelage.tune.objectives.simpo import Simpo
 from tutelage.tune.objectives.sums import Sum
 from tutelage.tune.reference import Reference
+from tutelage.tune.teacher import Teacher
 
 
-def build_objective(section: sections.Objective, reference: Reference) -> Objective[Any]:
-    """Return the objective of a recipe; ``reference`` may be filled later."""
+def build_objective(
+    section: sections.Objective, reference: Reference, teacher: Teacher | None = None
+) -> Objective[Any]:
+    """Return the objective of a recipe; ``reference`` may be filled later, and ``teacher`` asked (``kd`` needs one)."""
     match section:
         case sections.SftObjective():
             return Sft(section.average, section.label_smoothing, section.noise)
+        case sections.KdObjective():
+            assert teacher is not None
+            return Kd(teacher)
         case sections.DpoObjective():
             return Dpo(reference, section.beta, section.label_smoothing)
         case sections.IpoObjective():
@@ -41,7 +49,8 @@ def build_objective(section: sections.Objective, reference: Reference) -> Object
         case sections.SimpoObjective():
             return Simpo(section.beta, section.gamma)
         case sections.SumObjective():
-            return Sum(tuple((part.weight, build_objective(part.objective, reference)) for part in section.parts))
+            parts = section.parts
+            return Sum(tuple((part.weight, build_objective(part.objective, reference, teacher)) for part in parts))
 
 
 __all__ = ["Cost", "Objective", "Sft", "build_objective"]

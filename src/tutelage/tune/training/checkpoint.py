@@ -113,11 +113,11 @@ def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, 
     return digest.hexdigest()[:16]
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], *, metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file. Raises :class:`StorageError`."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with tensor_storage(path):
-        save_file(whole, path)
+        save_file(whole, path, metadata=metadata)
 
 
 @contextmanager

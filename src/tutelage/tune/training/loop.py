@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,8 +18,9 @@ import torch
 from tutelage.errors import TrainingError
 from tutelage.files import append_line, atomic_folder, write_atomic
 from tutelage.models.hardware import cast_weights, pick_dtype
-from tutelage.models.load import Bundle
+from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.template import Encoded
+from tutelage.recipe.objectives import KdObjective, teaching_of
 from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
 from tutelage.tune.methods import Tuned, build_method
@@ -26,6 +28,7 @@ from tutelage.tune.objectives import build_objective
 from tutelage.tune.reference import Reference
 from tutelage.tune.retention import Memory, Retention, remember
 from tutelage.tune.rows import KINDS, Row, documents_of, why_unusable
+from tutelage.tune.teacher import OpenTeacher, Teacher
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, total_steps
 from tutelage.tune.training.checkpoint import (
@@ -48,7 +51,15 @@ RELOAD_TOLERANCE = 1e-3
 """Largest difference of logits after saving and loading, in standard deviations of the logits; usually it is 0."""
 
 
-def train(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, folder: Path, seed: int) -> Iterator[Progress]:
+def train(
+    bundle: Bundle,
+    rows: Sequence[Row],
+    section: TuneSection,
+    *,
+    folder: Path,
+    seed: int,
+    open_teacher: OpenTeacher | None = None,
+) -> Iterator[Progress]:
     """Tune the bundle's model on ``rows``, of the kind that the objective learns from; the weights get to
     ``folder/weights``.
 
@@ -57,6 +68,7 @@ def train(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, folder: 
     does nothing. ``folder`` also gets ``metrics.jsonl`` (the steps), ``summary.json`` (written last) and, where the
     objective refers to the model as it came, ``reference.json``. The model is taken over: its weights are cast to the
     arithmetic of the section, LoRA freezes them and takes its adapter out at the end, full tuning changes them.
+    ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
 
     Raises
     ------
@@ -67,7 +79,9 @@ def train(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, folder: 
     StorageError: the disk refuses; the last checkpoint stays.
     """
     reference = Reference()
-    objective = build_objective(section.objective, reference)
+    teaching = teaching_of(section.objective)
+    teacher = None if teaching is None else Teacher(teaching)
+    objective = build_objective(section.objective, reference, teacher)
     kept, dropped = _usable(rows, section)
     rows = [rows[name] for name in kept]
     model = bundle.model
@@ -90,6 +104,12 @@ def train(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, folder: 
             yield Prepared(what="reference", done=number, total=len(wanted))
         if wanted:
             reference.save(folder, fingerprint)
+    opened = open_teacher if open_teacher is not None else partial(_load_teacher, device=model.device)
+    if teacher is not None and teacher.section.top_k is not None and not teacher.load(folder, fingerprint):
+        texts = [document for row in rows for document in objective.documents(row)]
+        for number in teacher.store(texts, opened(teacher.section), bundle, section.micro_batch_tokens):
+            yield Prepared(what="teacher", done=number, total=len(texts))
+        teacher.save(folder, fingerprint)
     retention = None
     if section.retention is not None:
         memories: list[Memory] = []
@@ -100,6 +120,8 @@ def train(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, folder: 
     with ExitStack() as stack:
         tuned = build_method(section.method)(bundle, derive_seed(seed, "method"))
         stack.callback(tuned.release)
+        if teacher is not None and teacher.section.top_k is None:
+            stack.enter_context(teacher.beside(opened(teacher.section), bundle))
         optimizer = Optimizer(tuned.parameters, section.optimizer)
         position = Position(fingerprint=fingerprint, micro_batch_tokens=section.micro_batch_tokens, history=())
         checkpoint = load_checkpoint(folder, fingerprint)
@@ -166,6 +188,10 @@ def train(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, folder: 
         write_atomic(folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     yield summary
+
+
+def _load_teacher(section: KdObjective, *, device: torch.device) -> Bundle:
+    return load_bundle(section.teacher, revision=section.revision, device=str(device))
 
 
 def _refer(bundle: Bundle, reference: Reference, documents: Sequence[Encoded], *, limit: int) -> Iterator[int]:

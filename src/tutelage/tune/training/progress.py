@@ -9,10 +9,11 @@ from tutelage.records import Record
 
 class Prepared(Record):
     """Before the first step: ``done`` of ``total`` texts are computed. ``free texts`` are drawn from the model as it
-    came and read (``tune.retention``); ``reference``: answers of which its log-probability is computed."""
+    came and read (``tune.retention``); ``reference``: answers of which its log-probability is computed; ``teacher``:
+    rows that a teacher reads."""
 
     kind: Literal["prepared"] = "prepared"
-    what: Literal["free texts", "reference"]
+    what: Literal["free texts", "reference", "teacher"]
     done: int
     total: int
 
