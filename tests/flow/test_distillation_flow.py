@@ -145,6 +145,6 @@ def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path) -> None:
         return found
 
     for objective in (KD, KD.model_copy(update={"top_k": 3})):
-        with pytest.raises(ModelError, match=r"not the same tokens .*, 1 of the teacher's are others"):
+        with pytest.raises(ModelError, match=r"not the same tokens .*, 1 of which are others"):
             list(train(bundle, documents(bundle), section(objective, 1), folder=tmp_path, seed=0, open_teacher=other))
         bundle = tiny_model()

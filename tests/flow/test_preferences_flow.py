@@ -81,6 +81,11 @@ def test_a_file_of_another_kind_is_refused_with_what_to_do(tmp_path: Path, pairs
     examples.write_text(json.dumps({"prompt": "a", "completion": "b"}) + "\n")
     with pytest.raises(DataError, match=r"the objective learns from pairs.*examples.*a question, chosen and rejected"):
         tutelage.tune(examples, out=tmp_path / "out", model="tiny", section=section(DpoObjective(kind="dpo")))
+    labelled = tmp_path / "labelled.jsonl"
+    labelled.write_text(json.dumps({"prompt": "a", "completion": "b", "label": False}) + "\n")
+    for objective in (SftObjective(kind="sft"), DpoObjective(kind="dpo")):
+        with pytest.raises(DataError, match=r"received unpaired.*set tune.objective to kto"):
+            tutelage.tune(labelled, out=tmp_path / "out", model="tiny", section=section(objective))
     assert not (tmp_path / "out").exists()
 
 
@@ -97,6 +102,7 @@ def test_a_recipe_with_pairs_from_the_command_line(pairs: Path, monkeypatch: pyt
     assert done.exit_code == 0, done.output
     assert "pairs of answers" in done.output
     assert "accuracy" in done.output
+    assert "preferences usually want a hundredth" in " ".join(done.output.split())
     summary = json.loads(Path("runs/pairs/tune/summary.json").read_text())
     assert summary["rows"] == 8
     assert summary["told"][0].keys() == {"accuracy", "margin", "chosen", "rejected"}

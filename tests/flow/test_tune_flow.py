@@ -20,7 +20,7 @@ from tutelage.models.adapters import add_adapter
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
-from tutelage.recipe.objectives import DpoObjective, KtoObjective, SftObjective
+from tutelage.recipe.objectives import DpoObjective, KdObjective, KtoObjective, SftObjective
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import assistant, user
 from tutelage.tune import Prepared, Progress, Saved, Started, Step, Summary, train
@@ -46,6 +46,8 @@ SECTIONS = {
     "rows alone": SECTION,
     "with retention": SECTION.model_copy(update={"retention": RetentionSection(texts=5, tokens=20)}),
     "dpo": SECTION.model_copy(update={"objective": DpoObjective(kind="dpo")}),
+    "kd beside": SECTION.model_copy(update={"objective": KdObjective(kind="kd", teacher="tiny")}),
+    "kd stored": SECTION.model_copy(update={"objective": KdObjective(kind="kd", teacher="tiny", top_k=5)}),
     "kto": SECTION.model_copy(update={"objective": KtoObjective(kind="kto", beta=1.0)}),
 }
 QUESTIONS = ("What is the name?", "Where is the river?", "Is it stated?", "Say thanks.", "Write a title.", "Why?")
@@ -134,6 +136,19 @@ def test_a_preference_is_learned_and_told(tmp_path: Path) -> None:
     assert last["accuracy"] == 1
     assert last["margin"] > first["margin"]
     assert last["margin"] == pytest.approx(last["chosen"] - last["rejected"], rel=1e-5)
+
+
+def test_a_folder_of_another_run_keeps_its_reference(tmp_path: Path) -> None:
+    section = SECTIONS["dpo"]
+    for news in follow(tmp_path, section):
+        if isinstance(news, Saved):
+            break
+    kept = (tmp_path / "reference.json").read_bytes()
+    with pytest.raises(RunError, match="this folder holds another tuning run"):
+        finish(tmp_path, section.model_copy(update={"objective": DpoObjective(kind="dpo", beta=0.5)}))
+    assert (tmp_path / "reference.json").read_bytes() == kept
+    finish(tmp_path, section)
+    assert not (tmp_path / "reference.json").exists()
 
 
 def test_rows_of_another_kind_are_refused_by_name(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from tutelage.recipe.objectives import (
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod
 from tutelage.tune.methods import build_method
 from tutelage.tune.objectives import build_objective
-from tutelage.tune.objectives.kto import mismatched
+from tutelage.tune.objectives.kto import Kto, mismatched
 from tutelage.tune.reference import Reference
 from tutelage.tune.rows import Pair, Rated
 from tutelage.tune.training.attention import connect
@@ -41,8 +41,7 @@ from tutelage.tune.training.optimizers import Optimizer
 from tutelage.tune.training.step import Batch, accumulate
 
 CONNECTED = ExitStack()
-START = 3.0
-"""What the answers' log-probabilities were by the start, above what they are: a made-up distance."""
+START = 0.5
 
 
 @cache
@@ -66,11 +65,13 @@ def plain(document: Encoded) -> Tensor:
 
 
 class Made(Reference):
-    """A reference that is a function of the document: half of its log-probability under the model as it is."""
+    """A reference that is a function of the document: its log-probability under the model as it is, less 3 or more by
+    half of it, so that ratios are above 0 in the one case and below in the other."""
 
     def of(self, documents: Sequence[Encoded], like: Tensor) -> Tensor:
         with torch.no_grad():
-            return torch.stack([plain(document).sum() for document in documents]) / 2 + START
+            found = torch.stack([plain(document).sum() for document in documents])
+            return found * torch.where(found.abs() % 2 < 1, 1.5, 0.8) - START
 
 
 def answers(lengths: list[tuple[int, int, int]], seed: int) -> list[Pair]:
@@ -141,14 +142,18 @@ def rated(pairs: list[Pair]) -> list[Rated]:
     ]
 
 
-def kto(rows: list[Rated]) -> Tensor:
+def baseline_of(rows: list[Rated]) -> float:
     others = []
     for row, after in zip(rows, [*rows[1:], rows[0]], strict=True):
         prompt = after.answer.ids[~after.answer.targets]
         answer = row.answer.ids[row.answer.targets]
         ids = np.concatenate([prompt, answer])
         others.append(Encoded(ids, np.arange(len(ids)) >= len(prompt)))
-    baseline = max(0.0, float(sum(ratio(document).item() for document in others)) / len(others))
+    return max(0.0, float(sum(ratio(document).item() for document in others)) / len(others))
+
+
+def kto(rows: list[Rated]) -> Tensor:
+    baseline = baseline_of(rows)
     total = torch.zeros(())
     for row in rows:
         r = ratio(row.answer)
@@ -188,6 +193,8 @@ def test_losses_and_gradients_are_those_of_the_papers(
     rows: list[Any] = answers(lengths, seed)
     rows = rated(rows) if kind == "kto" else rows
     objective = build_objective(section, Made()).before(rows, network, limit)
+    if isinstance(objective, Kto):
+        assert (objective.baseline > 0) == (baseline_of(rows) > 0)
     done = accumulate(network, [Batch(1, objective, range(len(rows)), rows)], optimizer=optimizer, limit=limit, seed=0)
     found = {name: master.grad.clone() for name, master in optimizer.masters.items() if master.grad is not None}
     optimizer.discard()
@@ -223,6 +230,14 @@ def test_a_step_of_one_answer_has_no_other_to_compare_with() -> None:
     objective = build_objective(KtoObjective(kind="kto"), Made())
     cost = objective.before([row], network, 100).cost([row], network.predict(network.pack([row.answer])))
     assert cost.terms[0].item() == pytest.approx(1 / (1 + math.exp(0.1 * ratio(row.answer).item())), rel=1e-4)
+
+
+def test_an_answer_behind_another_question_is_no_longer_than_a_row_may_be() -> None:
+    first, second = (Rated(pair.chosen, True) for pair in answers([(9, 2, 1), (2, 8, 1)], 0))
+    assert [len(document) for document in mismatched([first, second])] == [4, 17]
+    cut = mismatched([first, second], 11)
+    assert [len(document) for document in cut] == [4, 11]
+    assert [int(document.targets.sum()) for document in cut] == [2, 2]
 
 
 def test_a_reference_is_computed_once_and_kept(tmp_path: Any) -> None:

@@ -21,6 +21,11 @@ PAIRS = {
         "chosen": [*ASKED, {"role": "assistant", "content": "Hi."}],
         "rejected": [*ASKED, {"role": "assistant", "content": "No."}],
     },
+    "thrice": {
+        "prompt": "Say hi.",
+        "chosen": [*ASKED, {"role": "assistant", "content": "Hi."}],
+        "rejected": [*ASKED, {"role": "assistant", "content": "No."}],
+    },
     "sharegpt": {
         "conversations": [{"from": "human", "value": "Say hi."}],
         "chosen": {"from": "gpt", "value": "Hi."},
@@ -59,7 +64,12 @@ def test_pairs_in_cells_of_a_table(tmp_path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["system", "prompt", "chosen", "rejected"])
         writer.writerow(["Be kind.", "Say hi.", json.dumps(PAIRS["turns"]["chosen"]), '[{"a": 1}] is JSON'])
-    (pair,) = import_preferences(tmp_path / "a.csv", author="a")
+        turned = json.dumps([{"content": "Hi.", "role": "assistant"}]), json.dumps({"from": "gpt", "value": "No."})
+        writer.writerow(["", json.dumps(ASKED), *turned])
+        writer.writerow(["", "Say hi.", '[{"role": "admin"}]', '{"a": 1}'])
+    pair, turns, texts = import_preferences(tmp_path / "a.csv", author="a")
+    assert (turns.prompt, turns.chosen.text, turns.rejected.text) == ((user("Say hi."),), "Hi.", "No.")
+    assert (texts.chosen.text, texts.rejected.text) == ('[{"role": "admin"}]', '{"a": 1}')
     assert [message.role for message in pair.prompt] == ["system", "user"]
     assert pair.chosen.text == "Hi."
     assert pair.rejected.text == '[{"a": 1}] is JSON'
@@ -84,6 +94,8 @@ def test_all_faults_of_pairs_at_once_by_file_line_and_key(tmp_path: Path) -> Non
         {"prompt": "a", "chosen": PAIRS["conversations"]["chosen"], "rejected": "c"},
         {"prompt": "a", "chosen": {"role": "user", "content": "b"}, "rejected": "c"},
         {"prompt": "a", "chosen": "b", "rejected": "c", "level": "hard"},
+        {"prompt": "a", "chosen": "[{'role': 'assistant', 'content': 'b'}]", "rejected": "c"},
+        {"prompt": "a", "chosen": [{"role": "assistant", "content": "b"}] * 2, "rejected": "c"},
     )
     with pytest.raises(DataError) as caught:
         import_preferences(path, author="a")
@@ -97,6 +109,8 @@ def test_all_faults_of_pairs_at_once_by_file_line_and_key(tmp_path: Path) -> Non
         "8: chosen: expected one answer",
         "9: chosen.role: the last turn must be the assistant's",
         "10: level: expected 'basic', 'intermediate', 'advanced' or 'expert'",
+        "11: chosen: expected turns as JSON",
+        "12: chosen: expected one answer",
     ]
 
 
@@ -141,6 +155,7 @@ def test_labels_that_say_neither(tmp_path: Path) -> None:
 def test_examples_with_other_columns_stay_examples(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", {"prompt": "a", "completion": "b", "note": "x"})
     assert kind_of(path) == "examples"
+    assert kind_of(write(tmp_path / "d.jsonl", {"prompt": "a", "completion": "b", "label": "sports"})) == "examples"
     labelled = write(tmp_path / "b.jsonl", {"prompt": "a", "completion": "b", "label": True})
     assert import_examples(labelled, author="a")[0].target.text == "b"
     assert isinstance(import_preferences(write(tmp_path / "c.jsonl", PAIRS["alpaca"]), author="a")[0], Preference)

@@ -36,10 +36,13 @@ def shared_words(rows: Sequence[TrainingRow], recipe: Recipe) -> str:
     if not found:
         return f"No row shares {section.ngram} words in a row with what models are scored on ({compared})."
     first = 1 + next(place for place, row in enumerate(rows) if row.id == found[0].id)
+    remedy = "To leave them out, take them out of the file."
+    if all(isinstance(row, Example) for row in rows):
+        remedy = "To leave them out, first: tutelage curate FILE --recipe RECIPE -o FOLDER"
     return (
         f"{len(found):,} of {len(rows):,} rows share words with what models are scored on ({compared}), for example "
         f"row {first}: {found[0].reason.partition(': ')[2]}. They are trained on all the same, and a score on such "
-        "items shows what was remembered. To leave them out, first: tutelage curate FILE --recipe RECIPE -o FOLDER"
+        f"items shows what was remembered. {remedy}"
     )
 
 

@@ -42,12 +42,18 @@ from tutelage.tune import Summary
 Rows = Path | str | Sequence[Example]
 AnyRows = Path | str | Sequence[TrainingRow]
 AUTHOR = "expert"
+RATE = (
+    "The learning rate is {lr:g}, the default, one for supervised tuning; preferences usually want a hundredth "
+    "to a tenth of it (tune.optimizer.lr)."
+)
 FORMS: dict[RowKind, str] = {
     "examples": "messages, conversations, instruction + output, prompt + completion",
     "pairs": "a question, chosen and rejected",
     "unpaired": "a question, an answer and a label of true or false",
 }
 """What rows of each kind look like."""
+OBJECTIVES: dict[RowKind, str] = {"examples": "sft or kd", "pairs": "dpo, ipo, orpo or simpo", "unpaired": "kto"}
+"""What learns from them."""
 PACKAGE_TASKS = (
     ConstraintsSection(kind="constraints"),
     GroundedSection(kind="grounded"),
@@ -94,9 +100,8 @@ def read_training_rows(data: AnyRows, kind: RowKind) -> list[TrainingRow]:
     if not isinstance(data, Path | str):
         return list(data)
     found = kind_of(data)
-    if (kind == "pairs") != (found == "pairs") and kind != "unpaired":
-        objective = "dpo, ipo, orpo or simpo" if found == "pairs" else "sft"
-        remedy = f"give it {kind} ({FORMS[kind]}), or set tune.objective to {objective}"
+    if found != kind and not (kind == "unpaired" and found == "pairs"):
+        remedy = f"give it {kind} ({FORMS[kind]}), or set tune.objective to {OBJECTIVES[found]}"
         raise DataError(str(data), [Problem(f"the objective learns from {kind}", received=found, remedy=remedy)])
     match kind:
         case "pairs":
@@ -157,6 +162,8 @@ def tune(
     rows = read_training_rows(data, chosen.objective.rows)
     emit = located(emit, stage="tune")
     emit(Event("note", data={"text": _what_they_are(data, rows)}))
+    if chosen.objective.rows != "examples" and "lr" not in chosen.optimizer.model_fields_set:
+        emit(Event("note", data={"text": RATE.format(lr=chosen.optimizer.lr)}))
     shared = shared_words(rows, recipe)
     emit(Event("note", data={"text": shared}))
     with Engines(recipe, offline=offline) as engines:

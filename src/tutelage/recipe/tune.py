@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tutelage.recipe.base import Section, is_number
-from tutelage.recipe.objectives import KtoObjective, Objective, SftObjective
+from tutelage.recipe.objectives import Objective, SftObjective
 
 
 class LoraMethod(Section):
@@ -224,7 +224,7 @@ class TuneSection(Section):
 
     @model_validator(mode="after")
     def _has_others_to_compare(self) -> Self:
-        if isinstance(self.objective, KtoObjective) and self.batch_size < 2:
+        if self.objective.rows == "unpaired" and self.batch_size < 2:
             raise ValueError(
                 "objective: kto compares the rows of a step with one another; take a batch_size of 2 or more"
             )

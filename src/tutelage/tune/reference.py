@@ -1,7 +1,7 @@
 """Log-probabilities under the model as it came, each computed once before the first step and kept beside the run."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,8 @@ from tutelage.errors import RunError
 from tutelage.files import read_text, write_atomic
 from tutelage.models.template import Encoded
 from tutelage.records import Record
-from tutelage.tune.training.batches import micro_batches
 from tutelage.tune.training.network import Network
+from tutelage.tune.training.parts import in_parts
 
 FILE = "reference.json"
 
@@ -37,7 +37,7 @@ class Reference:
         found = [self._logprobs[key_of(document)] for document in documents]
         return torch.tensor(found, dtype=torch.float32, device=like.device)
 
-    def missing(self, documents: Sequence[Encoded]) -> list[Encoded]:
+    def missing(self, documents: Iterable[Encoded]) -> list[Encoded]:
         """Return those of ``documents`` that are not known yet, each once."""
         unknown = {key: document for document in documents if (key := key_of(document)) not in self._logprobs}
         return list(unknown.values())
@@ -46,9 +46,7 @@ class Reference:
         """Compute the log-probabilities of ``documents``, ``limit`` tokens at once; yield how many are done."""
         done = 0
         for part, found in logprobs_of(documents, network, limit):
-            self._logprobs.update(
-                {key_of(documents[at]): value for at, value in zip(part, found.tolist(), strict=True)}
-            )
+            self._logprobs.update({key_of(one): value for one, value in zip(part, found.tolist(), strict=True)})
             done += len(part)
             yield done
 
@@ -71,7 +69,9 @@ class Reference:
         return kept.fingerprint == fingerprint
 
     def save(self, folder: Path, fingerprint: str) -> None:
-        """Keep all that is known in ``folder``."""
+        """Keep all that is known in ``folder``; nothing, if nothing is."""
+        if not self._logprobs:
+            return
         write_atomic(folder / FILE, Kept(fingerprint=fingerprint, logprobs=self._logprobs).model_dump_json() + "\n")
 
 
@@ -82,9 +82,14 @@ def key_of(document: Encoded) -> str:
     return digest.hexdigest()[:32]
 
 
-@torch.no_grad()
-def logprobs_of(documents: Sequence[Encoded], network: Network, limit: int) -> Iterator[tuple[Sequence[int], Tensor]]:
-    """Yield places of ``documents`` and Σ log p of the targets of each, float32, ``limit`` tokens at once."""
-    for part in micro_batches([len(document) for document in documents], limit):
-        predictions = network.predict(network.pack([documents[at] for at in part]))
-        yield part, -predictions.by_document(predictions.token_losses())
+def logprobs_of(
+    documents: Sequence[Encoded], network: Network, limit: int
+) -> Iterator[tuple[Sequence[Encoded], Tensor]]:
+    """Yield documents and Σ log p of the targets of each, float32, ``limit`` tokens at once."""
+
+    @torch.no_grad()
+    def compute(part: Sequence[Encoded]) -> Tensor:
+        predictions = network.predict(network.pack(part))
+        return -predictions.by_document(predictions.token_losses())
+
+    return in_parts(documents, limit, compute)

@@ -1,7 +1,5 @@
 """What people like better: of two answers to a prompt, or one answer that they want or do not want."""
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +16,9 @@ from tutelage.records.importers.turns import (
     alpaca_question,
     check_answer,
     message_of,
-    required_text,
     sharegpt_turn,
     turns_of,
+    turns_or_text,
     with_system,
 )
 from tutelage.records.lineage import Lineage
@@ -31,7 +29,6 @@ RowKind = Literal["examples", "pairs", "unpaired"]
 LABELS = ("task", "dimension", "level")
 WANTED = frozenset({"true", "1", "yes"})
 UNWANTED = frozenset({"false", "0", "no"})
-TURNS_IN_A_CELL = re.compile(r'\s*\[\s*\{\s*"(role|from)"')
 
 
 def kind_of(path: Path | str) -> RowKind:
@@ -40,9 +37,8 @@ def kind_of(path: Path | str) -> RowKind:
     keys = {key for key, value in first.items() if value is not None}
     if {"chosen", "rejected"} <= keys:
         return "pairs"
-    return (
-        "unpaired" if "label" in keys and form_of(first) in {"messages", "sharegpt", "alpaca", "prompt"} else "examples"
-    )
+    says = str(first.get("label")).strip().lower() in WANTED | UNWANTED
+    return "unpaired" if says and form_of(first) in {"messages", "sharegpt", "alpaca", "prompt"} else "examples"
 
 
 def import_preferences(path: Path | str, *, author: str) -> list[Preference]:
@@ -96,6 +92,10 @@ def _pair(values: Values, lineage: Lineage) -> Preference:
     prompt, chosen, rejected = _prompt_of(values), _answer(values, "chosen"), _answer(values, "rejected")
     if prompt is None:
         prompt, chosen, rejected = _split(chosen, rejected)
+    elif len(chosen) > 1 and len(rejected) > 1:
+        whole, first, second = _split(chosen, rejected)
+        if whole[-len(prompt) :] == prompt:  # some files give the question thrice
+            prompt, chosen, rejected = whole, first, second
     for key, answer in (("chosen", chosen), ("rejected", rejected)):
         if len(answer) != 1:
             raise RowFault(key, "expected one answer", f"{len(answer)} turns", "leave the question to prompt")
@@ -123,8 +123,7 @@ def _prompt_of(values: Values) -> Conversation | None:
     turns: list[Raw]
     if values.get("prompt") is not None:
         key = "prompt"
-        text = not isinstance(values[key], list)
-        turns = [{"role": "user", "content": required_text(values, key)}] if text else turns_of(values, key)
+        turns = turns_or_text(values, key, "user")
     elif values.get("messages") is not None:
         key = "messages"
         turns = turns_of(values, key)
@@ -140,13 +139,9 @@ def _prompt_of(values: Values) -> Conversation | None:
 
 def _answer(values: Values, key: str) -> Conversation:
     """The turns of ``chosen`` or ``rejected``."""
-    value = values[key]
-    if isinstance(value, str) and not TURNS_IN_A_CELL.match(value):
-        return (message_of({"role": "assistant", "content": required_text(values, key)}, key),)
-    turns: Sequence[Raw] = [value] if isinstance(value, dict) else turns_of(values, key)
-    return tuple(
-        message_of(sharegpt_turn(turn, f"{key}.{place}"), f"{key}.{place}") for place, turn in enumerate(turns)
-    )
+    turns = turns_or_text(values, key, "assistant")
+    alone = len(turns) == 1
+    return tuple(message_of(turn, key if alone else f"{key}.{place}") for place, turn in enumerate(turns))
 
 
 def _split(chosen: Conversation, rejected: Conversation) -> tuple[Conversation, Conversation, Conversation]:

@@ -1,6 +1,7 @@
 """Turns in people's files (OpenAI chat and ShareGPT, with parts and tool calls; Alpaca's question) as messages."""
 
 import json
+import re
 from collections.abc import Mapping
 
 from pydantic import JsonValue, ValidationError
@@ -24,6 +25,9 @@ ROLES = {
     "function": "tool",
     "observation": "tool",
 }
+
+
+PYTHON_TURNS = re.compile(r"\s*\[?\s*\{\s*'(role|content|from|value)'\s*:")
 
 
 class RowFault(Exception):
@@ -63,6 +67,39 @@ def alpaca_question(values: Values) -> Raw:
     """Return ``instruction`` and ``input`` as one turn of the user."""
     instruction, given = required_text(values, "instruction"), text_of(values, "input")
     return {"role": "user", "content": f"{instruction}\n\n{given}" if given.strip() else instruction}
+
+
+def turns_in(text: str, key: str) -> list[Raw] | None:
+    """Return the turns that a cell of a table holds as JSON; None: it is a text.
+
+    Raises :class:`RowFault` for what Python, not JSON, writes of turns.
+    """
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        if PYTHON_TURNS.match(text):
+            raise RowFault(
+                key, "expected turns as JSON", text, "write them with json.dumps, in double quotes"
+            ) from None
+        return None
+    turns = found if isinstance(found, list) else [found]
+    roles = [turn.get("role", turn.get("from")) if isinstance(turn, dict) else None for turn in turns]
+    return turns if roles and all(isinstance(role, str) and role.lower() in ROLES for role in roles) else None
+
+
+def turns_or_text(values: Values, key: str, role: str) -> list[Raw]:
+    """Return a column's turns: a list or one of them, the same as JSON in a cell, or a text that ``role`` says."""
+    value = values[key]
+    if isinstance(value, dict):
+        return [sharegpt_turn(value, key)]
+    found = turns_of(values, key) if isinstance(value, list) else None
+    if isinstance(value, str):
+        found = turns_in(value, key)
+    if found is None:
+        return [{"role": role, "content": required_text(values, key)}]
+    return [sharegpt_turn(turn, f"{key}.{place}") for place, turn in enumerate(found)]
 
 
 def turns_of(values: Values, key: str) -> list[Raw]:

@@ -29,9 +29,16 @@ from tutelage.tune.teacher import Teacher
 
 
 def build_objective(
-    section: sections.Objective, reference: Reference, teacher: Teacher | None = None
+    section: sections.Objective,
+    reference: Reference,
+    teacher: Teacher | None = None,
+    *,
+    longest: int | None = None,
 ) -> Objective[Any]:
-    """Return the objective of a recipe; ``reference`` may be filled later, and ``teacher`` asked (``kd`` needs one)."""
+    """Return the objective of a recipe; ``reference`` may be filled later, and ``teacher`` asked (``kd`` needs one).
+
+    ``longest``: most tokens of a document that an objective makes up itself.
+    """
     match section:
         case sections.SftObjective():
             return Sft(section.average, section.label_smoothing, section.noise)
@@ -43,14 +50,14 @@ def build_objective(
         case sections.IpoObjective():
             return Ipo(reference, section.tau)
         case sections.KtoObjective():
-            return Kto(reference, section.beta, section.wanted, section.unwanted)
+            return Kto(reference, section.beta, section.wanted, section.unwanted, longest)
         case sections.OrpoObjective():
             return Orpo(section.weight)
         case sections.SimpoObjective():
             return Simpo(section.beta, section.gamma)
         case sections.SumObjective():
-            parts = section.parts
-            return Sum(tuple((part.weight, build_objective(part.objective, reference, teacher)) for part in parts))
+            found = ((part.weight, part.objective) for part in section.parts)
+            return Sum(tuple((w, build_objective(one, reference, teacher, longest=longest)) for w, one in found))
 
 
 __all__ = ["Cost", "Objective", "Sft", "build_objective"]

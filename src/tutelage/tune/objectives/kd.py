@@ -30,12 +30,16 @@ class Kd(Objective[Encoded | Pair]):
         (document,) = self.documents(row)
         return (float(target_count(document)),)
 
+    def taught(self, rows: Sequence[Encoded | Pair]) -> Sequence[Encoded]:
+        """All of them."""
+        return [document for row in rows for document in self.documents(row)]
+
     def before(self, rows: Sequence[Encoded | Pair], network: Network, limit: int) -> "Kd":
         """Let the teacher look at the rows of the step."""
-        self.teacher.look([document for row in rows for document in self.documents(row)], limit)
+        self.teacher.look(self.taught(rows), limit)
         return self
 
     def cost(self, rows: Sequence[Encoded | Pair], predictions: Predictions) -> Cost:
         """The sum of the divergences, in nats."""
-        documents = [document for row in rows for document in self.documents(row)]
-        return Cost((predictions.losses(self.teacher.loss(documents, predictions.targets.device)).sum(),))
+        loss = self.teacher.loss(self.taught(rows), predictions.targets.device)
+        return Cost((predictions.losses(loss).sum(),))

@@ -26,6 +26,8 @@ class Kto(Objective[Rated]):
     beta: float = 0.1
     wanted: float = 1.0
     unwanted: float = 1.0
+    longest: int | None = None
+    """Tokens to which an answer behind another question is cut; None: whole."""
     baseline: float = 0.0
 
     def documents(self, row: Rated) -> tuple[Encoded, ...]:
@@ -38,18 +40,18 @@ class Kto(Objective[Rated]):
 
     def referred(self, rows: Sequence[Rated]) -> Sequence[Encoded]:
         """The answers, behind their own question and behind another."""
-        return [*(row.answer for row in rows), *mismatched(rows)]
+        return [*(row.answer for row in rows), *mismatched(rows, self.longest)]
 
     def before(self, rows: Sequence[Rated], network: Network, limit: int) -> "Kto":
         """Return the objective with the baseline of the step."""
-        others = mismatched(rows)
+        others = mismatched(rows, self.longest)
         if not others:
             return replace(self, baseline=0.0)
         now = torch.cat([found for _, found in logprobs_of(others, network, limit)])
         return replace(self, baseline=max(0.0, (now - self.reference.of(others, now)).mean().item()))
 
     def cost(self, rows: Sequence[Rated], predictions: Predictions) -> Cost:
-        """The sum of the losses; rewards of both kinds and the baseline are told."""
+        """The sum of the losses; told: how many are on their side of the baseline, how far, and where it is."""
         now = -predictions.by_document(predictions.token_losses())
         ratios = now - self.reference.of([row.answer for row in rows], now)
         signs = now.new_tensor([1.0 if row.wanted else -1.0 for row in rows])
@@ -58,25 +60,25 @@ class Kto(Objective[Rated]):
         losses = weights * (1 - torch.sigmoid(self.beta * apart))
         told = {
             "accuracy": (apart.detach() > 0).float().sum(),
-            "reward": (self.beta * ratios.detach()).sum(),
             "margin": (self.beta * apart.detach()).sum(),
             "baseline": torch.full_like(now.detach(), self.baseline).sum(),
         }
         return Cost((losses.sum(),), told)
 
 
-def mismatched(rows: Sequence[Rated]) -> list[Encoded]:
+def mismatched(rows: Sequence[Rated], longest: int | None = None) -> list[Encoded]:
     """Return the answer of each row behind the question of the next, the last one's behind the first; none of one."""
     if len(rows) < 2:
         return []
-    return [_behind(row.answer, other.answer) for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)]
+    others = [*rows[1:], rows[0]]
+    return [_behind(row.answer, other.answer, longest) for row, other in zip(rows, others, strict=True)]
 
 
-def _behind(answer: Encoded, other: Encoded) -> Encoded:
-    """The targets of ``answer`` and what stands between them, behind the prompt of ``other``."""
+def _behind(answer: Encoded, other: Encoded, longest: int | None) -> Encoded:
+    """The targets of ``answer`` and what stands between them, behind the prompt of ``other``; ``longest`` in all."""
     begin, end = int(answer.targets.argmax()), len(answer) - int(answer.targets[::-1].argmax())
     prompt = int(other.targets.argmax())
     return Encoded(
-        ids=np.concatenate([other.ids[:prompt], answer.ids[begin:end]]),
-        targets=np.concatenate([other.targets[:prompt], answer.targets[begin:end]]),
+        ids=np.concatenate([other.ids[:prompt], answer.ids[begin:end]])[:longest],
+        targets=np.concatenate([other.targets[:prompt], answer.targets[begin:end]])[:longest],
     )

@@ -53,6 +53,10 @@ class Objective(ABC, Generic[Row]):
         """Return the documents whose log-probability under the model as it came is needed for a step of ``rows``."""
         return ()
 
+    def taught(self, rows: Sequence[Row]) -> Sequence[Encoded]:
+        """Return the documents of ``rows`` that a teacher must read."""
+        return ()
+
     def before(self, rows: Sequence[Row], network: Network, limit: int) -> Self:
         """Return the objective of a step of ``rows``, having looked at what the model says before it.
 

@@ -33,12 +33,16 @@ class Sum(Objective[Any]):
         """What any part needs."""
         return [document for _, part in self.parts for document in part.referred(rows)]
 
+    def taught(self, rows: Sequence[Any]) -> Sequence[Encoded]:
+        """What any part needs."""
+        return [document for _, part in self.parts for document in part.taught(rows)]
+
     def before(self, rows: Sequence[Any], network: Network, limit: int) -> "Sum":
         """Return the sum of what each part is in this step."""
         return replace(self, parts=tuple((factor, part.before(rows, network, limit)) for factor, part in self.parts))
 
     def cost(self, rows: Sequence[Any], predictions: Predictions) -> Cost:
-        """The terms of all parts, one part after another, and all that they tell."""
+        """The terms of all parts, one after another, and what they tell, under a part's name where names clash."""
         documents = [self.documents(row) for row in rows]
         firsts = [0, *accumulate(map(len, documents))]
         costs = []
@@ -49,7 +53,9 @@ class Sum(Objective[Any]):
                 for wanted in part.documents(row)
             ]
             costs.append(part.cost(rows, predictions.pick(places)))
-        return Cost(
-            tuple(term for cost in costs for term in cost.terms),
-            {name: value for cost in costs for name, value in cost.told.items()},
-        )
+        names = [name for cost in costs for name in cost.told]
+        told = {}
+        for (_, part), cost in zip(self.parts, costs, strict=True):
+            for name, value in cost.told.items():
+                told[name if names.count(name) == 1 else f"{type(part).__name__.lower()}_{name}"] = value
+        return Cost(tuple(term for cost in costs for term in cost.terms), told)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Any
 
@@ -152,9 +153,14 @@ def rows_of_step(step: int, *, rows: int, batch_size: int, seed: int) -> list[in
     Each epoch is its own permutation of all rows.
     """
     epoch, within = divmod(step, steps_an_epoch(rows, batch_size))
+    return list(_order(rows, seed, epoch)[within * batch_size : (within + 1) * batch_size])
+
+
+@lru_cache(maxsize=2)  # of the rows of an epoch, and of what stands beside them
+def _order(rows: int, seed: int, epoch: int) -> tuple[int, ...]:
     order = list(range(rows))
     stream(seed, "order", epoch).shuffle(order)
-    return order[within * batch_size : (within + 1) * batch_size]
+    return tuple(order)
 
 
 def micro_batches(sizes: Sequence[int], max_tokens: int) -> list[list[int]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -25,9 +26,11 @@ from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
 from tutelage.tune.methods import Tuned, build_method
 from tutelage.tune.objectives import build_objective
+from tutelage.tune.reference import FILE as REFERENCE_FILE
 from tutelage.tune.reference import Reference
 from tutelage.tune.retention import Memory, Retention, remember
 from tutelage.tune.rows import KINDS, Row, documents_of, why_unusable
+from tutelage.tune.teacher import FILE as TEACHER_FILE
 from tutelage.tune.teacher import OpenTeacher, Teacher
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, total_steps
@@ -66,7 +69,8 @@ def train(
     Yields :class:`Prepared` for what is computed before the first step, :class:`Started`, a :class:`Step` per optimizer
     step, :class:`Saved` per checkpoint and :class:`Summary` at the end; a finished run yields its summary again and
     does nothing. ``folder`` also gets ``metrics.jsonl`` (the steps), ``summary.json`` (written last) and, where the
-    objective refers to the model as it came, ``reference.json``. The model is taken over: its weights are cast to the
+    objective refers to the model as it came or to a teacher that speaks once, ``reference.json`` or
+    ``teacher.safetensors`` until it is finished. The model is taken over: its weights are cast to the
     arithmetic of the section, LoRA freezes them and takes its adapter out at the end, full tuning changes them.
     ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
 
@@ -81,7 +85,7 @@ def train(
     reference = Reference()
     teaching = teaching_of(section.objective)
     teacher = None if teaching is None else Teacher(teaching)
-    objective = build_objective(section.objective, reference, teacher)
+    objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens)
     kept, dropped = _usable(rows, section)
     rows = [rows[name] for name in kept]
     model = bundle.model
@@ -90,25 +94,21 @@ def train(
     fingerprint = fingerprint_of(model, rows, section, seed=seed)
     finished = load_summary(folder, fingerprint)
     if finished is not None:
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # a kill may have come between summary and removal
+        _clear(folder)  # a kill may have come between summary and removal
         yield finished
         return
+    checkpoint = load_checkpoint(folder, fingerprint)  # a folder of another run is refused before anything is written
     steps = total_steps(len(rows), batch_size=section.batch_size, epochs=section.epochs, max_steps=section.max_steps)
-    chosen_at = [
-        rows_of_step(index, rows=len(rows), batch_size=section.batch_size, seed=seed) for index in range(steps)
-    ]
+    chosen_at = partial(rows_of_step, rows=len(rows), batch_size=section.batch_size, seed=seed)
     if not reference.load(folder, fingerprint):
-        referred = [one for chosen in chosen_at for one in objective.referred([rows[row] for row in chosen])]
-        wanted = reference.missing(referred)
-        for number in _refer(bundle, reference, wanted, limit=section.micro_batch_tokens):
-            yield Prepared(what="reference", done=number, total=len(wanted))
-        if wanted:
-            reference.save(folder, fingerprint)
+        asked = (objective.referred([rows[row] for row in chosen_at(index)]) for index in range(steps))
+        yield from _refer(bundle, reference, asked, limit=section.micro_batch_tokens)
+        reference.save(folder, fingerprint)
     opened = open_teacher if open_teacher is not None else partial(_load_teacher, device=model.device)
     if teacher is not None and teacher.section.top_k is not None and not teacher.load(folder, fingerprint):
-        texts = [document for row in rows for document in objective.documents(row)]
-        for number in teacher.store(texts, opened(teacher.section), bundle, section.micro_batch_tokens):
-            yield Prepared(what="teacher", done=number, total=len(texts))
+        texts = objective.taught(rows)
+        for number, total in teacher.store(texts, opened(teacher.section), bundle, section.micro_batch_tokens):
+            yield Prepared(what="teacher", done=number, total=total)
         teacher.save(folder, fingerprint)
     retention = None
     if section.retention is not None:
@@ -124,7 +124,6 @@ def train(
             stack.enter_context(teacher.beside(opened(teacher.section), bundle))
         optimizer = Optimizer(tuned.parameters, section.optimizer)
         position = Position(fingerprint=fingerprint, micro_batch_tokens=section.micro_batch_tokens, history=())
-        checkpoint = load_checkpoint(folder, fingerprint)
         if checkpoint is not None:
             position = checkpoint[0]
             optimizer.restore(checkpoint[1])
@@ -144,7 +143,7 @@ def train(
             yield started
             for index in range(len(position.history), steps):
                 began = time.perf_counter()
-                chosen = chosen_at[index]
+                chosen = chosen_at(index)
                 members = [rows[row] for row in chosen]
                 model.train(False)  # what is looked at before a step is looked at without dropout
                 ready = objective.before(members, network, position.micro_batch_tokens)
@@ -186,19 +185,30 @@ def train(
         difference = _save(tuned, documents, target=folder / "weights")
         summary = _summary(started, position, reload_difference=difference)
         write_atomic(folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        _clear(folder)
     yield summary
+
+
+def _clear(folder: Path) -> None:
+    """Remove what only an unfinished run needs."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    for file in (REFERENCE_FILE, TEACHER_FILE):
+        (folder / file).unlink(missing_ok=True)
 
 
 def _load_teacher(section: KdObjective, *, device: torch.device) -> Bundle:
     return load_bundle(section.teacher, revision=section.revision, device=str(device))
 
 
-def _refer(bundle: Bundle, reference: Reference, documents: Sequence[Encoded], *, limit: int) -> Iterator[int]:
-    """Let ``reference`` learn what the model as it came says of ``documents``; yield how many are done."""
-    if documents:
+def _refer(
+    bundle: Bundle, reference: Reference, asked: Iterator[Sequence[Encoded]], *, limit: int
+) -> Iterator[Prepared]:
+    """Let ``reference`` learn what the model as it came says of the documents that the steps ask for."""
+    wanted = reference.missing(chain.from_iterable(asked))
+    if wanted:
         with connect(bundle.model) as network:
-            yield from reference.learn(documents, network, limit)
+            for number in reference.learn(wanted, network, limit):
+                yield Prepared(what="reference", done=number, total=len(wanted))
 
 
 def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[int, str]]:
@@ -219,7 +229,7 @@ def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[
         raise TrainingError(
             "no row can be trained on",
             received=f"{len(dropped)} rows; the first: {reason}",
-            remedy="raise max_tokens, or look at the loss mask with: tutelage preview",
+            remedy="raise max_tokens, or look at the loss mask of such conversations with: tutelage preview",
         )
     return kept, dropped
 

@@ -1,0 +1,42 @@
+"""Passes over documents without a gradient, in parts that the memory holds."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from tutelage.errors import TrainingError
+from tutelage.models.faults import is_out_of_memory
+from tutelage.models.template import Encoded
+from tutelage.tune.training.batches import micro_batches
+
+Found = TypeVar("Found")
+
+
+def in_parts(
+    documents: Sequence[Encoded], limit: int, compute: Callable[[Sequence[Encoded]], Found]
+) -> Iterator[tuple[Sequence[Encoded], Found]]:
+    """Yield documents, ``limit`` tokens at once, with what ``compute`` makes of them; halved where memory runs out.
+
+    Raises
+    ------
+    TrainingError: the memory does not suffice for a single document.
+    """
+    waiting = [[documents[at] for at in part] for part in micro_batches([len(one) for one in documents], limit)]
+    waiting.reverse()
+    while waiting:
+        part = waiting.pop()
+        try:
+            found = compute(part)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(part) == 1:
+                raise TrainingError(
+                    "the memory does not suffice for one row",
+                    received=f"a row of {len(part[0])} tokens",
+                    remedy="lower max_tokens, or take a smaller model or teacher",
+                ) from error
+        else:
+            yield part, found
+            continue
+        half = len(part) // 2
+        waiting += [part[half:], part[:half]]
