@@ -190,11 +190,12 @@ def test_tuning_on_what_is_asked_is_said_where_it_is_done_and_where_it_is_scored
     out = place / "leaked"
     summary = tutelage.tune(rows, out=out, model=recipe, section=TuneSection(max_steps=1), emit=heard.append)
     assert summary.rows == 2, "nothing is dropped"
-    notes = [str(event.data["text"]) for event in heard if event.kind == "note"]
-    assert notes[0].startswith("1 of 2 rows share words")
-    assert "for example row 2" in notes[0]
+    read, shared, *_ = (str(event.data["text"]) for event in heard if event.kind == "note")
+    assert read == "2 rows: conversations, whose answers are learned."
+    assert shared.startswith("1 of 2 rows share words")
+    assert "for example row 2" in shared
     ledger = json.loads((out / "ledger.json").read_text())
-    assert (ledger["kept"], ledger["notes"]) == (2, [notes[0]])
+    assert (ledger["kept"], ledger["notes"]) == (2, [shared])
 
     def said(per_cell: int, adapter: Path | None) -> str:
         heard.clear()

@@ -46,8 +46,7 @@ SECTIONS = {
     "rows alone": SECTION,
     "with retention": SECTION.model_copy(update={"retention": RetentionSection(texts=5, tokens=20)}),
     "dpo": SECTION.model_copy(update={"objective": DpoObjective(kind="dpo")}),
-    "kd beside": SECTION.model_copy(update={"objective": KdObjective(kind="kd", teacher="tiny")}),
-    "kd stored": SECTION.model_copy(update={"objective": KdObjective(kind="kd", teacher="tiny", top_k=5)}),
+    "kd": SECTION.model_copy(update={"objective": KdObjective(kind="kd", teacher="tiny", top_k=5)}),
     "kto": SECTION.model_copy(update={"objective": KtoObjective(kind="kto", beta=1.0)}),
 }
 QUESTIONS = ("What is the name?", "Where is the river?", "Is it stated?", "Say thanks.", "Write a title.", "Why?")

@@ -29,7 +29,7 @@ FULL, LORA = FullMethod(kind="full"), LoraMethod(kind="lora", r=4)
 def test_twenty_steps(tmp_path: Path, model: str, method: Method) -> None:
     bundle = start_of(model, tmp_path / "start")
     generator = torch.Generator().manual_seed(0)
-    rows = [bundle.template.encode((user(words(generator, 30)), assistant(words(generator, 20)))) for _ in range(ROWS)]
+    rows = [bundle.template.encode((user(words(generator, 16)), assistant(words(generator, 12)))) for _ in range(ROWS)]
     news = train(bundle, rows, section_of(SftObjective(kind="sft"), method), folder=tmp_path / "ours", seed=SEED)
     ours = [step.loss for step in news if isinstance(step, Step)]
     data = [
