@@ -65,8 +65,8 @@ def plain(document: Encoded) -> Tensor:
 
 
 class Made(Reference):
-    """A reference that is a function of the document: its log-probability under the model as it is, less 3 or more by
-    half of it, so that ratios are above 0 in the one case and below in the other."""
+    """A reference that is a function of the document: its log-probability under the model as it is, times 1.5 or
+    0.8, so that ratios are above 0 for some and below for others."""
 
     def of(self, documents: Sequence[Encoded], like: Tensor) -> Tensor:
         with torch.no_grad():

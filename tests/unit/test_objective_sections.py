@@ -13,12 +13,12 @@ from tutelage.recipe.objectives import (
     KtoObjective,
     Objective,
     OrpoObjective,
-    RowKind,
     SimpoObjective,
     SumObjective,
     teaching_of,
 )
 from tutelage.recipe.tune import TuneSection
+from tutelage.records.base import RowKind
 
 READ: TypeAdapter[Objective] = TypeAdapter(Objective)
 SFT = {"kind": "sft"}

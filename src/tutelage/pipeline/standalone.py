@@ -26,10 +26,10 @@ from tutelage.pipeline.training import train_rows
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.model import ModelSection
-from tutelage.recipe.objectives import RowKind
 from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Example, Preference, Split, UnpairedPreference, content_id
+from tutelage.records.base import RowKind
 from tutelage.records.comparison import Comparison
 from tutelage.records.importers import import_examples, import_preferences, import_unpaired, kind_of
 from tutelage.records.jsonl import read_records, write_records

@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tutelage.recipe.base import Section
+from tutelage.records.base import RowKind
 
 Average = Literal["token", "square", "row"]
-RowKind = Literal["examples", "pairs", "unpaired"]
 
 
 class SftObjective(Section):

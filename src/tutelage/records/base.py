@@ -17,6 +17,10 @@ PARADIGMS: tuple[Paradigm, ...] = ("expert", "distill", "self", "rehearsal")
 """The three paradigms of making data, and the rows that keep what the start could do."""
 
 
+RowKind = Literal["examples", "pairs", "unpaired"]
+"""What an objective learns from: examples, pairs of answers, single answers that are wanted or not."""
+
+
 class Record(BaseModel):
     """Whatever crosses a stage. Frozen; unknown keys are refused; JSON in, equal JSON out."""
 

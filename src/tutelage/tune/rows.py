@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tutelage.models.template import Encoded
-from tutelage.recipe.objectives import RowKind
+from tutelage.records.base import RowKind
 from tutelage.tune.training.batches import unusable
 
 

@@ -1,11 +1,10 @@
 """What people like better: of two answers to a prompt, or one answer that they want or do not want."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import JsonValue
 
-from tutelage.records.base import content_id
+from tutelage.records.base import RowKind, content_id
 from tutelage.records.examples import Preference, UnpairedPreference
 from tutelage.records.importers.examples import conversation_of, form_of
 from tutelage.records.importers.reading import convert_rows, labels_of, plain, unknown_form
@@ -25,7 +24,6 @@ from tutelage.records.lineage import Lineage
 from tutelage.records.messages import Conversation
 from tutelage.records.tables import read_rows
 
-RowKind = Literal["examples", "pairs", "unpaired"]
 LABELS = ("task", "dimension", "level")
 WANTED = frozenset({"true", "1", "yes"})
 UNWANTED = frozenset({"false", "0", "no"})
