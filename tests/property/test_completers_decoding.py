@@ -15,6 +15,7 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from tutelage.completers import decoding
 from tutelage.completers.decoding import Decoder, Row, check_model
@@ -158,3 +159,22 @@ def test_the_model_is_left_as_it_was() -> None:
         assert model.config._attn_implementation == before
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize(("positions", "fits"), [(slice(-2, -1), True), (slice(None), False)])
+def test_the_check_tells_rounding_from_another_computation(positions: slice, fits: bool) -> None:
+    """In bfloat16 one token a tenth or more off is rounding, and a run must not end of it; all of them are a fault."""
+    torch.manual_seed(0)
+    model = Qwen3ForCausalLM(Qwen3Config(**SHAPE)).eval().to(torch.bfloat16)
+
+    def disturb(_module: object, _args: object, given: dict[str, object], output: CausalLMOutputWithPast) -> None:
+        if "slots" not in given:  # the plain pass that the decoder is compared with
+            assert output.logits is not None
+            output.logits[:, positions] += output.logits.std() * torch.randn_like(output.logits[:, positions])
+
+    model.register_forward_hook(disturb, with_kwargs=True)
+    if fits:
+        check_model(model)
+    else:
+        with pytest.raises(ModelError, match="standard deviations in the mean"):
+            check_model(model)
