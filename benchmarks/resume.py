@@ -4,7 +4,8 @@
 
 The recipe runs once undisturbed. Then it runs again in another folder: in each of the five stages of round 1 the
 process is killed with SIGKILL at a random moment of that stage, and the same command is given again. At the end every
-record, answer, score, loss and weight of the two runs is compared; times, the event log and the manifest are not.
+record, answer, score, loss and weight of the two runs is compared, and the model card; times, the event log, the manifest
+and the report page (which tells times) are not.
 ``--set`` overrides keys of the recipe, as in ``tutelage run``.
 """
 
@@ -22,7 +23,7 @@ from tutelage.files import sha256_file, write_atomic
 from tutelage.runs import RunDirectory
 
 STAGES = ("construct", "curate", "tune", "evaluate", "gate")
-OF_THE_PROCESS = {"events.jsonl", "timing.jsonl", "manifest.json", "stage.json", "lock", "report.html"}
+OF_THE_PROCESS = {"events.jsonl", "timing.jsonl", "manifest.json", "stage.json", "lock", "index.html"}
 TIMED = {"seconds", "tokens_per_second", "peak_rss_bytes", "peak_device_bytes"}
 
 
