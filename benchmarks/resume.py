@@ -3,9 +3,10 @@
     python benchmarks/resume.py recipes/quickstart.yaml --work runs/resume --output benchmarks/results/resume.json
 
 The recipe runs once undisturbed. Then it runs again in another folder: in each of the five stages of round 1 the
-process is killed with SIGKILL at a random moment of that stage, and the same command is given again. At the end every
-record, answer, score, loss and weight of the two runs is compared, and the model card; times, the event log, the manifest
-and the report page (which tells times) are not.
+process is killed with SIGKILL at a random moment of that stage, and the same command is given again. At the end
+every record, answer, score, loss and weight of the two runs is compared, and the model card; times, the event log,
+the manifest and the report page (which tells times) are not.
+
 ``--set`` overrides keys of the recipe, as in ``tutelage run``.
 """
 
