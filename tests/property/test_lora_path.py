@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tutelage.models.tiny import tiny_model
 from tutelage.recipe.tune import LoraMethod
 from tutelage.tune.methods.lora import add_lora, shorten
-from tutelage.tune.training.adapted import adapted_linear
+from tutelage.tune.training.adapted import Parts, adapted_linear
 
 
 class Two(nn.Module):
@@ -57,8 +57,20 @@ def test_equals_peft(seed: int, shape: list[int], rslora: bool) -> None:
 def test_gradients_are_those_of_differences() -> None:
     x, a, b = (torch.randn(n, m, dtype=torch.float64, requires_grad=True) for n, m in ((4, 7), (3, 7), (9, 3)))
     weight, bias = torch.randn(9, 7, dtype=torch.float64), torch.randn(9, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda *free: adapted_linear(free[0], weight, bias, *free[1:], 0.7), (x, a, b))
-    assert torch.autograd.gradcheck(lambda *free: adapted_linear(free[0], weight, None, *free[1:], 0.7), (x, a, b))
+    for beside in (bias, None):
+        assert torch.autograd.gradcheck(
+            lambda *free, beside=beside: adapted_linear(free[0], Parts(weight, beside, *free[1:], 0.7)), (x, a, b)
+        )
+
+
+def test_weights_that_train_get_their_gradients_too() -> None:
+    x, weight, bias, a, b = (
+        torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((4, 7), (9, 7), (9,), (3, 7), (9, 3))
+    )
+    assert torch.autograd.gradcheck(
+        lambda *all_: adapted_linear(all_[0], Parts(*all_[1:], 0.7)), (x, weight, bias, a, b)
+    )
+    assert torch.autograd.gradcheck(lambda *all_: adapted_linear(all_[0], Parts(*all_[1:])), (x, weight, bias))
 
 
 def test_settled_it_computes_as_peft_does_again() -> None:

@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralFo
 
 from tutelage.models.quiet import quiet
 from tutelage.models.template import Encoded
-from tutelage.tune.training import short_documents
+from tutelage.tune.training import cpu_attention
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.batches import Packed, pack
 from tutelage.tune.training.network import Network
@@ -73,15 +73,16 @@ def outcome(network: Network, packed: Packed, model: PreTrainedModel) -> list[to
     return [losses, *(gradient for gradient in gradients if gradient is not None)]
 
 
-@pytest.mark.parametrize("longest", [512, 6, 0])
+@pytest.mark.parametrize("block", [256, 6])
 @given(st.lists(Tokens.filter(lambda ids: len(ids) > 1), min_size=2, max_size=6))
 @settings(max_examples=15, deadline=None)
 def test_losses_and_gradients_are_those_of_documents_end_to_end(
-    model: PreTrainedModel, longest: int, texts: list[list[int]]
+    model: PreTrainedModel, block: int, texts: list[list[int]]
 ) -> None:
     documents = [encoded(ids) for ids in texts]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(short_documents, "LONGEST", longest)
+        patch.setattr(cpu_attention, "BLOCK", block)
+        patch.setattr(cpu_attention, "LEAST_BLOCK", 1)
         with connect(model) as network:
             assert network.shares
             plain = pack(documents, CPU)

@@ -16,6 +16,13 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 _BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
+# On a CPU torch keeps a compiled product for each of the last 1,024 shapes, twice. Packed rows have a new length in
+# nearly every step: that came to over a gigabyte, and one step's shapes are all that are met again. Read before the
+# first product.
+for _variable in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+    os.environ.setdefault(_variable, "128")
+
+
 def processors() -> int:
     """Return how many processors this process may use; those of the machine where the system does not tell."""
     if hasattr(os, "sched_getaffinity"):

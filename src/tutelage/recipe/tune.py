@@ -210,7 +210,7 @@ class TuneSection(Section):
     max_tokens: int = Field(default=1024, ge=2)
     """Longest row. A longer one is dropped into the ledger, never truncated."""
 
-    micro_batch_tokens: int = Field(default=2048, ge=2)
+    micro_batch_tokens: int = Field(default=1024, ge=2)
     """Tokens computed at once: bounds the memory and changes no result. A longer row is computed alone."""
 
     clip_norm: float = Field(default=1.0, ge=0)

@@ -4,20 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import Linear
 from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
 from tutelage.errors import TrainingError
 from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
 from tutelage.recipe.tune import LoraMethod
-from tutelage.tune.training.adapted import adapted_linear
+from tutelage.tune.training.adapted import KnownForward, Parts
 
 ADAPTER = "default"
 """PEFT's name for an adapter that was given none."""
@@ -84,14 +83,14 @@ class LoraTuned:
 
 
 def shorten(model: nn.Module) -> int:
-    """Let every plain adapter of ``model`` be computed by :func:`adapted_linear`; return how many there are.
+    """Let every plain adapter of ``model`` be computed by :mod:`tutelage.tune.training.adapted`; return how many.
 
     The layers stay PEFT's, and one that is switched off, merged or joined by another adapter computes as PEFT does. Not
     plain are adapters with dropout, bias, another arithmetic than their layer's, or a variant of LoRA.
     """
     plain = [module for module in model.modules() if isinstance(module, Linear) and _is_plain(module)]
     for module in plain:
-        module.forward = partial(_forward, module)  # type: ignore[method-assign]
+        module.forward = KnownForward(module, partial(_parts, module))  # type: ignore[method-assign]
     return len(plain)
 
 
@@ -112,15 +111,14 @@ def _is_plain(module: Linear) -> bool:
     )
 
 
-def _forward(module: Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    if args or kwargs or module.disable_adapters or module.merged or list(module.active_adapters) != [ADAPTER]:
-        whole: Tensor = type(module).forward(module, x, *args, **kwargs)
-        return whole
+def _parts(module: Linear) -> Parts | None:
+    if module.disable_adapters or module.merged or list(module.active_adapters) != [ADAPTER]:
+        return None
     base, a, b = module.base_layer, module.lora_A[ADAPTER], module.lora_B[ADAPTER]
     assert isinstance(base, nn.Linear)
     assert isinstance(a, nn.Linear)
     assert isinstance(b, nn.Linear)
-    return adapted_linear(x, base.weight, base.bias, a.weight, b.weight, module.scaling[ADAPTER])
+    return Parts(base.weight, base.bias, a.weight, b.weight, module.scaling[ADAPTER])
 
 
 def add_lora(bundle: Bundle, section: LoraMethod, *, seed: int) -> LoraTuned:

@@ -8,6 +8,8 @@
 | ``batches`` | order of rows, packing without padding, micro-batches |
 | ``network`` | packed documents → hidden states of the target positions → loss a position |
 | ``attention`` | attention that never leaves its document; proof of it on the model at hand |
+| ``cpu_attention`` | how a CPU computes it: documents in batches, long ones in blocks |
+| ``lean``, ``gated``, ``normed``, ``adapted`` | blocks that keep less: gated block, norm, LoRA layer |
 | ``losses`` | losses of positions in chunks, without full logits |
 | ``optimizers`` | float32 master weights, clipping, AdamW |
 | ``schedules`` | learning rate over the steps |

@@ -3,8 +3,8 @@
 Two ways, the first that the model passes is taken:
 
 1. ``documents``: a function registered with transformers' ``AttentionInterface``. On CUDA, torch's variable-length
-   flash attention where it is there and the arithmetic is 16-bit; on a CPU, short documents in batches
-   (:mod:`short_documents`); everywhere else one scaled-dot-product attention a document.
+   flash attention where it is there and the arithmetic is 16-bit; on a CPU, documents in batches
+   (:mod:`cpu_attention`); everywhere else one scaled-dot-product attention a document.
 2. ``mask``: the model's own attention. transformers reads the restarting positions and builds a block mask, T × T.
 
 In the first way what documents begin with alike is computed once: a system turn, or the prompt of several answers.
@@ -18,7 +18,6 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,8 +29,9 @@ from transformers import AttentionInterface, PreTrainedModel
 from tutelage.errors import ModelError
 from tutelage.models.template import Encoded
 from tutelage.tune.training.batches import Packed, pack
+from tutelage.tune.training.cpu_attention import attend_on_cpu
+from tutelage.tune.training.lean import lean
 from tutelage.tune.training.network import Network
-from tutelage.tune.training.short_documents import OneByOne, attend_on_cpu
 
 try:
     from torch.nn.attention.varlen import varlen_attn
@@ -77,14 +77,13 @@ def attend(
         raise UnsupportedAttention("attention by document does not fit this model", received=", ".join(asked))
     window = sliding_window if sliding_window is not None and sliding_window < max(packed.lengths) else None
     flash = query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and query.shape[-1] <= MAX_FLASH_HEAD
-    one_by_one: OneByOne = partial(_attend_one_by_one, window=window, scaling=scaling, dropout=dropout)
     if query.is_cpu and not dropout and window is None and query.shape[-1] == value.shape[-1]:
-        return attend_on_cpu(query, key, value, packed, scale=scaling, others=one_by_one), None
+        return attend_on_cpu(query, key, value, packed, scale=scaling), None
     query, key, value = (packed.spread(states, 2) for states in (query, key, value))
     if HAS_VARLEN and flash and not dropout and query.shape[-1] == value.shape[-1]:
         found = _attend_at_once(query, key, value, packed=packed, window=window, scaling=scaling)
     else:
-        found = one_by_one(query, key, value, packed.lengths)
+        found = _attend_one_by_one(query, key, value, packed.lengths, window=window, scaling=scaling, dropout=dropout)
     return packed.collect(found, 1), None
 
 
@@ -165,7 +164,8 @@ def connect(model: PreTrainedModel) -> Iterator[Network]:
         with torch.no_grad():
             network = _verified(model, native)
         model.train(training)
-        yield network
+        with lean(model):
+            yield network
     finally:
         model.set_attn_implementation(native)
         model.train(training)

@@ -1,4 +1,4 @@
-"""Attention of short documents in batches equals one attention a document: values and gradients."""
+"""Attention of documents in batches and blocks equals one attention a document: values and gradients."""
 
 import pytest
 import torch
@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from tutelage.tune.training import short_documents
-from tutelage.tune.training.attention import _attend_one_by_one
-from tutelage.tune.training.batches import Packed
-from tutelage.tune.training.short_documents import Plan, attend_on_cpu, attend_short
+from tutelage.tune.training import cpu_attention
+from tutelage.tune.training.cpu_attention import Plan, attend_batched
 
 Lengths = st.lists(st.integers(1, 40), min_size=1, max_size=9)
 Heads = st.sampled_from([(1, 1), (4, 4), (6, 2), (9, 3)])
@@ -31,18 +29,23 @@ def one_by_one(query: Tensor, key: Tensor, value: Tensor, lengths: list[int], sc
     return torch.cat(parts)
 
 
+@pytest.mark.parametrize("block", [256, 7, 1])
 @given(Lengths, Heads, st.sampled_from([None, 0.3]), st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_values_and_gradients_are_those_of_each_document_alone(
-    lengths: list[int], heads: tuple[int, int], scale: float | None, seed: int
+    block: int, lengths: list[int], heads: tuple[int, int], scale: float | None, seed: int
 ) -> None:
     inputs = states(sum(lengths), *heads, seed)
     plan = Plan(lengths, heads=heads[0], shared=heads[1])
-    found, expected = attend_short(*inputs, plan, scale=scale), one_by_one(*inputs, lengths, scale)
+    expected = one_by_one(*inputs, lengths, scale)
     upstream = torch.randn_like(expected)
-    # scores are float32 whatever the states are
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-    gradients = (torch.autograd.grad(output, inputs, upstream) for output in (found, expected))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_attention, "BLOCK", block)
+        patch.setattr(cpu_attention, "LEAST_BLOCK", 1)
+        found = attend_batched(*inputs, plan, scale=scale)
+        # scores are float32 whatever the states are
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+        gradients = [torch.autograd.grad(output, inputs, upstream) for output in (found, expected)]
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
@@ -58,8 +61,28 @@ def test_every_token_has_one_place_and_batches_are_hardly_filled_up(lengths: lis
     left = sorted(lengths)
     for batch in plan.batches:
         members, left = left[: batch.count], left[batch.count :]
-        assert batch.longest == members[-1] <= short_documents.MOST_FILLING * members[0] + 8
+        assert batch.longest == members[-1] <= (1 + cpu_attention.MOST_FILLING) * members[0] + 8
     assert left == []
+
+
+def test_blocks_bound_the_scores_of_long_documents() -> None:
+    (batch,) = Plan([5000, 4990], heads=8, shared=2).batches
+    blocks = list(batch.blocks())
+    assert [blocks[0].first, *(block.end for block in blocks)] == [*(block.first for block in blocks), 5000]
+    assert all(2 * 8 * (block.end - block.first) * 5000 <= cpu_attention.SCORES for block in blocks)
+    (short,) = Plan([30, 31], heads=8, shared=2).batches
+    assert [block.whole for block in short.blocks()] == [True]
+
+
+def test_nothing_but_queries_keys_and_values_is_kept_of_a_long_document() -> None:
+    inputs = states(700, 4, 2, 0, torch.float32)
+    plan = Plan([700], heads=4, shared=2)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda saved: kept.append(saved.numel()) or saved, lambda saved: saved
+    ):
+        attend_batched(*inputs, plan)
+    assert sum(kept) == 700 * (4 + 2 + 2) * 8
 
 
 def test_what_all_values_and_keys_have_in_common_costs_no_precision() -> None:
@@ -72,31 +95,6 @@ def test_what_all_values_and_keys_have_in_common_costs_no_precision() -> None:
     plan = Plan([25, 35], heads=4, shared=2)
     upstream = torch.randn(60, 4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).bfloat16()
     expected = torch.autograd.grad(one_by_one(*exact, [25, 35], None), exact, upstream.double())
-    found = torch.autograd.grad(attend_short(*rough, plan), rough, upstream)
+    found = torch.autograd.grad(attend_batched(*rough, plan), rough, upstream)
     for ours, theirs in zip(found, expected, strict=True):
         assert (ours.double() - theirs).norm() < 0.02 * theirs.norm()
-
-
-def test_long_documents_among_short_ones_go_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_documents, "LONGEST", 10)
-    lengths = [12, 3, 10, 30, 7]
-    inputs = states(sum(lengths), 4, 2, 0, torch.float32)
-    as_transformers = [x.transpose(0, 1)[None] for x in inputs]
-    packed = Packed(*[torch.empty(0)] * 2, tuple(lengths), *[torch.empty(0)] * 4)
-    asked: list[list[int]] = []
-
-    def others(query: Tensor, key: Tensor, value: Tensor, long: list[int]) -> Tensor:
-        asked.append(list(long))
-        return _attend_one_by_one(query, key, value, long, window=None, scaling=None, dropout=0.0)
-
-    found = attend_on_cpu(*as_transformers, packed, scale=None, others=others)[0]
-    expected = one_by_one(*inputs, lengths, None)
-    upstream = torch.randn_like(expected)
-    assert asked == [[12, 30]]
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-    gradients = (torch.autograd.grad(output, inputs, upstream) for output in (found, expected))
-    for ours, theirs in zip(*gradients, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-    monkeypatch.setattr(short_documents, "LONGEST", 2)
-    attend_on_cpu(*as_transformers, packed, scale=None, others=others)
-    assert asked[1:] == [lengths]

@@ -1,13 +1,14 @@
-"""Attention of many short documents on a CPU: padded into batches for this alone, two matrix products a batch.
+"""Attention of packed documents on a CPU: padded into batches for this alone, two matrix products a batch.
 
 torch's kernel works through one document after the other, and short ones leave most of it idle. Here documents of
 about the same length share a batch; what fills it up stands behind a document's last token, so under the causal mask no
 token of the document sees it: the result is exact. Key heads are shared by their query heads inside one product, and
-never copied.
+never copied. Long documents are worked through in blocks of queries, each against the keys up to its end, so that
+memory grows with the length and not with its square, and nothing but queries, keys and values is kept for the way back.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -18,13 +19,19 @@ from torch import Tensor
 
 from tutelage.tune.training.batches import Packed
 
-OneByOne = Callable[[Tensor, Tensor, Tensor, Sequence[int]], Tensor]
-LONGEST = 512
-"""Tokens of a document up to which the scores of a batch (heads × length²), which are made anew on the way back, are
-no great matter."""
+BLOCK = 256
+"""Queries of a document that are computed at once, at most; their scores are made anew on the way back."""
 
-MOST_FILLING = 1.25
-"""How many times as long as the shortest document of a batch its longest may be, beyond 8 tokens."""
+SCORES = 1 << 24
+"""Scores that a block has at most (64 MiB), as long as it holds :data:`LEAST_BLOCK` queries of each document."""
+
+LEAST_BLOCK = 16
+
+MOST_FILLING = 0.25
+"""Of the shortest document of a batch: by how much more its longest may be longer than 8 tokens."""
+
+LARGEST_FILLING = 64
+"""By how many tokens it may be longer at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +39,60 @@ class Batch:
     """B documents of at most L tokens, S key heads of G query heads each.
 
     ``queries`` int64 (B · S · G · L) and ``keys`` int64 (B · S · L) are rows of the states laid out as (T · heads, D);
-    filling repeats a document's last token. ``mask`` float32 (G · L, L) is added to the scores.
+    filling repeats a document's last token. ``heads``: G.
     """
 
     count: int
     longest: int
     queries: Tensor
     keys: Tensor
-    mask: Tensor
+    heads: int
+
+    @property
+    def block(self) -> int:
+        """Queries of each document in a block."""
+        return max(LEAST_BLOCK, min(BLOCK, SCORES // len(self.queries)))
+
+    def blocks(self) -> "Iterator[Block]":
+        """Yield the queries in blocks, each with the keys up to its end."""
+        size = self.block
+        for first in range(0, self.longest, size):
+            yield Block(self, first, min(first + size, self.longest))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The queries from ``first`` to before ``end`` of every document of a batch."""
+
+    batch: Batch
+    first: int
+    end: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the batch."""
+        return self.end - self.first == self.batch.longest
+
+    def of(self, states: Tensor) -> Tensor:
+        """Return its rows (groups, G · (end − first), D) of states (groups, G · L, D)."""
+        if self.whole:
+            return states
+        groups, _, width = states.shape
+        apart = states.view(groups, self.batch.heads, self.batch.longest, width)
+        return apart[:, :, self.first : self.end].reshape(groups, -1, width)
+
+    def put(self, states: Tensor, into: Tensor) -> None:
+        """Write its rows into those of all queries."""
+        groups, _, width = into.shape
+        apart = into.view(groups, self.batch.heads, self.batch.longest, width)
+        apart[:, :, self.first : self.end] = states.view(groups, self.batch.heads, -1, width)
+
+    def weights(self, asked: Tensor, keys: Tensor, scale: float) -> Tensor:
+        """Return the weights (groups, G · (end − first), end) of its queries, normalized in float32."""
+        future = torch.full((self.end - self.first, self.end), -math.inf, device=asked.device)
+        mask = future.triu_(self.first + 1).repeat(self.batch.heads, 1)
+        scores = torch.baddbmm(mask, asked.float(), keys[:, : self.end].float().transpose(1, 2), alpha=scale)
+        return torch.softmax(scores, -1).to(asked.dtype)
 
 
 class Plan:
@@ -71,9 +124,8 @@ class Plan:
             steps = torch.arange(longest)
             tokens = torch.stack([starts[document] + steps.clamp_max(lengths[document] - 1) for document in members])
             real = torch.stack([steps < lengths[document] for document in members])
-            future = torch.full((longest, longest), -math.inf).triu(1).repeat(heads // shared, 1)
             asked, read = (_by_head(places[tokens], number) for number in (heads, shared))
-            self.batches.append(Batch(len(members), longest, asked, read, future))
+            self.batches.append(Batch(len(members), longest, asked, read, heads // shared))
             queries.append((_by_head(tokens, heads), _each_head(real, heads)))
             keys.append((_by_head(tokens, shared), _each_head(real, shared)))
         self.query_rows = sum(len(asked) for asked, _ in queries)
@@ -100,60 +152,33 @@ class Plan:
         return _spans([len(batch.keys) for batch in self.batches])
 
 
-def attend_on_cpu(
-    query: Tensor, key: Tensor, value: Tensor, packed: Packed, *, scale: float | None, others: OneByOne
-) -> Tensor:
-    """Return causal attention inside each document of ``packed``: short ones in batches, ``others`` for the long.
+def attend_on_cpu(query: Tensor, key: Tensor, value: Tensor, packed: Packed, *, scale: float | None) -> Tensor:
+    """Return causal attention inside each document of ``packed``.
 
-    ``query`` is (1, H, T, D), ``key`` and ``value`` (1, S, T, D); returns (1, T, H, D). ``others`` takes such states of
-    some documents end to end, with their lengths.
+    ``query`` is (1, H, T, D), ``key`` and ``value`` (1, S, T, D); returns (1, T, H, D).
     """
     heads, shared = query.shape[1], key.shape[1]
-    long = [length for length in packed.lengths if length > LONGEST]
-    if not long:
-        q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
-        return attend_short(q, k, v, _plan_of(packed, heads=heads, shared=shared), scale=scale)[None]
-    near, far = _by_length(packed.lengths)
-    query, key, value = (packed.spread(states, 2) for states in (query, key, value))
-    found = others(query.index_select(2, far), key.index_select(2, far), value.index_select(2, far), long)
-    if len(near):
-        q, k, v = (states[0].index_select(1, near).transpose(0, 1) for states in (query, key, value))
-        short = attend_short(q, k, v, _plan_of(packed, heads=heads, shared=shared), scale=scale)
-        back = torch.empty(len(near) + len(far), dtype=torch.int64)
-        back[torch.cat([near, far])] = torch.arange(len(back))
-        found = torch.cat([short[None], found], dim=1).index_select(1, back)
-    return packed.collect(found, 1)
-
-
-def _plan_of(packed: Packed, *, heads: int, shared: int) -> Plan:
-    """The plan of the short documents, made once for all layers; beside long ones nothing is shared with them."""
     plan: Plan | None = packed.plans.get((heads, shared))
-    if plan is None:
-        short = [length for length in packed.lengths if length <= LONGEST]
-        alone = len(short) < len(packed.lengths)
-        places, firsts = (None, None) if alone else (packed.places, packed.firsts)
-        plan = packed.plans[heads, shared] = Plan(short, heads=heads, shared=shared, places=places, firsts=firsts)
-    return plan
+    if plan is None:  # made once for all layers
+        plan = packed.plans[heads, shared] = Plan(
+            packed.lengths, heads=heads, shared=shared, places=packed.places, firsts=packed.firsts
+        )
+    q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
+    return attend_batched(q, k, v, plan, scale=scale)[None]
 
 
-def _by_length(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The tokens of short and of long documents that lie end to end."""
-    short = torch.repeat_interleave(torch.tensor([length <= LONGEST for length in lengths]), torch.tensor(lengths))
-    return short.nonzero(as_tuple=True)[0], (~short).nonzero(as_tuple=True)[0]
-
-
-def attend_short(query: Tensor, key: Tensor, value: Tensor, plan: Plan, *, scale: float | None = None) -> Tensor:
+def attend_batched(query: Tensor, key: Tensor, value: Tensor, plan: Plan, *, scale: float | None = None) -> Tensor:
     """Return causal attention inside each document.
 
     ``query`` is (T, H, D), ``key`` and ``value`` (T, S, D); returns (T, H, D). Scores and their normalization are
     float32, whatever the states are; ``scale`` is 1/√D unless it is given.
     """
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    found: Tensor = _Short.apply(query, key, value, plan, scale)  # type: ignore[no-untyped-call]
+    found: Tensor = _Batched.apply(query, key, value, plan, scale)  # type: ignore[no-untyped-call]
     return found
 
 
-class _Short(torch.autograd.Function):
+class _Batched(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, plan: Plan, scale: float) -> Tensor:
         width, shared = query.shape[-1], key.shape[1]
@@ -164,7 +189,13 @@ class _Short(torch.autograd.Function):
             groups = batch.count * shared
             asked = q.index_select(0, batch.queries).view(groups, -1, width)
             keys, values = (x.index_select(0, batch.keys).view(groups, batch.longest, width) for x in (k, v))
-            torch.bmm(_weights(asked, keys, batch, scale), values, out=output[span].view(groups, -1, width))
+            found = output[span].view(groups, -1, width)
+            for block in batch.blocks():
+                weights = block.weights(block.of(asked), keys, scale)
+                if block.whole:
+                    torch.bmm(weights, values, out=found)
+                else:
+                    block.put(torch.bmm(weights, values[:, : block.end]), found)
             saved += [asked, keys, values]
         ctx.save_for_backward(*saved)
         ctx.plan, ctx.scale, ctx.shapes = plan, scale, (query.shape, key.shape)
@@ -182,15 +213,8 @@ class _Short(torch.autograd.Function):
         spans = zip(plan.batches, plan.query_spans, plan.key_spans, strict=True)
         for place, (batch, rows, columns) in enumerate(spans):
             asked, keys, values = ctx.saved_tensors[3 * place : 3 * place + 3]
-            weights = _weights(asked, keys, batch, ctx.scale)
-            above = arrived[rows].view_as(asked)
-            torch.bmm(weights.transpose(1, 2), above, out=of_value[columns].view_as(values))
-            # What all values have in common moves no score, and what all keys have no query: without it there is less
-            # to cancel, which bfloat16 would do badly.
-            of_weights = torch.bmm(above, _centered(values).transpose(1, 2))
-            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-            torch.bmm(of_scores, _centered(keys), out=of_query[rows].view_as(asked))
-            torch.bmm(of_scores.transpose(1, 2), asked, out=of_key[columns].view_as(keys))
+            found = of_query[rows].view_as(asked), of_key[columns].view_as(keys), of_value[columns].view_as(values)
+            _batch_backward(batch, (asked, keys, values), arrived[rows].view_as(asked), found, scale=ctx.scale)
         of_query.mul_(ctx.scale)
         of_key.mul_(ctx.scale)
         return (
@@ -202,10 +226,39 @@ class _Short(torch.autograd.Function):
         )
 
 
-def _weights(asked: Tensor, keys: Tensor, batch: Batch, scale: float) -> Tensor:
-    """The weights (B · S, G · L, L) of a batch, normalized in float32."""
-    scores = torch.baddbmm(batch.mask, asked.float(), keys.float().transpose(1, 2), alpha=scale)
-    return torch.softmax(scores, -1).to(asked.dtype)
+def _batch_backward(
+    batch: Batch,
+    states: tuple[Tensor, Tensor, Tensor],
+    above: Tensor,
+    found: tuple[Tensor, Tensor, Tensor],
+    *,
+    scale: float,
+) -> None:
+    """Write the gradients of a batch's queries, keys and values (the first two without ``scale``) into ``found``."""
+    asked, keys, values = states
+    of_query, of_key, of_value = found
+    # What all values have in common moves no score, and what all keys have no query: without it there is less
+    # to cancel, which bfloat16 would do badly.
+    apart_values, apart_keys = _centered(values), _centered(keys)
+    if batch.longest > batch.block:  # several blocks add to the same keys
+        wide = torch.promote_types(keys.dtype, torch.float32)
+        sums = torch.zeros_like(keys, dtype=wide), torch.zeros_like(values, dtype=wide)
+    for block in batch.blocks():
+        mine, upstream = block.of(asked), block.of(above)
+        weights = block.weights(mine, keys, scale)
+        of_weights = torch.bmm(upstream, apart_values[:, : block.end].transpose(1, 2))
+        of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+        if block.whole:
+            torch.bmm(weights.transpose(1, 2), upstream, out=of_value)
+            torch.bmm(of_scores, apart_keys, out=of_query)
+            torch.bmm(of_scores.transpose(1, 2), mine, out=of_key)
+        else:
+            block.put(torch.bmm(of_scores, apart_keys[:, : block.end]), of_query)
+            sums[0][:, : block.end] += torch.bmm(of_scores.transpose(1, 2), mine)
+            sums[1][:, : block.end] += torch.bmm(weights.transpose(1, 2), upstream)
+    if batch.longest > batch.block:
+        of_key.copy_(sums[0])
+        of_value.copy_(sums[1])
 
 
 def _centered(states: Tensor) -> Tensor:
@@ -228,10 +281,14 @@ def _alike(lengths: Sequence[int]) -> list[list[int]]:
     """The documents in batches of about the same length, the shortest first."""
     found: list[list[int]] = []
     for document in sorted(range(len(lengths)), key=lambda place: lengths[place]):
-        if not found or lengths[document] > MOST_FILLING * lengths[found[-1][0]] + 8:
+        if not found or lengths[document] - lengths[found[-1][0]] > _filling(lengths[found[-1][0]]):
             found.append([])
         found[-1].append(document)
     return found
+
+
+def _filling(shortest: int) -> float:
+    return min(MOST_FILLING * shortest + 8, LARGEST_FILLING)
 
 
 def _by_head(tokens: Tensor, heads: int) -> Tensor:
