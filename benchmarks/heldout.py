@@ -1,45 +1,69 @@
-"""The loss of tuned weights on rows of ``messages``, by plain transformers and peft: float32, one row at a time.
+"""The loss of tuned weights on held-out rows, by plain transformers and peft: float32, one row at a time.
 
     python benchmarks/heldout.py MODEL WEIGHTS ROWS
 
-Prints one JSON object: ``loss`` (nats a token of the last turn, its end token included), ``tokens``, and ``low`` and
-``high``, the 95 % interval of the loss over rows. ``WEIGHTS`` is a PEFT adapter or a whole model.
+``ROWS`` hold ``messages``, whose last turn is read, or ``prompt``, ``chosen`` and ``rejected``. Prints one JSON object:
+``loss``, with ``low`` and ``high``, its 95 % interval over rows, and ``tokens`` of the answers. The loss of messages is
+in nats a token of the last turn, its end token included; that of pairs is −log σ(0.1 · (log-ratio of the chosen answer
+− that of the rejected)) a pair, against MODEL. ``WEIGHTS`` is a PEFT adapter or a whole model.
 """
 
 import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
-from torch.nn.functional import cross_entropy
+from torch import Tensor
+from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+BETA = 0.1
+
+
+class Reader:
+    """A tuned model, the model that it was made from, and their tokenizer."""
+
+    def __init__(self, model_id: str, weights: str) -> None:
+        self.start = AutoModelForCausalLM.from_pretrained(model_id, dtype=torch.float32).eval()
+        adapted = (Path(weights) / "adapter_config.json").is_file()
+        again = AutoModelForCausalLM.from_pretrained(model_id if adapted else weights, dtype=torch.float32)
+        self.tuned = (PeftModel.from_pretrained(again, weights) if adapted else again).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(model_id)
+
+    def losses(self, model: torch.nn.Module, before: list[Any], answer: list[Any]) -> Tensor:
+        """−log p of each token of the answer's turn."""
+        prompt = self.tokenizer.apply_chat_template(before, tokenize=False, add_generation_prompt=True)
+        whole = self.tokenizer.apply_chat_template([*before, *answer], tokenize=False).rstrip("\n")
+        first = len(self.tokenizer(prompt, add_special_tokens=False).input_ids)
+        ids = torch.tensor([self.tokenizer(whole, add_special_tokens=False).input_ids])
+        return cross_entropy(model(input_ids=ids).logits[0, first - 1 : -1], ids[0, first:], reduction="none")
+
+    def row(self, row: dict[str, Any]) -> tuple[float, int, int]:
+        """The sum of a row's losses, over how many things it is averaged, and the tokens read."""
+        if "messages" in row:
+            losses = self.losses(self.tuned, row["messages"][:-1], row["messages"][-1:])
+            return losses.sum().item(), len(losses), len(losses)
+        ratios, tokens = [], 0
+        for name in ("chosen", "rejected"):
+            now, before = (self.losses(model, row["prompt"], row[name]) for model in (self.tuned, self.start))
+            ratios.append((before - now).sum())
+            tokens += len(now)
+        return -logsigmoid(BETA * (ratios[0] - ratios[1])).item(), 1, tokens
 
 
 @torch.no_grad()
 def main() -> None:
     model_id, weights, rows = sys.argv[1:]
-    adapted = (Path(weights) / "adapter_config.json").is_file()
-    model = AutoModelForCausalLM.from_pretrained(model_id if adapted else weights, dtype=torch.float32)
-    if adapted:
-        model = PeftModel.from_pretrained(model, weights)
-    model.eval()
-    tokenizer = AutoTokenizer.from_pretrained(model_id)
-    sums, counts = [], []
-    for line in Path(rows).read_text(encoding="utf-8").splitlines():
-        turns = json.loads(line)["messages"]
-        before = tokenizer.apply_chat_template(turns[:-1], tokenize=False, add_generation_prompt=True)
-        whole = tokenizer.apply_chat_template(turns, tokenize=False).rstrip("\n")
-        start = len(tokenizer(before, add_special_tokens=False).input_ids)
-        ids = torch.tensor([tokenizer(whole, add_special_tokens=False).input_ids])
-        losses = cross_entropy(model(input_ids=ids).logits[0, start - 1 : -1], ids[0, start:], reduction="none")
-        sums.append(losses.sum().item())
-        counts.append(len(losses))
+    reader = Reader(model_id, weights)
+    lines = Path(rows).read_text(encoding="utf-8").splitlines()
+    sums, counts, tokens = zip(*(reader.row(json.loads(line)) for line in lines), strict=True)
     loss = sum(sums) / sum(counts)
-    # Ratio estimator: rows are what was drawn, tokens are what is averaged.
+    # Ratio estimator: rows are what was drawn, tokens (or pairs) are what is averaged.
     spread = math.sqrt(sum((s - loss * n) ** 2 for s, n in zip(sums, counts, strict=True))) / sum(counts)
-    told = {"loss": loss, "tokens": sum(counts), "low": loss - 1.96 * spread, "high": loss + 1.96 * spread}
+    told = {"loss": loss, "tokens": sum(tokens), "low": loss - 1.96 * spread, "high": loss + 1.96 * spread}
     print(json.dumps(told))
 
 

@@ -1,6 +1,7 @@
 """How fast rows are learned, and in how much memory: ours and TRL's trainer on the same machine, in turns.
 
     python benchmarks/tuning.py sft-lora --data skewed --output benchmarks/results/tuning-sft-lora.json
+    python benchmarks/tuning.py dpo-lora --data pairs.json --rows 4 12 --in-order --batch-size 4 --max-tokens 1024
 
 Every contender is a process of its own that reads the same rows and the same folder of weights and leaves its own on
 the disk. Wall time and peak memory are taken from outside, by the system. Each is run on few and on many rows, and its
@@ -10,7 +11,7 @@ rows by plain transformers, in float32, one row at a time. Where weights are bfl
 copies and the peer's are not: that costs us memory in full tuning, and is nobody's noise in the losses.
 
 ``--data`` is a file of rows that ``tutelage tune`` reads, or ``skewed``: prompts and answers of log-normal lengths, cut
-from the general texts of the package.
+from the general texts of the package. Rows longer than ``--max-tokens`` are left out for all.
 """
 
 import argparse
@@ -28,18 +29,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tutelage.evaluate.general_texts import general_documents
 from tutelage.files import write_atomic
 from tutelage.models.load import load_bundle
 from tutelage.pipeline.standalone import read_rows
-from tutelage.records import Example, assistant, user
+from tutelage.records import Example, Message, Preference, assistant, user
+from tutelage.records.importers import import_preferences
 from tutelage.records.lineage import Lineage
 
 HERE = Path(__file__).parent
-HELD_OUT = 64
 POLL = 0.05
-METHODS = {"sft-lora": {"kind": "lora", "r": 16, "alpha": 32, "targets": "all-linear"}, "sft-full": {"kind": "full"}}
-RATES = {"sft-lora": 1e-4, "sft-full": 1e-5}
+LORA = {"kind": "lora", "r": 16, "alpha": 32, "targets": "all-linear"}
+METHODS = {"sft-lora": LORA, "sft-full": {"kind": "full"}, "dpo-lora": LORA}
+RATES = {"sft-lora": 1e-4, "sft-full": 1e-5, "dpo-lora": 1e-5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Trial:
     threads: int
     batch_size: int
     seed: int
+    max_tokens: int
 
 
 def skewed(count: int, seed: int) -> list[Example]:
@@ -69,16 +74,37 @@ def skewed(count: int, seed: int) -> list[Example]:
     return rows
 
 
-def single_turns(path: Path) -> list[Example]:
-    """The rows of a file with one answer each: of several, one contender would learn all and another the last."""
-    return [row for row in read_rows(path) if sum(turn.role == "assistant" for turn in row.messages) == 1]
+def rows_of(kind: str, data: str, count: int, seed: int) -> list[Example] | list[Preference]:
+    """The rows of a file with one answer each (of several, one contender would learn all and another the last), or its
+    pairs."""
+    if kind.startswith("dpo"):
+        return import_preferences(Path(data), author="benchmark")
+    if data == "skewed":
+        return skewed(count, seed)
+    return [row for row in read_rows(Path(data)) if sum(turn.role == "assistant" for turn in row.messages) == 1]
 
 
-def write_messages(path: Path, rows: Sequence[Example]) -> Path:
-    """Write rows as JSON Lines of ``messages``, which every contender reads."""
-    turns = [[{"role": turn.role, "content": turn.text} for turn in row.messages] for row in rows]
-    write_atomic(path, "".join(json.dumps({"messages": row}, ensure_ascii=False) + "\n" for row in turns))
+def chats(row: Example | Preference) -> list[tuple[Message, ...]]:
+    """The conversations of a row."""
+    return [row.messages] if isinstance(row, Example) else [(*row.prompt, row.chosen), (*row.prompt, row.rejected)]
+
+
+def write_rows(path: Path, rows: Sequence[Example | Preference]) -> Path:
+    """Write rows as JSON Lines of ``messages``, or of ``prompt``, ``chosen`` and ``rejected``: every contender reads
+    them."""
+    lines = [
+        {"messages": turns(row.messages)}
+        if isinstance(row, Example)
+        else {"prompt": turns(row.prompt), "chosen": turns([row.chosen]), "rejected": turns([row.rejected])}
+        for row in rows
+    ]
+    write_atomic(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     return path
+
+
+def turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Messages as the field writes them."""
+    return [{"role": turn.role, "content": turn.text} for turn in messages]
 
 
 def command(contender: str, trial: Trial, rows: Path, out: Path) -> list[str]:
@@ -91,11 +117,11 @@ def command(contender: str, trial: Trial, rows: Path, out: Path) -> list[str]:
             "engines": {"threads": trial.threads},
             "tune": {
                 "data": {"path": str(rows)},
-                "objective": {"kind": "sft"},
+                "objective": {"kind": trial.kind.partition("-")[0]},
                 "method": METHODS[trial.kind],
                 "optimizer": {"kind": "adamw", "lr": RATES[trial.kind]},
                 "schedule": {"kind": "constant"},
-                "max_tokens": 1 << 20,
+                "max_tokens": trial.max_tokens,
                 "batch_size": trial.batch_size,
             },
         }
@@ -112,10 +138,12 @@ def command(contender: str, trial: Trial, rows: Path, out: Path) -> list[str]:
         "lr": RATES[trial.kind],
         "seed": trial.seed,
         "threads": trial.threads,
+        "max_tokens": trial.max_tokens,
     }
     file = out.with_suffix(".json")
     write_atomic(file, json.dumps(settings, indent=1))
-    return [sys.executable, str(HERE / "peers" / "trl_sft.py"), str(file)]
+    peer = "trl_dpo.py" if trial.kind.startswith("dpo") else "trl_sft.py"
+    return [sys.executable, str(HERE / "peers" / peer), str(file)]
 
 
 def run(contender: str, trial: Trial, rows: Path, out: Path) -> dict[str, float]:
@@ -157,6 +185,9 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", default=["tutelage", "trl", "trl-best"])
     parser.add_argument("--model", default="default")
     parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--max-tokens", type=int, default=1 << 20)
+    parser.add_argument("--held-out", type=int, default=64)
+    parser.add_argument("--in-order", action="store_true", help="take the first rows of the data, not random ones")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
@@ -167,16 +198,27 @@ def main() -> None:
     bundle = load_bundle(given.model)
     bundle.model.save_pretrained(model)
     bundle.tokenizer.save_pretrained(model)
-    trial = Trial(given.kind, model.resolve(), given.work.resolve(), given.threads, given.batch_size, given.seed)
+    trial = Trial(
+        kind=given.kind,
+        model=model.resolve(),
+        work=given.work.resolve(),
+        threads=given.threads,
+        batch_size=given.batch_size,
+        seed=given.seed,
+        max_tokens=given.max_tokens,
+    )
     few, many = given.rows
-    pool = skewed(many + HELD_OUT, given.seed) if given.data == "skewed" else single_turns(Path(given.data))
-    if len(pool) < many + HELD_OUT:
-        raise SystemExit(f"{given.data}: {len(pool)} rows of one question and one answer; {many + HELD_OUT} are needed")
-    random.Random(given.seed).shuffle(pool)
-    held = write_messages(trial.work / "held-out.jsonl", pool[many : many + HELD_OUT])
-    sizes = {count: write_messages(trial.work / f"rows-{count}.jsonl", pool[:count]) for count in (few, many)}
-    tokens = {count: sum(len(bundle.template.encode(row.messages)) for row in pool[:count]) for count in sizes}
-    turns: list[dict[str, Any]] = []
+    found = rows_of(given.kind, given.data, many + given.held_out, given.seed)
+    sizes_of = {row.id: [len(bundle.template.encode(chat, last=True)) for chat in chats(row)] for row in found}
+    pool = [row for row in found if max(sizes_of[row.id]) <= given.max_tokens]
+    if len(pool) < many + given.held_out:
+        raise SystemExit(f"{given.data}: {len(pool)} rows that fit; {many + given.held_out} are needed")
+    if not given.in_order:
+        random.Random(given.seed).shuffle(pool)
+    held = write_rows(trial.work / "held-out.jsonl", pool[many : many + given.held_out])
+    sizes = {count: write_rows(trial.work / f"rows-{count}.jsonl", pool[:count]) for count in (few, many)}
+    tokens = {count: sum(sum(sizes_of[row.id]) for row in pool[:count]) for count in sizes}
+    taken: list[dict[str, Any]] = []
     for turn in range(given.repeats):
         done: dict[str, Any] = {}
         for contender in given.contenders:
@@ -189,15 +231,20 @@ def main() -> None:
                 raise SystemExit(f"{contender}: {many} rows took no longer than {few}; take more of them with --rows")
             done[contender] = {"runs": runs, "tokens_per_second": round(1 / slope, 1), "peak_bytes": peak(runs)}
             print(f"turn {turn}, {contender}: {1 / slope:.0f} tokens/s, {peak(runs) / 1e9:.2f} GB", flush=True)
-        turns.append(done)
+        taken.append(done)
     losses = {contender: held_out(trial, contender, held, many) for contender in given.contenders}
+    products = peak_of_products(given.threads)
     report = {
         "command": " ".join(["python", *sys.argv]),
         "machine": {"processor": platform.processor() or platform.machine(), "threads": given.threads},
         "rows": {str(count): tokens[count] for count in sizes},
-        "turns": turns,
+        "products": {
+            "peak_tflops": round(products / 1e12, 3),
+            "share": round(needed(trial.kind, bundle.model) * speed(taken, given.contenders[0]) / products, 3),
+        },
+        "turns": taken,
         "held_out_loss": losses,
-        "ratios": ratios(turns, given.contenders),
+        "ratios": ratios(taken, given.contenders),
     }
     print(json.dumps(report["ratios"], indent=1), json.dumps(losses, indent=1))
     if given.output:
@@ -207,6 +254,34 @@ def main() -> None:
 def peak(runs: dict[int, dict[str, float]]) -> float:
     """The peak memory of the longer run."""
     return runs[max(runs)]["peak_bytes"]
+
+
+def speed(taken: Sequence[dict[str, Any]], contender: str) -> float:
+    """Tokens a second, the median over turns."""
+    return statistics.median(turn[contender]["tokens_per_second"] for turn in taken)
+
+
+def peak_of_products(threads: int) -> float:
+    """Floating-point operations a second of large matrix products in bfloat16."""
+    torch.set_num_threads(threads)
+    a, b = (torch.randn(2048, 2048).bfloat16() for _ in range(2))
+    times = []
+    for _ in range(8):
+        began = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - began)
+    return 2 * 2048**3 / min(times)
+
+
+def needed(kind: str, model: torch.nn.Module) -> float:
+    """Operations a token that products of the layers cannot do without: forward, the gradient of what comes in, and in
+    full tuning that of the weights; without attention, adapters and the output layer."""
+    weights = sum(
+        module.weight.numel()
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and name != "lm_head"
+    )
+    return (6.0 if kind == "sft-full" else 4.0) * weights
 
 
 def ratios(turns: Sequence[dict[str, Any]], contenders: Sequence[str]) -> dict[str, dict[str, float]]:
