@@ -3,7 +3,8 @@
     python examples/one_file_sft.py MODEL rows.jsonl adapter
 
 MODEL is a folder or a hub id with a chat template; a line of rows.jsonl is
-{"messages": [{"role": ..., "content": ...}]}. The adapter loads in plain transformers and peft. Read it from top to bottom; every part says what it is there for.
+{"messages": [{"role": ..., "content": ...}]}. The adapter loads in plain transformers and peft. Read it from top to
+bottom; every part says what it is there for.
 """
 
 import json

@@ -84,7 +84,7 @@ def test_it_learns_and_its_adapter_loads(
         example.main(str(start), str(rows), str(tmp_path / "adapter"))
     losses = [float(line.split()[3]) for line in capsys.readouterr().out.splitlines()]
     assert len(losses) == 24
-    assert losses[-1] < losses[0] - 0.5
+    assert losses[-1] < losses[0] - 0.3
     with quiet():
         again = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(start), tmp_path / "adapter")
     assert any(weight.abs().max() > 0 for name, weight in again.named_parameters() if "lora_B" in name)
