@@ -213,6 +213,16 @@ METHODS: Sequence[Entry] = (
         share=0.0375,
     ),
     Entry(
+        kind="qlora",
+        name="LoRA on a base of 4 bits",
+        paper="Dettmers et al. 2023",
+        formula="dequantize(W_NF4) + (alpha/r)·BA",
+        when="The model in 16 bits does not fit into memory. Needs bitsandbytes.",
+        scope="as lora",
+        cost="slower than lora, since W is made of its 4 bits in each pass; a quarter of the memory for it",
+        share=0.0363,
+    ),
+    Entry(
         kind="ia3",
         name="factors of inner activations",
         paper="Liu et al. 2022",
@@ -260,16 +270,6 @@ METHODS: Sequence[Entry] = (
         when="As prefix, with large models; small ones learn little by it.",
         scope="length·d",
         cost="as lora, and a longer context",
-        built=False,
-    ),
-    Entry(
-        kind="qlora",
-        name="LoRA on a base of 4 bits",
-        paper="Dettmers et al. 2023",
-        formula="dequantize(W_NF4) + (alpha/r)·BA",
-        when="The model in 16 bits does not fit into the accelerator's memory.",
-        scope="as lora",
-        cost="a quarter of the memory for W; slower, since W is made from its 4 bits in each pass",
         built=False,
     ),
     Entry(

@@ -67,6 +67,26 @@ class DoraMethod(Section):
     """Which linear layers get an adapter: all but the output layer, or names such as [q_proj, v_proj]."""
 
 
+class QloraMethod(Section):
+    """LoRA on a base whose linear layers are kept in 4 bits (NF4, Dettmers et al. 2023), for models that do not fit
+    into memory otherwise. Needs ``bitsandbytes``. The adapter learns beside the rounded weights, and is scored merged
+    into the weights as they came."""
+
+    kind: Literal["qlora"]
+
+    r: int = Field(default=16, ge=1)
+    """Rank of the update."""
+
+    alpha: int = Field(default=32, ge=1)
+    """Numerator of the scale alpha/r."""
+
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout of the adapter's input while training."""
+
+    targets: Literal["all-linear"] | Names = "all-linear"
+    """Which linear layers get an adapter: all but the output layer, or names such as [q_proj, v_proj]."""
+
+
 class Ia3Method(Section):
     """Learned factors of inner activations (IA³, Liu et al. 2022): keys, values and what the feed-forward layers pass
     on are multiplied element by element; one number a channel, which begins at 1 and never decays. Wants about ten
@@ -114,7 +134,9 @@ class FullMethod(Section):
     kind: Literal["full"]
 
 
-Method = Annotated[LoraMethod | DoraMethod | Ia3Method | LastMethod | FullMethod, Field(discriminator="kind")]
+Method = Annotated[
+    LoraMethod | DoraMethod | QloraMethod | Ia3Method | LastMethod | FullMethod, Field(discriminator="kind")
+]
 
 
 def saves_whole_model(method: Method) -> bool:
@@ -122,6 +144,11 @@ def saves_whole_model(method: Method) -> bool:
     return isinstance(method, FullMethod | LastMethod)
 
 
+def wants_four_bits(method: Method) -> bool:
+    """Return whether the model must be loaded in 4 bits."""
+    return isinstance(method, QloraMethod)
+
+
 def begins_at_zero(method: Method) -> bool:
     """Return whether weights that are trained begin at zero, where steps in proportion to their size lead nowhere."""
-    return isinstance(method, DoraMethod) or (isinstance(method, LoraMethod) and method.init == "default")
+    return isinstance(method, DoraMethod | QloraMethod) or (isinstance(method, LoraMethod) and method.init == "default")

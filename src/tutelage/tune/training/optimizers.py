@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.errors import TrainingError
-from tutelage.recipe.methods import Ia3Method, LoraMethod, Method
+from tutelage.recipe.methods import Ia3Method, LoraMethod, Method, QloraMethod
 from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, TorchOptimizer, TuneSection
 from tutelage.recipe.tune import Optimizer as Section
 
@@ -126,7 +126,7 @@ def check_optimizer(section: TuneSection) -> None:
 def _shapes(method: Method) -> dict[str, tuple[int, ...]]:
     """One small weight of each kind that a method trains."""
     match method:
-        case LoraMethod():
+        case LoraMethod() | QloraMethod():
             return {"matrix": (2, 2)}
         case Ia3Method():
             return {f"{FACTORS}of outputs": (2, 1), f"{FACTORS}of inputs": (1, 2)}
