@@ -246,6 +246,14 @@ def runs(
     runs_command(folder, json=json)
 
 
+@app.command()
+def methods(json: Json = False) -> None:
+    """List what a model can be tuned with: objectives and methods, and when to take which."""
+    from tutelage.cli.methods import methods_command
+
+    methods_command(json=json)
+
+
 app.add_typer(recipes, name="recipe")
 
 

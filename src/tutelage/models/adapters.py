@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import PeftModel
+from peft import IA3Config, LoraConfig, PeftModel
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -60,7 +60,8 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
     """Put the adapter of ``folder`` on ``model``: as layers beside the weights, or added into them.
 
     ``merge`` adds in float32 and rounds once, to the arithmetic that the model came in: in bfloat16 a sum
-    W + (alpha/r)·BA would round most of a small update away. What that one rounding costs is measured.
+    W + (alpha/r)·BA would round most of a small update away. What that one rounding costs is measured. Beside the
+    weights, LoRA computes in the model's arithmetic, DoRA and IA³ in float32.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
     with warnings.catch_warnings(record=True) as complaints:
         warnings.simplefilter("always")
         with InWords(lambda reason: _misfit(folder, reason)):
-            adapted = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
+            adapted = PeftModel.from_pretrained(model, str(folder))  # the adapter in float32
     # PEFT only warns when weights are absent, and then leaves them random.
     absent = [str(complaint.message) for complaint in complaints if "missing adapter keys" in str(complaint.message)]
     if absent:
@@ -85,13 +86,20 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
     if not merge:
         plain = adapted.get_base_model()
         assert isinstance(plain, PreTrainedModel)
-        cast_weights(plain, dtype)
+        if not _needs_float32(adapted):
+            cast_weights(plain, dtype)
         return Adapted(plain)
     adapted.train(False)
     beside = _logits(adapted)
     merged = _merged(adapted, folder, beside)
     cast_weights(merged, dtype)
     return Adapted(merged, None if base is None else _rounded(merged, base, beside))
+
+
+def _needs_float32(adapted: PeftModel) -> bool:
+    """Whether the adapter's numbers are lengths or factors, whose changes the rounding of bfloat16 would lose."""
+    config = adapted.active_peft_config
+    return isinstance(config, IA3Config) or (isinstance(config, LoraConfig) and config.use_dora)
 
 
 def _merged(adapted: PeftModel, folder: Path, before: Tensor) -> PreTrainedModel:

@@ -38,7 +38,8 @@ class ModelSource:
 class Bundle:
     """A causal language model in evaluation mode, its tokenizer, its chat template and its source.
 
-    ``rounded``: what rounding did to a merged adapter (:class:`tutelage.models.adapters.Adapted`).
+    ``rounded``: what rounding did to a merged adapter (:class:`tutelage.models.adapters.Adapted`). ``four_bit``: its
+    linear layers are kept in 4 bits.
     """
 
     model: PreTrainedModel
@@ -46,3 +47,4 @@ class Bundle:
     template: ChatTemplate
     source: ModelSource
     rounded: float | None = None
+    four_bit: bool = False

@@ -5,10 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from tutelage.errors import ModelError
 from tutelage.files import atomic_folder, read_text, sha256_file
@@ -17,6 +25,7 @@ from tutelage.models.adapters import adapt, adapter_digest, require_adapter
 from tutelage.models.bundle import Bundle, ModelSource
 from tutelage.models.default import ALIASES, default_file
 from tutelage.models.faults import InWords
+from tutelage.models.four_bit import require_four_bits
 from tutelage.models.gguf_file import converted
 from tutelage.models.hardware import Dtype, cast_weights, pick_device, pick_dtype
 from tutelage.models.quiet import quiet
@@ -49,6 +58,7 @@ def load_bundle(
     adapter: Path | None = None,
     merge: bool = False,
     template: Path | None = None,
+    four_bit: bool = False,
 ) -> Bundle:
     """Load a model for reading or tuning.
 
@@ -60,15 +70,20 @@ def load_bundle(
     revision: branch, tag or commit of a hub id. ``offline``: take hub ids from the local cache alone.
     adapter: folder of a PEFT adapter to put on; ``merge`` adds it into the weights.
     template: file of a chat template that replaces the tokenizer's own.
+    four_bit: keep the linear layers in 4 bits (NF4 with double quantization, Dettmers et al. 2023, section 3), to be
+        tuned beside them; ``dtype`` is what they compute in.
 
     Code from the model's repository is never run and weights are read from safetensors alone. Raises
-    :class:`ModelError`; :class:`tutelage.errors.TemplateError` when the chat template cannot be used.
+    :class:`ModelError`; :class:`tutelage.errors.TemplateError` when the chat template cannot be used;
+    :class:`tutelage.errors.MissingExtra` when 4 bits are wanted without bitsandbytes.
     """
     if adapter is not None:
         require_adapter(adapter)
     target = pick_device(device)
     if model_id == TINY:
         bundle = _with_template(tiny_model(), template)
+        if four_bit:
+            bundle.model = _through_a_folder(bundle, dtype, target)
         _move(bundle.model, target)
         if dtype != "auto":
             cast_weights(bundle.model, pick_dtype(dtype, target))
@@ -76,10 +91,11 @@ def load_bundle(
         place = _place(model_id, revision, offline)
         tokenizer = _load_tokenizer(place, template)
         chat = ChatTemplate(tokenizer)
-        model = _load_model(place, dtype, target)
+        model = _load_model(place, dtype, target, four_bit=four_bit)
         commit = str(getattr(model.config, "_commit_hash", None) or "")
         source = replace(place.source, revision=commit) if place.source.kind == "hub" else place.source
         bundle = Bundle(model=model, tokenizer=tokenizer, template=chat, source=source)
+    bundle.four_bit = four_bit
     if adapter is not None:
         with quiet():
             adapted = adapt(bundle.model, adapter, merge=merge)
@@ -99,6 +115,7 @@ def load_tuned(
     offline: bool = False,
     merge: bool = False,
     template: Path | None = None,
+    four_bit: bool = False,
 ) -> Bundle:
     """Load a model as a tuning left it: with the adapter in ``weights``, or the whole model that is there instead.
 
@@ -114,10 +131,13 @@ def load_tuned(
             adapter=weights,
             merge=merge,
             template=template,
+            four_bit=four_bit,
         )
     # What `auto` is for the tiny model, its whole weights in a folder must have too.
     own_dtype: Dtype = "float32" if model_id == TINY and dtype == "auto" else dtype
-    return load_bundle(str(weights), dtype=own_dtype, device=device, offline=offline, template=template)
+    return load_bundle(
+        str(weights), dtype=own_dtype, device=device, offline=offline, template=template, four_bit=four_bit
+    )
 
 
 def load_template(
@@ -215,7 +235,27 @@ def _load_tokenizer(place: _Place, template: Path | None) -> PreTrainedTokenizer
     return tokenizer
 
 
-def _load_model(place: _Place, dtype: Dtype, device: torch.device) -> PreTrainedModel:
+def _through_a_folder(bundle: Bundle, dtype: Dtype, device: torch.device) -> PreTrainedModel:
+    """The tiny model in 4 bits: they are made of weights in files."""
+    with TemporaryDirectory(prefix="tutelage-") as parent:
+        folder = Path(parent) / TINY
+        save_folder(bundle, folder)
+        own_dtype: Dtype = "float32" if dtype == "auto" else dtype
+        return _load_model(_Place(str(folder), bundle.source, offline=True), own_dtype, device, four_bit=True)
+
+
+def _load_model(place: _Place, dtype: Dtype, device: torch.device, *, four_bit: bool = False) -> PreTrainedModel:
+    arithmetic = pick_dtype(dtype, device)
+    more: dict[str, Any] = {}
+    if four_bit:
+        require_four_bits(device.type)
+        quantized = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=arithmetic,
+        )
+        more = {"quantization_config": quantized, "device_map": device}
     with _in_words(place, "the model cannot be loaded"):
         loaded: object = AutoModelForCausalLM.from_pretrained(
             place.name,
@@ -223,8 +263,9 @@ def _load_model(place: _Place, dtype: Dtype, device: torch.device) -> PreTrained
             local_files_only=place.offline,
             trust_remote_code=False,
             use_safetensors=True,
-            dtype=pick_dtype(dtype, device),
+            dtype=arithmetic,
             output_loading_info=True,
+            **more,
         )
         assert isinstance(loaded, tuple)
         model, report = loaded
@@ -240,7 +281,19 @@ def _load_model(place: _Place, dtype: Dtype, device: torch.device) -> PreTrained
         assert isinstance(model, PreTrainedModel)
         _move(model, device)
         model.train(False)
+        _keep_layout(model)
         return model
+
+
+def _keep_layout(model: nn.Module) -> None:
+    """Forbid layers of 4 bits to lay out their weights anew for inference.
+
+    On a CPU with AVX-512 BF16 bitsandbytes (0.50) does so in the first pass in evaluation mode, for a kernel without a
+    gradient, and takes that kernel in training too: what lies below a layer would silently learn nothing through it.
+    """
+    for module in model.modules():
+        if "support_avx512bf16_for_cpu" in vars(module):
+            vars(module)["support_avx512bf16_for_cpu"] = False
 
 
 def _move(model: PreTrainedModel, device: torch.device) -> None:

@@ -70,10 +70,10 @@ class Engines:
         assert isinstance(found, Completer)
         return found
 
-    def bundle(self) -> Bundle:
-        """The starting model, freshly loaded, to be tuned; the caller owns it."""
+    def bundle(self, *, four_bit: bool = False) -> Bundle:
+        """The starting model, freshly loaded, to be tuned, in 4 bits if that is asked for; the caller owns it."""
         self.close()
-        return self._load(None)
+        return self._load(None, four_bit=four_bit)
 
     def scored(self, weights: Path | None) -> Bundle:
         """The bundle of the reference engine, to read likelihoods from."""
@@ -117,7 +117,7 @@ class Engines:
             self._key = key
         return self._open
 
-    def _load(self, weights: Path | None, *, merge: bool = False) -> Bundle:
+    def _load(self, weights: Path | None, *, merge: bool = False, four_bit: bool = False) -> Bundle:
         model = self.recipe.model
         bundle = load_tuned(
             model.id,
@@ -128,6 +128,7 @@ class Engines:
             offline=self.offline,
             merge=merge,
             template=self.recipe.folder / model.template if model.template is not None else None,
+            four_bit=four_bit,
         )
         if self.run is not None and bundle.source.id == model.id:  # whole tuned weights are a model of their own
             self.run.require_model(_origin(bundle))

@@ -8,11 +8,13 @@ from tutelage.construct.rehearsal import rehearsal_prompts
 from tutelage.curate.build import build_steps
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
 from tutelage.evaluate.general_texts import general_prompts
+from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template
 from tutelage.pipeline.items import unknown_names
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher
 from tutelage.recipe.curate import CurateSection, CustomStep
+from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.reflect.own import load_planner
 from tutelage.tasks.build import build_tasks
@@ -61,6 +63,8 @@ def _attempts(recipe: Recipe, *, keys: bool) -> Iterator[tuple[str, Callable[[],
     template, planner, distill = recipe.model.template, recipe.reflect.planner, recipe.construct.distill
     if template is not None:
         yield "model.template", lambda: require_template(recipe.folder / template)
+    if wants_four_bits(recipe.tune.method):
+        yield "tune.method", require_bitsandbytes
     for index, step in enumerate(recipe.curate.steps):
         if isinstance(step, CustomStep):
             alone = CurateSection(steps=(step,))

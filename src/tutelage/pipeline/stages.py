@@ -21,6 +21,7 @@ from tutelage.models.bundle import Bundle
 from tutelage.pipeline.planning import Prompts
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.training import train_rows
+from tutelage.recipe.methods import wants_four_bits
 from tutelage.records import Answer, Example, Item, Ledger, Lesson, Preference
 from tutelage.records.jsonl import read_records, write_records
 from tutelage.records.scores import ItemScore, ScoreSummary, UtilityMeasures
@@ -197,7 +198,7 @@ def tune_stage(shop: Shop, name: str, rows: Sequence[Example], *, round: int) ->
     learned = [row for row in rows for _ in range(repeat if row.lineage.paradigm == "expert" else 1)]
     with shop.run.stage(name) as folder:
         train_rows(
-            shop.engines.bundle(),
+            shop.engines.bundle(four_bit=wants_four_bits(shop.recipe.tune.method)),
             learned,
             shop.recipe.tune,
             folder=folder,

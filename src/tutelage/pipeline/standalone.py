@@ -25,6 +25,7 @@ from tutelage.pipeline.stages import say_rounding
 from tutelage.pipeline.training import train_rows
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
+from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import ModelSection
 from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
 from tutelage.recipe.tune import TuneSection
@@ -168,7 +169,7 @@ def tune(
     emit(Event("note", data={"text": shared}))
     with Engines(recipe, offline=offline) as engines:
         return train_rows(
-            engines.bundle(),
+            engines.bundle(four_bit=wants_four_bits(chosen.method)),
             rows,
             chosen,
             folder=out,

@@ -5,37 +5,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tutelage.recipe.base import Section, is_number
+from tutelage.recipe.methods import FullMethod as FullMethod
+from tutelage.recipe.methods import LoraMethod as LoraMethod
+from tutelage.recipe.methods import Method as Method
+from tutelage.recipe.methods import begins_at_zero
 from tutelage.recipe.objectives import Objective, SftObjective
-
-
-class LoraMethod(Section):
-    """Low-rank adapters, W + (alpha/r)·BA with W frozen (Hu et al. 2021)."""
-
-    kind: Literal["lora"]
-
-    r: int = Field(default=16, ge=1)
-    """Rank of the update."""
-
-    alpha: int = Field(default=32, ge=1)
-    """Numerator of the scale alpha/r."""
-
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout of the adapter's input while training."""
-
-    targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)] = "all-linear"
-    """Which linear layers get an adapter: all but the output layer, or names such as [q_proj, v_proj]."""
-
-    dtype: Literal["auto", "float32"] = "auto"
-    """Arithmetic of the adapters: ``auto`` is that of the model (fast; updated through float32 copies)."""
-
-
-class FullMethod(Section):
-    """Every weight moves. Wants about a tenth of LoRA's learning rate."""
-
-    kind: Literal["full"]
-
-
-Method = Annotated[LoraMethod | FullMethod, Field(discriminator="kind")]
 
 
 class AdamWOptimizer(Section):
@@ -47,7 +21,7 @@ class AdamWOptimizer(Section):
     """Peak learning rate."""
 
     weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay of matrices; biases and norms never decay."""
+    """Decoupled weight decay of matrices; biases, norms and factors never decay."""
 
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     """Decay rates of the two moments."""
@@ -55,8 +29,8 @@ class AdamWOptimizer(Section):
 
 class AdafactorOptimizer(Section):
     """Adafactor (Shazeer & Stern 2018) as torch has it: of the second moment of a matrix only row and column means are
-    kept, and the first is not, so that full tuning needs far less memory. Weights move in proportion to their size, and
-    adapters begin at zero: it is for ``method: {kind: full}``."""
+    kept, and the first is not, so that full tuning needs far less memory. Weights move in proportion to their size: it
+    is not for adapters that begin at zero."""
 
     kind: Literal["adafactor"]
 
@@ -64,7 +38,7 @@ class AdafactorOptimizer(Section):
     """Most that a step may change, relative to the size of the weights."""
 
     weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay of matrices; biases and norms never decay."""
+    """Decoupled weight decay of matrices; biases, norms and factors never decay."""
 
     beta2_decay: float = Field(default=-0.8, le=0)
     """Exponent c of the second moment's decay rate 1 − tᶜ."""
@@ -232,9 +206,9 @@ class TuneSection(Section):
 
     @model_validator(mode="after")
     def _moves_what_begins_at_zero(self) -> Self:
-        if isinstance(self.optimizer, AdafactorOptimizer) and not isinstance(self.method, FullMethod):
+        if isinstance(self.optimizer, AdafactorOptimizer) and begins_at_zero(self.method):
             raise ValueError(
-                "optimizer: adafactor moves weights in proportion to their size, and adapters begin at zero; "
+                "optimizer: adafactor moves weights in proportion to their size, and these adapters begin at zero; "
                 "take adamw, or method: {kind: full}"
             )
         return self

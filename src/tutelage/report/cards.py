@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from tutelage.files import write_atomic
+from tutelage.recipe.methods import saves_whole_model
 from tutelage.records.scores import ScoreSummary
 from tutelage.report import losses, numbers, tables
 from tutelage.report.contamination import contamination
@@ -32,7 +33,7 @@ def card(data: RunData, *, weights: str | None) -> str:
     recipe = data.recipe
     found = headline(data)
     facts: dict[str, object] = {"base_model": recipe.model.id, "tags": ["instruction-tuning", "tutelage"]}
-    if weights is not None and recipe.tune.method.kind != "full":
+    if weights is not None and not saves_whole_model(recipe.tune.method):
         facts["library_name"] = "peft"
     parts = [f"---\n{yaml.safe_dump(facts, sort_keys=False)}---\n", f"# {recipe.name}\n", f"**{found.status}.**"]
     parts += [" ".join(found.words)]

@@ -2,7 +2,11 @@
 
 | kind | file | moves | saves |
 |---|---|---|---|
-| ``lora`` | ``lora`` | low-rank adapters | PEFT adapter |
+| ``lora`` | ``lora``, ``principal`` | low-rank adapters | PEFT adapter |
+| ``dora`` | ``dora`` | low-rank adapters of directions, and lengths | PEFT adapter |
+| ``qlora`` | ``qlora`` | low-rank adapters, beside weights of 4 bits | PEFT adapter |
+| ``ia3`` | ``ia3`` | factors of inner activations | PEFT adapter |
+| ``last`` | ``last`` | the last layers | Hugging Face folder |
 | ``full`` | ``full`` | every weight | Hugging Face folder |
 """
 
@@ -15,9 +19,14 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from tutelage.models.load import Bundle
-from tutelage.recipe.tune import FullMethod, LoraMethod
+from tutelage.recipe.methods import DoraMethod, FullMethod, Ia3Method, LastMethod, LoraMethod, Method, QloraMethod
+from tutelage.tune.methods.dora import add_dora
 from tutelage.tune.methods.full import tune_fully
+from tutelage.tune.methods.ia3 import add_ia3
+from tutelage.tune.methods.last import tune_last
 from tutelage.tune.methods.lora import add_lora
+from tutelage.tune.methods.principal import add_principal_lora
+from tutelage.tune.methods.qlora import add_qlora
 
 
 class Tuned(Protocol):
@@ -50,11 +59,21 @@ class Tuned(Protocol):
         ...
 
 
-def build_method(section: LoraMethod | FullMethod) -> Callable[[Bundle, int], Tuned]:
+def build_method(section: Method) -> Callable[[Bundle, int], Tuned]:
     """Return the function that makes the weights of a bundle's model trainable, given a seed."""
     match section:
-        case LoraMethod():
+        case LoraMethod(init="default"):
             return lambda bundle, seed: add_lora(bundle, section, seed=seed)
+        case LoraMethod():
+            return lambda bundle, seed: add_principal_lora(bundle, section, seed=seed)
+        case DoraMethod():
+            return lambda bundle, seed: add_dora(bundle, section, seed=seed)
+        case QloraMethod():
+            return lambda bundle, seed: add_qlora(bundle, section, seed=seed)
+        case Ia3Method():
+            return lambda bundle, seed: add_ia3(bundle, section, seed=seed)
+        case LastMethod():
+            return lambda bundle, seed: tune_last(bundle, section)
         case FullMethod():
             return lambda bundle, seed: tune_fully(bundle)
 

@@ -1,6 +1,6 @@
 """Full-parameter tuning: every weight moves."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,14 +11,19 @@ from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
 
 
-class FullyTuned:
-    """A model all of whose weights are trained, in place. Tied weights are one weight."""
+class TunedInPlace:
+    """A model some of whose own weights are trained. Tied weights are one weight."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, chosen: Collection[nn.Parameter]) -> None:
         self._bundle = bundle
         self.model: PreTrainedModel = bundle.model
-        self.model.requires_grad_(True)
-        self.parameters: dict[str, nn.Parameter] = dict(self.model.named_parameters())
+        self._before = [(parameter, parameter.requires_grad) for parameter in self.model.parameters()]
+        self.model.requires_grad_(False)
+        for parameter in chosen:
+            parameter.requires_grad_(True)
+        self.parameters: dict[str, nn.Parameter] = {
+            name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
+        }
 
     def settle(self) -> None:
         """It always did."""
@@ -43,9 +48,11 @@ class FullyTuned:
         yield again
 
     def release(self) -> None:
-        """Nothing was put into the model; it keeps its new weights."""
+        """Nothing was put into the model; it keeps its new weights, and those that were frozen may move again."""
+        for parameter, free in self._before:
+            parameter.requires_grad_(free)
 
 
-def tune_fully(bundle: Bundle) -> FullyTuned:
+def tune_fully(bundle: Bundle) -> TunedInPlace:
     """Make every weight of the bundle's model trainable."""
-    return FullyTuned(bundle)
+    return TunedInPlace(bundle, list(bundle.model.parameters()))

@@ -1,55 +1,37 @@
-"""LoRA through PEFT: W + (alpha/r)·BA, W frozen, A random from the seed, B zero (Hu et al. 2021)."""
+"""LoRA through PEFT: W + s·BA, W frozen, A random from the seed, B zero (Hu et al. 2021).
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+The scale s is alpha/r, or alpha/√r (rsLoRA, Kalajdzievski 2023). Adapters that begin elsewhere: ``principal``.
+"""
+
 from functools import partial
-from pathlib import Path
 
-import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig
 from peft.tuners.lora import Linear
-from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import nn
+from peft.utils import transpose
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tutelage.errors import TrainingError
 from tutelage.models.load import Bundle
-from tutelage.models.quiet import quiet
-from tutelage.recipe.tune import LoraMethod
+from tutelage.recipe.methods import LoraMethod
+from tutelage.tune.methods.adapter import ADAPTER, AdapterTuned, named_layers
 from tutelage.tune.training.adapted import KnownForward, Parts
 
-ADAPTER = "default"
-"""PEFT's name for an adapter that was given none."""
 
-
-class LoraTuned:
-    """A model with one adapter in it. The base is frozen, and is as it came after :meth:`release`."""
+class LoraTuned(AdapterTuned):
+    """A model with a LoRA adapter in it, which is computed the short way until :meth:`settle`."""
 
     def __init__(self, bundle: Bundle, section: LoraMethod, *, seed: int) -> None:
-        self.model: PreTrainedModel = bundle.model
-        if any(isinstance(module, BaseTunerLayer) for module in self.model.modules()):
-            raise TrainingError("the model has an adapter in it already", remedy="load the base model, or merge first")
-        self._keep_dtype = section.dtype == "auto"
         config = LoraConfig(
             r=section.r,
             lora_alpha=section.alpha,
+            use_rslora=section.rslora,
             lora_dropout=section.dropout,
-            target_modules=_targets(self.model, section.targets),
+            target_modules=lora_targets(bundle.model, section.targets),
             task_type="CAUSAL_LM",
         )
-        device = self.model.device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), quiet():
-            torch.manual_seed(seed)
-            # PEFT would make the adapters float32; on a bfloat16 base that costs more time than the base itself.
-            self._peft: PeftModel | None = get_peft_model(
-                self.model, config, autocast_adapter_dtype=not self._keep_dtype
-            )
-        if isinstance(config.target_modules, set):  # would be written in the order of hashes, new in every process
-            config.target_modules = sorted(config.target_modules)
+        # PEFT would make the adapters float32; on a bfloat16 base that costs more time than the base itself.
+        super().__init__(bundle, config, seed=seed, keep_dtype=section.dtype == "auto")
         shorten(self.model)
-        self.parameters: dict[str, nn.Parameter] = {
-            name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
-        }
 
     def settle(self) -> None:
         """Give the adapters PEFT's own arithmetic back; in bfloat16 the shorter one rounds otherwise."""
@@ -57,44 +39,24 @@ class LoraTuned:
             if isinstance(module, Linear):
                 vars(module).pop("forward", None)
 
-    def save(self, folder: Path) -> None:
-        """Write ``adapter_model.safetensors`` and ``adapter_config.json``."""
-        assert self._peft is not None
-        # "auto" would ask the hub whether the vocabulary has grown.
-        self._peft.save_pretrained(str(folder), save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)
-
-    @contextmanager
-    def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:
-        """Give the base model with the adapter of ``folder``; the trained one is taken out of it first."""
-        self.release()
-        with quiet():
-            again = PeftModel.from_pretrained(self.model, str(folder), autocast_adapter_dtype=not self._keep_dtype)
-        try:
-            yield self.model
-        finally:
-            again.unload()
-
-    def release(self) -> None:
-        """Take the adapter out of the model."""
-        if self._peft is not None:
-            self._peft.unload()
-            self._peft = None
-
 
 def shorten(model: nn.Module) -> int:
     """Let every plain adapter of ``model`` be computed by :mod:`tutelage.tune.training.adapted`; return how many.
 
-    The layers stay PEFT's, and one that is switched off, merged or joined by another adapter computes as PEFT does. Not
-    plain are adapters with dropout, bias, another arithmetic than their layer's, or a variant of LoRA.
+    The layers stay PEFT's, and one that is switched off, merged or joined by another adapter computes as PEFT does.
     """
-    plain = [module for module in model.modules() if isinstance(module, Linear) and _is_plain(module)]
+    plain = [module for module in model.modules() if isinstance(module, Linear) and is_plain(module)]
     for module in plain:
         module.forward = KnownForward(module, partial(_parts, module))  # type: ignore[method-assign]
     return len(plain)
 
 
-def _is_plain(module: Linear) -> bool:
+def is_plain(module: Linear) -> bool:
+    """Return whether :func:`adapted_linear` computes the layer.
+
+    It does not where there is dropout, a bias of the adapter, another arithmetic than the layer's, or a variant of
+    LoRA.
+    """
     if ADAPTER not in module.lora_A:
         return False
     a, b = module.lora_A[ADAPTER], module.lora_B[ADAPTER]
@@ -109,6 +71,14 @@ def _is_plain(module: Linear) -> bool:
         and isinstance(module.lora_dropout[ADAPTER], nn.Identity)
         and not module.lora_variant
     )
+
+
+def base_weight(module: Linear) -> Tensor:
+    """Return the frozen weight (out, in) in float32, whichever way round its layer keeps it."""
+    weight = module.get_base_layer().weight
+    assert isinstance(weight, Tensor)
+    whole: Tensor = transpose(weight.detach().float(), module.fan_in_fan_out)
+    return whole
 
 
 def _parts(module: Linear) -> Parts | None:
@@ -131,16 +101,6 @@ def add_lora(bundle: Bundle, section: LoraMethod, *, seed: int) -> LoraTuned:
     return LoraTuned(bundle, section, seed=seed)
 
 
-def _targets(model: PreTrainedModel, targets: str | tuple[str, ...]) -> str | list[str]:
-    if isinstance(targets, str):
-        return targets
-    layers = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    unknown = [name for name in targets if name not in layers]
-    if unknown:
-        raise TrainingError(
-            "no linear layer of the model has this name",
-            where="method.targets",
-            received=", ".join(unknown),
-            remedy=f"choose among {', '.join(sorted(layers))}, or all-linear",
-        )
-    return list(targets)
+def lora_targets(model: PreTrainedModel, targets: str | tuple[str, ...]) -> str | list[str]:
+    """Return the target modules of PEFT's configuration. Raises :class:`TrainingError` for a name that is none."""
+    return targets if isinstance(targets, str) else named_layers(model, targets)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.errors import TrainingError
-from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, FullMethod, TorchOptimizer, TuneSection
+from tutelage.recipe.methods import Ia3Method, LoraMethod, Method, QloraMethod
+from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, TorchOptimizer, TuneSection
 from tutelage.recipe.tune import Optimizer as Section
 
 UNSUITABLE = {
@@ -25,6 +26,8 @@ UNSUITABLE = {
 """Optimizers of torch that do not fit here, and why."""
 
 WHERE = "tune.optimizer"
+FACTORS = "ia3_l."
+"""What the names of IA³'s factors have in them (PEFT)."""
 FUSED_DEVICES = ("cpu", "cuda")
 """Where AdamW is one kernel for all weights; else it is some ten for each of hundreds of small adapters."""
 
@@ -40,8 +43,8 @@ class Optimizer:
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], section: Section) -> None:
         self.parameters = dict(parameters)
-        # Matrices first: torch numbers the weights of its groups in order, and only matrices decay.
-        ordered = sorted(self.parameters.items(), key=lambda named: named[1].ndim <= 1)
+        # Torch numbers the weights of its groups in order, and those that decay are the first group.
+        ordered = sorted(self.parameters.items(), key=lambda named: not _decays(*named))
         self.masters = {name: _master(parameter) for name, parameter in ordered}
         self._torch = _build(self.masters, section)
 
@@ -107,10 +110,9 @@ class Optimizer:
 def check_optimizer(section: TuneSection) -> None:
     """Raise :class:`TrainingError` if torch has no such optimizer, or cannot make a step with its options.
 
-    The step is made on a small matrix, and on a vector where the method trains vectors too.
+    The step is made on small weights of the shapes that the method trains.
     """
-    shapes = [(2, 2), (2,)] if isinstance(section.method, FullMethod) else [(2, 2)]
-    weights = {f"weight {len(shape)}": nn.Parameter(torch.zeros(shape)) for shape in shapes}
+    weights = {name: nn.Parameter(torch.zeros(shape)) for name, shape in _shapes(section.method).items()}
     try:
         trial = Optimizer(weights, section.optimizer)
         for weight in weights.values():
@@ -119,6 +121,22 @@ def check_optimizer(section: TuneSection) -> None:
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         name = getattr(section.optimizer, "name", section.optimizer.kind)
         raise TrainingError(f"{name} refuses: {error}", where=WHERE, remedy="change its options") from error
+
+
+def _shapes(method: Method) -> dict[str, tuple[int, ...]]:
+    """One small weight of each kind that a method trains."""
+    match method:
+        case LoraMethod() | QloraMethod():
+            return {"matrix": (2, 2)}
+        case Ia3Method():
+            return {f"{FACTORS}of outputs": (2, 1), f"{FACTORS}of inputs": (1, 2)}
+        case _:
+            return {"matrix": (2, 2), "vector": (2,)}
+
+
+def _decays(name: str, weight: Tensor) -> bool:
+    """Matrices do; not IA³'s factors, which PEFT keeps as matrices of one row or column: they begin at 1, not at 0."""
+    return weight.ndim > 1 and FACTORS not in name
 
 
 def _master(parameter: nn.Parameter) -> nn.Parameter:
@@ -141,11 +159,11 @@ def _build(masters: Mapping[str, nn.Parameter], section: Section) -> torch.optim
 
 
 def _groups(masters: Mapping[str, nn.Parameter], weight_decay: float | None) -> list[dict[str, Any]]:
-    """Matrices, and what never decays; None: an optimizer that knows no decay."""
+    """What decays, and what never does; None: an optimizer that knows no decay."""
     if weight_decay is None:
         return [{"params": list(masters.values())}]
-    matrices = [master for master in masters.values() if master.ndim > 1]
-    others = [master for master in masters.values() if master.ndim <= 1]
+    matrices = [master for name, master in masters.items() if _decays(name, master)]
+    others = [master for name, master in masters.items() if not _decays(name, master)]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 

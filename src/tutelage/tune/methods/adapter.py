@@ -1,0 +1,87 @@
+"""What PEFT's adapters of linear layers have in common: how they get into a model, into a folder, and out again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from peft import IA3Config, LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+from transformers import PreTrainedModel
+
+from tutelage.errors import TrainingError
+from tutelage.models.load import Bundle
+from tutelage.models.quiet import quiet
+
+ADAPTER = "default"
+"""PEFT's name for an adapter that was given none."""
+
+
+class AdapterTuned:
+    """A model with one adapter in it. The base is frozen, and is as it came after :meth:`release`.
+
+    ``keep_dtype``: the adapter computes as its model does; else in float32, as PEFT has it.
+    """
+
+    def __init__(self, bundle: Bundle, config: LoraConfig | IA3Config, *, seed: int, keep_dtype: bool) -> None:
+        self.model: PreTrainedModel = bundle.model
+        if any(isinstance(module, BaseTunerLayer) for module in self.model.modules()):
+            raise TrainingError("the model has an adapter in it already", remedy="load the base model, or merge first")
+        self._keep_dtype = keep_dtype
+        self._free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        device = self.model.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), quiet():
+            torch.manual_seed(seed)
+            self._peft: PeftModel | None = get_peft_model(self.model, config, autocast_adapter_dtype=not keep_dtype)
+        if isinstance(config.target_modules, set):  # would be written in the order of hashes, new in every process
+            config.target_modules = sorted(config.target_modules)
+        self.parameters: dict[str, nn.Parameter] = {
+            name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
+        }
+
+    def settle(self) -> None:
+        """It computes as PEFT does already."""
+
+    def save(self, folder: Path) -> None:
+        """Write ``adapter_model.safetensors`` and ``adapter_config.json``."""
+        assert self._peft is not None
+        # "auto" would ask the hub whether the vocabulary has grown.
+        self._peft.save_pretrained(str(folder), save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)
+
+    @contextmanager
+    def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:
+        """Give the base model with the adapter of ``folder``; the trained one is taken out of it first."""
+        self.release()
+        with quiet():
+            again = PeftModel.from_pretrained(self.model, str(folder), autocast_adapter_dtype=not self._keep_dtype)
+        try:
+            yield self.model
+        finally:
+            self._take_out(again)
+
+    def release(self) -> None:
+        """Take the adapter out of the model, whose weights may move again."""
+        if self._peft is not None:
+            self._take_out(self._peft)
+            self._peft = None
+
+    def _take_out(self, adapted: PeftModel) -> None:
+        adapted.unload()
+        for parameter in self._free:
+            parameter.requires_grad_(True)
+
+
+def named_layers(model: PreTrainedModel, names: tuple[str, ...]) -> list[str]:
+    """Return ``names``, each of which some linear layer of the model has. Raises :class:`TrainingError`."""
+    layers = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    unknown = [name for name in names if name not in layers]
+    if unknown:
+        raise TrainingError(
+            "no linear layer of the model has this name",
+            where="method.targets",
+            received=", ".join(unknown),
+            remedy=f"choose among {', '.join(sorted(layers))}, or leave targets out",
+        )
+    return list(names)
