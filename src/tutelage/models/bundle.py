@@ -6,6 +6,7 @@ from typing import Literal
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tutelage.models.template import ChatTemplate
+from tutelage.models.virtual import VirtualTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class ModelSource:
 class Bundle:
     """A causal language model in evaluation mode, its tokenizer, its chat template and its source.
 
-    ``rounded``: what rounding did to a merged adapter (:class:`tutelage.models.adapters.Adapted`).
+    ``rounded``: what rounding did to a merged adapter (:class:`tutelage.models.adapters.Adapted`). ``virtual``: what an
+    adapter of prefix or prompt tuning puts before every text; ``model`` alone computes without it.
     """
 
     model: PreTrainedModel
@@ -46,3 +48,4 @@ class Bundle:
     template: ChatTemplate
     source: ModelSource
     rounded: float | None = None
+    virtual: VirtualTokens | None = None

@@ -6,6 +6,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tutelage.recipe.base import Section, is_number
 from tutelage.recipe.objectives import Objective, SftObjective
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 
 
 class LoraMethod(Section):
@@ -35,7 +36,7 @@ class FullMethod(Section):
     kind: Literal["full"]
 
 
-Method = Annotated[LoraMethod | FullMethod, Field(discriminator="kind")]
+Method = Annotated[LoraMethod | FullMethod | PrefixMethod | PromptMethod, Field(discriminator="kind")]
 
 
 class AdamWOptimizer(Section):

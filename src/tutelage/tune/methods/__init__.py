@@ -4,6 +4,8 @@
 |---|---|---|---|
 | ``lora`` | ``lora`` | low-rank adapters | PEFT adapter |
 | ``full`` | ``full`` | every weight | Hugging Face folder |
+| ``prefix`` | ``soft`` | keys and values of virtual tokens before each text | PEFT adapter |
+| ``prompt`` | ``soft`` | embeddings of virtual tokens before each text | PEFT adapter |
 """
 
 from collections.abc import Callable
@@ -15,9 +17,12 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from tutelage.models.load import Bundle
-from tutelage.recipe.tune import FullMethod, LoraMethod
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
+from tutelage.recipe.tune import FullMethod, LoraMethod, Method
 from tutelage.tune.methods.full import tune_fully
 from tutelage.tune.methods.lora import add_lora
+from tutelage.tune.methods.soft import SoftTuned, add_prefix, add_prompt
+from tutelage.tune.training.virtual import Learned
 
 
 class Tuned(Protocol):
@@ -41,7 +46,7 @@ class Tuned(Protocol):
         """Write the weights into an empty folder, safetensors only."""
         ...
 
-    def reloaded(self, folder: Path) -> AbstractContextManager[PreTrainedModel]:
+    def reloaded(self, folder: Path) -> AbstractContextManager[nn.Module]:
         """Give a model with the weights of ``folder``, read as any other program would; call it last."""
         ...
 
@@ -50,13 +55,22 @@ class Tuned(Protocol):
         ...
 
 
-def build_method(section: LoraMethod | FullMethod) -> Callable[[Bundle, int], Tuned]:
+def build_method(section: Method) -> Callable[[Bundle, int], Tuned]:
     """Return the function that makes the weights of a bundle's model trainable, given a seed."""
     match section:
         case LoraMethod():
             return lambda bundle, seed: add_lora(bundle, section, seed=seed)
         case FullMethod():
             return lambda bundle, seed: tune_fully(bundle)
+        case PrefixMethod():
+            return lambda bundle, seed: add_prefix(bundle, section, seed=seed)
+        case PromptMethod():
+            return lambda bundle, seed: add_prompt(bundle, section, seed=seed)
 
 
-__all__ = ["Tuned", "build_method"]
+def learned_before(tuned: Tuned) -> Learned | None:
+    """Return what is learned that stands before every text and in no weight of the model; None: nothing is."""
+    return tuned.learned if isinstance(tuned, SoftTuned) else None
+
+
+__all__ = ["Tuned", "build_method", "learned_before"]

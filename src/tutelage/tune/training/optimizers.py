@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.errors import TrainingError
+from tutelage.recipe.soft_methods import PrefixMethod
 from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, FullMethod, TorchOptimizer, TuneSection
 from tutelage.recipe.tune import Optimizer as Section
 
@@ -109,7 +110,8 @@ def check_optimizer(section: TuneSection) -> None:
 
     The step is made on a small matrix, and on a vector where the method trains vectors too.
     """
-    shapes = [(2, 2), (2,)] if isinstance(section.method, FullMethod) else [(2, 2)]
+    projects = isinstance(section.method, PrefixMethod) and section.method.projection is not None
+    shapes = [(2, 2), (2,)] if projects or isinstance(section.method, FullMethod) else [(2, 2)]
     weights = {f"weight {len(shape)}": nn.Parameter(torch.zeros(shape)) for shape in shapes}
     try:
         trial = Optimizer(weights, section.optimizer)
