@@ -198,6 +198,11 @@ def test_noise_is_that_of_the_documents_own_embeddings(connected: tuple[Network,
         assert abs(part[COUNT:].std().item() * math.sqrt(3) / most - 1) < 0.05
 
 
+def test_a_window_shorter_than_a_prefix_is_refused_where_peft_cuts_it() -> None:
+    with pytest.raises(ModelError, match=r"Gemma3ForCausalLM.*they keep 7 of 9 tokens"):
+        build_method(PrefixMethod(kind="prefix", tokens=9, init="random"))(bundle_of("two windows"), SEED)
+
+
 def test_an_adapter_in_the_model_is_refused() -> None:
     bundle = tiny_model()
     build_method(LoraMethod(kind="lora"))(bundle, 0)

@@ -7,7 +7,15 @@ import numpy as np
 import torch
 from peft import PeftModel, PrefixTuningConfig, PromptTuningConfig, get_peft_model
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedModel,
+)
 
 from tutelage.models.bundle import Bundle, ModelSource
 from tutelage.models.quiet import quiet
@@ -40,10 +48,18 @@ def _sliding(vocabulary: int) -> PreTrainedModel:
     return MistralForCausalLM(MistralConfig(**SIZES, vocab_size=vocabulary, sliding_window=8))
 
 
+def _two_windows(vocabulary: int) -> PreTrainedModel:
+    layers = ["sliding_attention", "full_attention", "sliding_attention"]
+    return Gemma3ForCausalLM(
+        Gemma3TextConfig(**SIZES, vocab_size=vocabulary, head_dim=8, sliding_window=8, layer_types=layers)
+    )
+
+
 KINDS: dict[str, Callable[[int], PreTrainedModel] | None] = {
     "tiny": None,
     "grouped heads": _grouped,
     "sliding window": _sliding,
+    "two windows": _two_windows,
 }
 
 

@@ -33,12 +33,15 @@ class VirtualTokens:
 
 
 def layers_of(cache: Cache) -> Layers:
-    """Return the keys and values of a cache of one text. Raises ``ValueError`` when a layer has none."""
+    """Return the keys and values of a cache of one text. Raises ``ValueError`` when a layer has none, or only some."""
     found = []
     for layer in cache.layers:
         if not isinstance(layer, CacheLayerMixin) or layer.keys is None or layer.values is None:
             raise ValueError("some layers do not attend to keys and values of their own")
         found.append((layer.keys[0], layer.values[0]))
+    counts = {keys.shape[1] for keys, _ in found}
+    if len(counts) > 1:
+        raise ValueError(f"the window of some layers is too short: they keep {min(counts)} of {max(counts)} tokens")
     return tuple(found)
 
 
