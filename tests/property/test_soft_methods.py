@@ -26,6 +26,7 @@ from tutelage.tune.training.batches import Packed
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
 from tutelage.tune.training.step import Batch, accumulate
+from tutelage.tune.training.virtual import LearnedPrefix, LearnedPrompt
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 SEED = 3
@@ -196,6 +197,20 @@ def test_noise_is_that_of_the_documents_own_embeddings(connected: tuple[Network,
         most = 5.0 / math.sqrt(length * noise.shape[-1])
         assert part.abs().max().item() <= most
         assert abs(part[COUNT:].std().item() * math.sqrt(3) / most - 1) < 0.05
+
+
+def test_the_way_is_checked_with_what_the_model_knows() -> None:
+    """Behind learned numbers rounding alone may move the logits of a bfloat16 model further than any fault would."""
+
+    def never() -> Tensor:
+        raise AssertionError
+
+    bundle = bundle_of("grouped heads")
+    for learned in (LearnedPrompt(COUNT, never), LearnedPrefix(COUNT, lambda: ((never(), never()),))):
+        with connect(bundle.model, learned) as network:
+            assert (network.backend, network.virtual) == ("documents", COUNT)
+            with pytest.raises(AssertionError):
+                network.hidden(network.pack(documents(LENGTHS)))
 
 
 def test_a_window_shorter_than_a_prefix_is_refused_where_peft_cuts_it() -> None:

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from tutelage.completers.sampling import Sampler, uniforms
 from tutelage.completers.slots import ATTENTION, SlotCache
 from tutelage.errors import ModelError
-from tutelage.models.virtual import VirtualTokens
+from tutelage.models.virtual import VirtualTokens, read_tokens, varied_tokens
 from tutelage.records import Sampling
 
 PREFILL_TOKENS = 4096
@@ -230,8 +230,9 @@ class Decoder:
         return logits[:, -1]
 
 
-def check_model(model: PreTrainedModel, *, virtual: VirtualTokens | None = None) -> None:
-    """Raise :class:`ModelError` unless the decoder computes what the model itself computes behind ``virtual`` tokens.
+def check_model(model: PreTrainedModel, *, virtual: int = 0) -> None:
+    """Raise :class:`ModelError` unless the decoder computes what the model itself computes, behind so many ``virtual``
+    tokens.
 
     Architectures differ in what their attention does beside attending (caps, sinks, recurrent layers); instead of a
     list of names, three short rows are decoded and compared with the plain forward pass of the model: the mean of the
@@ -241,16 +242,17 @@ def check_model(model: PreTrainedModel, *, virtual: VirtualTokens | None = None)
     high = min(model.config.get_text_config().vocab_size, 1000)
     prompts = [tuple((7 * at + 3 * number) % high for at in range(5 + 2 * number)) for number in range(3)]
     rows = [Row(number, prompt, Sampling(max_tokens=8), seed=0) for number, prompt in enumerate(prompts)]
-    decoder = Decoder(model, rows, slots=2, end_ids=(), logprobs=True, virtual=virtual)
     differences: list[torch.Tensor] = []
     try:
+        known = read_tokens(model, varied_tokens(model, virtual)) if virtual else None
+        decoder = Decoder(model, rows, slots=2, end_ids=(), logprobs=True, virtual=known)
         done = list(decoder.finished())
         assert decoder.cache is not None
         if any(layer.keys is None for layer in decoder.cache.slot_layers):
             raise _unfit(model, "some of its layers do not attend to keys and values of their own")
         for row in done:
             ids = torch.tensor([[*row.prompt, *row.tokens]], device=model.device)
-            before = None if virtual is None else virtual.cache()
+            before = None if known is None else known.cache()
             with torch.inference_mode(), _evaluating(model):
                 logits = model(input_ids=ids, past_key_values=before).logits
                 plain = logits[0, len(row.prompt) - 1 : -1].float().log_softmax(-1)

@@ -27,7 +27,7 @@ class LocalCompleter:
     """
 
     def __init__(self, bundle: Bundle, *, batch_size: int = 64, name: str = "", logprobs: bool = False) -> None:
-        check_model(bundle.model, virtual=bundle.virtual)
+        check_model(bundle.model, virtual=0 if bundle.virtual is None else bundle.virtual.count)
         self.bundle = bundle
         self._batch_size = batch_size
         self._logprobs = logprobs

@@ -46,6 +46,27 @@ def layers_of(cache: Cache) -> Layers:
 
 
 @torch.no_grad()
+def read_tokens(model: PreTrainedModel, ids: Tensor) -> VirtualTokens:
+    """Return what the model makes of ``ids`` (P): virtual tokens that compute as if these stood there.
+
+    Raises ``ValueError``, or what torch raises, when the model has layers without keys and values of their own.
+    """
+    cache = DynamicCache()
+    model(input_ids=ids[None].to(model.device), past_key_values=cache, use_cache=True)
+    return VirtualTokens(layers_of(cache))
+
+
+def varied_tokens(model: PreTrainedModel, count: int) -> Tensor:
+    """Return ``count`` fixed ids, to check with how virtual tokens are put before a text.
+
+    Learned ones would not do: far from all that the model knows, bfloat16 alone may move its logits by a sixth of their
+    spread (SmolLM2-135M behind normal numbers), whichever way they are computed.
+    """
+    vocabulary: int = model.config.get_text_config().vocab_size
+    return (torch.arange(count, device=model.device) * 7919 + 31) % vocabulary
+
+
+@torch.no_grad()
 def virtual_tokens(adapted: PeftModel, base: PreTrainedModel) -> VirtualTokens:
     """Return what an adapter of prefix or prompt tuning puts before every text of ``base``.
 

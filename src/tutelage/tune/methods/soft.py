@@ -20,7 +20,7 @@ from tutelage.errors import ModelError, TrainingError
 from tutelage.models.faults import InWords
 from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
-from tutelage.models.virtual import Layers, layers_of
+from tutelage.models.virtual import Layers, layers_of, read_tokens
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.tune.training.attention import plain_logits
 from tutelage.tune.training.virtual import Learned, LearnedPrefix, LearnedPrompt
@@ -118,16 +118,14 @@ def add_prefix(bundle: Bundle, section: PrefixMethod, *, seed: int) -> SoftTuned
         drawn = _ids_of(bundle, section.text, section.tokens)
     if section.projection is None and section.init != "random":
         with _fitting(bundle.model), torch.no_grad():
-            tuned.parameters["embedding.weight"].copy_(_flat(bundle.model, drawn))
+            tuned.parameters["embedding.weight"].copy_(_flat(read_tokens(bundle.model, drawn).layers))
     _require_fit(tuned)
     return tuned
 
 
-def _flat(model: PreTrainedModel, ids: Tensor) -> Tensor:
-    """What the model makes of a text (P), keys and values of all layers as PEFT lays them: (P, layers · 2 · S · D)."""
-    cache = DynamicCache()
-    model(input_ids=ids[None].to(model.device), past_key_values=cache, use_cache=True)
-    states = torch.stack([states for layer in layers_of(cache) for states in layer])
+def _flat(layers: Layers) -> Tensor:
+    """Keys and values of all layers as PEFT lays them: (P, layers · 2 · S · D), float32."""
+    states = torch.stack([states for layer in layers for states in layer])
     return states.permute(2, 0, 1, 3).flatten(1).float()
 
 

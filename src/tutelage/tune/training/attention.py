@@ -30,7 +30,7 @@ from transformers import AttentionInterface, PreTrainedModel
 
 from tutelage.errors import ModelError
 from tutelage.models.template import Encoded
-from tutelage.models.virtual import Layers, VirtualTokens
+from tutelage.models.virtual import Layers, VirtualTokens, read_tokens, varied_tokens
 from tutelage.tune.training.batches import Packed, pack
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.short_documents import OneByOne, attend_on_cpu
@@ -199,7 +199,8 @@ def plain_logits(model: PreTrainedModel, ids: Tensor, learned: Learned | None = 
 def _verified(model: PreTrainedModel, native: str, learned: Learned | None) -> Network:
     documents = _probe(model.config.get_text_config().vocab_size)
     rows = [pack([document], model.device) for document in documents]
-    alone = torch.cat([plain_logits(model, row.ids, learned)[row.sources] for row in rows])
+    known = _known(model, learned)
+    alone = torch.cat([plain_logits(model, row.ids, known)[row.sources] for row in rows])
     refusals = []
     replaceable: bool = model.is_backend_compatible()  # type: ignore[no-untyped-call]
     ways = [("documents", NAME)] if replaceable else []
@@ -207,13 +208,13 @@ def _verified(model: PreTrainedModel, native: str, learned: Learned | None) -> N
         ways.append(("mask", native))
     for backend, implementation in ways:
         model.set_attn_implementation(implementation)
-        network = _network(model, backend, learned)
+        network = _network(model, backend, known)
         try:
             fault = _fault(network, documents, alone=alone)
         except UnsupportedAttention as error:
             fault = error.problem.received
         if not fault:
-            return replace(network, head=_plain_head(model, network))
+            return replace(_network(model, backend, learned), head=_plain_head(model, network))
         refusals.append(f"{backend}: {fault}")
     if isinstance(learned, LearnedPrefix):
         raise ModelError(
@@ -228,6 +229,18 @@ def _verified(model: PreTrainedModel, native: str, learned: Learned | None) -> N
         received="; ".join(refusals),
         remedy="tune a decoder-only transformer whose attention stays inside its documents",
     )
+
+
+def _known(model: PreTrainedModel, learned: Learned | None) -> Learned | None:
+    """What the model knows in the place of what is learned, as many tokens."""
+    if learned is None:
+        return None
+    ids = varied_tokens(model, learned.count)
+    if isinstance(learned, LearnedPrompt):
+        embeddings: Tensor = model.get_input_embeddings()(ids)
+        return LearnedPrompt(learned.count, lambda: embeddings)
+    layers = read_tokens(model, ids).layers
+    return LearnedPrefix(learned.count, lambda: layers)
 
 
 def _network(model: PreTrainedModel, backend: str, learned: Learned | None) -> Network:
