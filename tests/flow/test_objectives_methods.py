@@ -97,7 +97,8 @@ def logits(model: nn.Module) -> Tensor:
 def test_none_is_left_out() -> None:
     for union, cases in ((Method, METHODS), (Objective, OBJECTIVES)):
         kinds = {get_args(section.model_fields["kind"].annotation)[0] for section in get_args(get_args(union)[0])}
-        assert kinds - {"qlora"} == {case.kind for case in cases.values()}  # it needs bitsandbytes: test_qlora.py
+        # one needs bitsandbytes (test_qlora.py), two are in no weight (test_soft_flow.py)
+        assert kinds - {"qlora", "prefix", "prompt"} == {case.kind for case in cases.values()}
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -47,9 +47,15 @@ def require_ctranslate2() -> ModuleType:
 def converted_folder(bundle: Bundle, *, cache: Path | None = None) -> Path:
     """Return the folder of a bundle as an int8 CTranslate2 model, converting it unless equal weights were before.
 
-    Raises :class:`ModelError` when an adapter stands beside the weights, when the architecture is not supported, and
-    when the converted model does not compute what the original does.
+    Raises :class:`ModelError` when an adapter stands beside the weights or before the text, when the architecture is
+    not supported, and when the converted model does not compute what the original does.
     """
+    if bundle.virtual is not None:
+        raise ModelError(
+            "CTranslate2 cannot put the virtual tokens of prefix or prompt tuning before a text",
+            where=bundle.source.identity,
+            remedy="sample with the transformers engine instead (engines.sampling.kind)",
+        )
     runtime = require_ctranslate2()
     home = cache_folder() if cache is None else cache
     folder = home / "ctranslate2" / _digest(bundle, str(runtime.__version__))

@@ -1,9 +1,9 @@
 """Batched decoding over any transformers causal language model, fast on a CPU and replayable.
 
 Rows live in slots. Prompts are computed once for all samples that share them, and what all prompts begin with is
-computed once for the whole call. When an eighth of the slots is free, waiting prompts join; when none wait, free slots
-are cut off, so that a long tail is cheap. Who joins when follows from the prompts and the answers alone, never from
-time, so equal calls decode equal batches.
+computed once for the whole call; virtual tokens of prefix or prompt tuning stand before that. When an eighth of the
+slots is free, waiting prompts join; when none wait, free slots are cut off, so that a long tail is cheap. Who joins
+when follows from the prompts and the answers alone, never from time, so equal calls decode equal batches.
 """
 
 from collections import deque
@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from tutelage.completers.sampling import Sampler, uniforms
 from tutelage.completers.slots import ATTENTION, SlotCache
 from tutelage.errors import ModelError
+from tutelage.models.virtual import VirtualTokens, read_tokens, varied_tokens
 from tutelage.records import Sampling
 
 PREFILL_TOKENS = 4096
@@ -51,13 +52,21 @@ class Decoder:
     """Decodes the rows of one call, at most ``slots`` at a time.
 
     :meth:`finished` yields each row when it is done. With ``logprobs`` each token's log-probability under the model
-    (temperature 1, nothing filtered) is kept, the end token's included.
+    (temperature 1, nothing filtered) is kept, the end token's included. ``virtual`` tokens stand before every prompt.
     """
 
     def __init__(
-        self, model: PreTrainedModel, rows: Sequence[Row], *, slots: int, end_ids: Sequence[int], logprobs: bool = False
+        self,
+        model: PreTrainedModel,
+        rows: Sequence[Row],
+        *,
+        slots: int,
+        end_ids: Sequence[int],
+        logprobs: bool = False,
+        virtual: VirtualTokens | None = None,
     ) -> None:
         self.model = model
+        self.virtual = virtual
         self.end_ids = frozenset(end_ids)
         self.logprobs = logprobs
         self.size = min(slots, len(rows))
@@ -116,10 +125,13 @@ class Decoder:
     def _open_cache(self, longest: int) -> SlotCache:
         cache = SlotCache(self.size, longest + _ROOM, self.model.config.get_text_config().num_hidden_layers)
         cache.first = cache.end = longest
+        if self.virtual is not None:
+            cache.put_before(self.virtual)
         if self.prefix:
             cache.begin_prefix(len(self.prefix))
             ids = torch.tensor([self.prefix], device=self.model.device)
-            self._forward(cache, ids, torch.arange(len(self.prefix), device=ids.device)[None])
+            positions = torch.arange(cache.prefix - len(self.prefix), cache.prefix, device=ids.device)
+            self._forward(cache, ids, positions[None])
         return cache
 
     def _prefill(self, part: Sequence[tuple[int, Row]]) -> list[Row]:
@@ -135,7 +147,7 @@ class Decoder:
         sources = torch.tensor([places[row.prompt] for _, row in part], device=device)
         targets = torch.tensor([slot for slot, _ in part], device=device)
         self.cache.begin_prefill(lengths, sources, targets)
-        positions = (torch.arange(longest) - (longest - lengths)[:, None]).clamp(min=0) + len(self.prefix)
+        positions = (torch.arange(longest) - (longest - lengths)[:, None]).clamp(min=0) + self.cache.prefix
         logits = self._forward(self.cache, ids.to(device), positions.to(device))[sources]
         for slot, row in part:
             row.numbers = uniforms(row.seed, row.sampling.max_tokens)
@@ -218,8 +230,9 @@ class Decoder:
         return logits[:, -1]
 
 
-def check_model(model: PreTrainedModel) -> None:
-    """Raise :class:`ModelError` unless the decoder computes what the model itself computes.
+def check_model(model: PreTrainedModel, *, virtual: int = 0) -> None:
+    """Raise :class:`ModelError` unless the decoder computes what the model itself computes, behind so many ``virtual``
+    tokens.
 
     Architectures differ in what their attention does beside attending (caps, sinks, recurrent layers); instead of a
     list of names, three short rows are decoded and compared with the plain forward pass of the model: the mean of the
@@ -229,17 +242,20 @@ def check_model(model: PreTrainedModel) -> None:
     high = min(model.config.get_text_config().vocab_size, 1000)
     prompts = [tuple((7 * at + 3 * number) % high for at in range(5 + 2 * number)) for number in range(3)]
     rows = [Row(number, prompt, Sampling(max_tokens=8), seed=0) for number, prompt in enumerate(prompts)]
-    decoder = Decoder(model, rows, slots=2, end_ids=(), logprobs=True)
     differences: list[torch.Tensor] = []
     try:
+        known = read_tokens(model, varied_tokens(model, virtual)) if virtual else None
+        decoder = Decoder(model, rows, slots=2, end_ids=(), logprobs=True, virtual=known)
         done = list(decoder.finished())
         assert decoder.cache is not None
         if any(layer.keys is None for layer in decoder.cache.slot_layers):
             raise _unfit(model, "some of its layers do not attend to keys and values of their own")
         for row in done:
             ids = torch.tensor([[*row.prompt, *row.tokens]], device=model.device)
+            before = None if known is None else known.cache()
             with torch.inference_mode(), _evaluating(model):
-                plain = model(input_ids=ids).logits[0, len(row.prompt) - 1 : -1].float().log_softmax(-1)
+                logits = model(input_ids=ids, past_key_values=before).logits
+                plain = logits[0, len(row.prompt) - 1 : -1].float().log_softmax(-1)
             own = torch.tensor(row.logprobs, device=model.device)
             difference = (plain.gather(-1, ids[0, len(row.prompt) :, None])[:, 0] - own).abs()
             differences.append(difference / plain.std())  # relative, because untrained models are nearly uniform

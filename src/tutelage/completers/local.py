@@ -27,7 +27,7 @@ class LocalCompleter:
     """
 
     def __init__(self, bundle: Bundle, *, batch_size: int = 64, name: str = "", logprobs: bool = False) -> None:
-        check_model(bundle.model)
+        check_model(bundle.model, virtual=0 if bundle.virtual is None else bundle.virtual.count)
         self.bundle = bundle
         self._batch_size = batch_size
         self._logprobs = logprobs
@@ -48,13 +48,19 @@ class LocalCompleter:
         """Yield one answer a request, as rows finish."""
         bundle = self.bundle
         context = getattr(bundle.model.config.get_text_config(), "max_position_embeddings", None) or _NO_LIMIT
+        context -= bundle.virtual.count if bundle.virtual is not None else 0
         prompts, refused = prepare(bundle.template, context, requests)
         yield from refused
         if not prompts:
             return
         rows = [Row(number, prompt.ids, prompt.sampling, prompt.request.seed) for number, prompt in enumerate(prompts)]
         done = decode(
-            bundle.model, rows, slots=self._batch_size, end_ids=bundle.template.end_ids, logprobs=self._logprobs
+            bundle.model,
+            rows,
+            slots=self._batch_size,
+            end_ids=bundle.template.end_ids,
+            logprobs=self._logprobs,
+            virtual=bundle.virtual,
         )
         for row in _in_words(done, self._batch_size):
             yield answered(

@@ -3,13 +3,15 @@
 The cache and its attention function enter transformers through its two extension points, a ``Cache`` subclass and
 ``AttentionInterface``; nothing of the model is replaced. Letters of shapes: B slots, H key-value heads, G query heads
 a key-value head, D head width, P prompts in one prefill, S tokens of the longest of them, F tokens of the shared
-prefix, C columns.
+prefix, virtual tokens included, C columns.
 """
 
 import torch
 from torch.nn import functional
 from transformers import AttentionInterface
 from transformers.cache_utils import Cache, CacheLayerMixin
+
+from tutelage.models.virtual import VirtualTokens
 
 ATTENTION = "tutelage_slots"
 """Name under which the attention function is registered."""
@@ -38,6 +40,9 @@ class SlotLayer(CacheLayerMixin):
         """Store new keys and values where the cache's mode says; return those of the slots, without the prefix."""
         slots = self.slots
         if slots.mode == "prefix":
+            if self.prefix_keys is not None and self.prefix_values is not None:  # virtual tokens stand there
+                key_states = torch.cat((self.prefix_keys[None], key_states), dim=2)
+                value_states = torch.cat((self.prefix_values[None], value_states), dim=2)
             self.prefix_keys, self.prefix_values = key_states[0], value_states[0]
             return key_states, value_states
         if not self.is_initialized:
@@ -97,9 +102,16 @@ class SlotCache(Cache):
         self.slot_layers = [SlotLayer(self) for _ in range(num_layers)]
         super().__init__(layers=list(self.slot_layers))
 
+    def put_before(self, virtual: VirtualTokens) -> None:
+        """Let virtual tokens stand before all prompts."""
+        self.prefix = virtual.count
+        for layer, (keys, values) in zip(self.slot_layers, virtual.layers, strict=True):
+            layer.prefix_keys, layer.prefix_values = keys, values
+
     def begin_prefix(self, length: int) -> None:
-        """The next forward pass computes the shared prefix of ``length`` tokens."""
-        self.mode, self.prefix = "prefix", length
+        """The next forward pass computes the ``length`` tokens that all prompts begin with, behind virtual tokens."""
+        self.mode = "prefix"
+        self.prefix += length
 
     def begin_prefill(self, lengths: torch.Tensor, sources: torch.Tensor, targets: torch.Tensor) -> None:
         """The next pass computes P left-padded prompts; slot ``targets[i]`` receives prompt ``sources[i]``."""
@@ -198,10 +210,10 @@ def slot_attention(
             if layer.prefix_keys is not None and layer.prefix_values is not None:
                 key = torch.cat((layer.prefix_keys.expand(len(key), -1, -1, -1), key), dim=2)
                 value = torch.cat((layer.prefix_values.expand(len(value), -1, -1, -1), value), dim=2)
-        elif window:
-            past = torch.arange(key.shape[2], device=key.device)
-            past = past[None, :] - past[:, None]
-            mask = (past <= 0) & (past > -window)
+        elif window or key.shape[2] > query.shape[2]:
+            place = torch.arange(key.shape[2], device=key.device)
+            past = place[None, :] - place[-query.shape[2] :, None]
+            mask = (past <= 0) & (past > -window if window else past <= 0)
         groups = query.shape[1] // key.shape[1]
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
         mixed = functional.scaled_dot_product_attention(

@@ -14,22 +14,33 @@ import torch
 from transformers import PreTrainedModel
 
 from tutelage.completers.decoding import Decoder, Row, borrowed
+from tutelage.models.virtual import VirtualTokens
 
 ROWS_A_WORKER = 32
 """Fewest slots that keep a worker's matrix products efficient."""
 
 
 def decode(
-    model: PreTrainedModel, rows: Sequence[Row], *, slots: int, end_ids: Sequence[int], logprobs: bool = False
+    model: PreTrainedModel,
+    rows: Sequence[Row],
+    *,
+    slots: int,
+    end_ids: Sequence[int],
+    logprobs: bool = False,
+    virtual: VirtualTokens | None = None,
 ) -> Iterator[Row]:
     """Yield each of ``rows`` when it is done; at most ``slots`` are decoded at a time, over all workers."""
+
+    def decoder(rows: Sequence[Row], slots: int) -> Decoder:
+        return Decoder(model, rows, slots=slots, end_ids=end_ids, logprobs=logprobs, virtual=virtual)
+
     threads = torch.get_num_threads()
     parts = deal(rows, worker_count(model, rows=min(slots, len(rows)), threads=threads))
     count = len(parts)
     if count == 1:
-        yield from Decoder(model, rows, slots=slots, end_ids=end_ids, logprobs=logprobs).finished()
+        yield from decoder(rows, slots).finished()
         return
-    decoders = [Decoder(model, part, slots=slots // count, end_ids=end_ids, logprobs=logprobs) for part in parts]
+    decoders = [decoder(part, slots // count) for part in parts]
     done: SimpleQueue[Row | BaseException | None] = SimpleQueue()
     stop = threading.Event()
     each = threads // count

@@ -92,5 +92,5 @@ def _last_turn(whole: Encoded) -> Encoded:
 def _nll(bundle: Bundle, encoded: Encoded) -> float:
     with torch.inference_mode():
         ids, targets = torch.from_numpy(encoded.ids).long(), torch.from_numpy(encoded.targets)
-        found = -float(token_logprobs(bundle.model, ids, targets).mean())
+        found = -float(token_logprobs(bundle.model, ids, targets, virtual=bundle.virtual).mean())
     return min(max(found, 0.0), WORST) if math.isfinite(found) else WORST

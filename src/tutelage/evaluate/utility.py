@@ -68,5 +68,5 @@ def document_nll(bundle: Bundle, documents: Sequence[str], *, emit: Emit) -> lis
         targets = torch.ones(len(ids), dtype=torch.bool)
         targets[0] = False
         with torch.inference_mode():
-            found.append(-float(token_logprobs(bundle.model, ids, targets).mean()))
+            found.append(-float(token_logprobs(bundle.model, ids, targets, virtual=bundle.virtual).mean()))
     return found

@@ -1,11 +1,11 @@
-"""Adapters put onto a base model, and refused where they do not fit."""
+"""Adapters put onto a base model, or before its texts, and refused where they do not fit."""
 
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import IA3Config, LoraConfig, PeftModel
+from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, PeftType
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -13,6 +13,7 @@ from tutelage.errors import ModelError
 from tutelage.files import sha256_file
 from tutelage.models.faults import InWords
 from tutelage.models.hardware import cast_weights
+from tutelage.models.virtual import VirtualTokens, virtual_tokens
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 MERGE_TOLERANCE = 1e-3
@@ -27,11 +28,13 @@ class Adapted:
 
     ``rounded`` is how far rounding the merged weights moves the logits of a fixed row, as a share of how far the
     adapter itself moves them: at 1 the merged model is as far from the adapter as the base is. None: nothing was
-    merged and rounded, or the adapter moves nothing.
+    merged and rounded, or the adapter moves nothing. ``virtual``: the adapter is in no weight but stands before every
+    text.
     """
 
     model: PreTrainedModel
     rounded: float | None = None
+    virtual: VirtualTokens | None = None
 
 
 def require_adapter(folder: Path) -> None:
@@ -52,8 +55,15 @@ def adapter_digest(folder: Path) -> str:
 
 
 def add_adapter(model: PreTrainedModel, folder: Path, *, merge: bool) -> PreTrainedModel:
-    """Return ``model`` with the adapter of ``folder``, as :func:`adapt` does."""
-    return adapt(model, folder, merge=merge).model
+    """Return ``model`` with the adapter of ``folder``, as :func:`adapt` does.
+
+    Raises :class:`ModelError` for virtual tokens too, which are in no model.
+    """
+    adapted = adapt(model, folder, merge=merge)
+    if adapted.virtual is not None:
+        remedy = "load it with load_bundle(..., adapter=...)"
+        raise ModelError("this adapter stands before every text, not in the model", where=str(folder), remedy=remedy)
+    return adapted.model
 
 
 def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
@@ -61,7 +71,8 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
 
     ``merge`` adds in float32 and rounds once, to the arithmetic that the model came in: in bfloat16 a sum
     W + (alpha/r)·BA would round most of a small update away. What that one rounding costs is measured. Beside the
-    weights, LoRA computes in the model's arithmetic, DoRA and IA³ in float32.
+    weights, LoRA computes in the model's arithmetic, DoRA and IA³ in float32. Virtual tokens of prefix and prompt
+    tuning are not merged; they come beside the model as it is.
 
     Raises
     ------
@@ -69,6 +80,10 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
         than :data:`MERGE_TOLERANCE`.
     """
     require_adapter(folder)
+    if _is_virtual(folder):
+        with InWords(lambda reason: _misfit(folder, reason)):
+            adapted = PeftModel.from_pretrained(model, str(folder))
+            return Adapted(model, virtual=virtual_tokens(adapted, model))
     dtype = model.dtype
     base: Tensor | None = None
     if merge:
@@ -100,6 +115,17 @@ def _needs_float32(adapted: PeftModel) -> bool:
     """Whether the adapter's numbers are lengths or factors, whose changes the rounding of bfloat16 would lose."""
     config = adapted.active_peft_config
     return isinstance(config, IA3Config) or (isinstance(config, LoraConfig) and config.use_dora)
+
+
+def _is_virtual(folder: Path) -> bool:
+    """Whether an adapter is virtual tokens. Raises :class:`ModelError` for other kinds that are not in the weights."""
+    with InWords(lambda reason: _misfit(folder, reason)):
+        config = PeftConfig.from_pretrained(str(folder))
+    kind = PeftType(config.peft_type)
+    if config.is_prompt_learning and kind not in (PeftType.PREFIX_TUNING, PeftType.PROMPT_TUNING):
+        remedy = "of adapters outside the weights, prefix_tuning and prompt_tuning can be used"
+        raise ModelError("adapters of this kind cannot be used", where=str(folder), received=kind.value, remedy=remedy)
+    return bool(config.is_prompt_learning)
 
 
 def _merged(adapted: PeftModel, folder: Path, before: Tensor) -> PreTrainedModel:

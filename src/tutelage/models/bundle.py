@@ -6,6 +6,7 @@ from typing import Literal
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tutelage.models.template import ChatTemplate
+from tutelage.models.virtual import VirtualTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class Bundle:
     """A causal language model in evaluation mode, its tokenizer, its chat template and its source.
 
     ``rounded``: what rounding did to a merged adapter (:class:`tutelage.models.adapters.Adapted`). ``four_bit``: its
-    linear layers are kept in 4 bits.
+    linear layers are kept in 4 bits. ``virtual``: what an adapter of prefix or prompt tuning puts before every text;
+    ``model`` alone computes without it.
     """
 
     model: PreTrainedModel
@@ -48,3 +50,4 @@ class Bundle:
     source: ModelSource
     rounded: float | None = None
     four_bit: bool = False
+    virtual: VirtualTokens | None = None

@@ -68,7 +68,8 @@ def load_bundle(
     dtype: ``auto`` is bfloat16 where the processor computes in it, else float32; ``tiny`` is float32.
     device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     revision: branch, tag or commit of a hub id. ``offline``: take hub ids from the local cache alone.
-    adapter: folder of a PEFT adapter to put on; ``merge`` adds it into the weights.
+    adapter: folder of a PEFT adapter to put on; ``merge`` adds it into the weights. One of prefix or prompt tuning is
+        in no weight: it becomes the bundle's ``virtual`` tokens, whatever ``merge`` says.
     template: file of a chat template that replaces the tokenizer's own.
     four_bit: keep the linear layers in 4 bits (NF4 with double quantization, Dettmers et al. 2023, section 3), to be
         tuned beside them; ``dtype`` is what they compute in.
@@ -99,9 +100,10 @@ def load_bundle(
     if adapter is not None:
         with quiet():
             adapted = adapt(bundle.model, adapter, merge=merge)
-            bundle.model, bundle.rounded = adapted.model, adapted.rounded
+            bundle.model, bundle.rounded, bundle.virtual = adapted.model, adapted.rounded, adapted.virtual
             bundle.model.train(False)
-        bundle.source = replace(bundle.source, adapter=adapter_digest(adapter), merged=merge)
+        merged = merge and bundle.virtual is None
+        bundle.source = replace(bundle.source, adapter=adapter_digest(adapter), merged=merged)
     return bundle
 
 
@@ -160,7 +162,7 @@ def save_folder(bundle: Bundle, path: Path) -> None:
             "a model folder holds no adapter beside the weights",
             where=str(path),
             received=bundle.source.identity,
-            remedy="load it with merge=True, or keep the adapter's own folder",
+            remedy="keep the adapter's own folder" + (", or load it with merge=True" if bundle.virtual is None else ""),
         )
     with atomic_folder(path) as partial, quiet():
         bundle.model.save_pretrained(partial)

@@ -15,7 +15,9 @@ from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher
 from tutelage.recipe.curate import CurateSection, CustomStep
 from tutelage.recipe.methods import wants_four_bits
+from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.reflect.own import load_planner
 from tutelage.tasks.build import build_tasks
 from tutelage.tasks.protocol import Task
@@ -48,6 +50,11 @@ def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
         what = f"a run learns from examples, and this objective from {recipe.tune.objective.rows}"
         remedy = "take sft, or learn from rows of your own with: tutelage tune"
         problems.append(Problem(what, "tune.objective", recipe.tune.objective.kind, remedy))
+    soft = isinstance(recipe.tune.method, PrefixMethod | PromptMethod)
+    if soft and recipe.rounds > 1 and isinstance(recipe.engines.sampling, CTranslate2Engine):
+        what = f"CTranslate2 cannot put what {recipe.tune.method.kind} tuning learns before a text"
+        remedy = "take transformers, or tune.method: {kind: lora}"
+        problems.append(Problem(what, "engines.sampling.kind", "ctranslate2", remedy))
     for where, attempt in _attempts(recipe, keys=keys):
         try:
             attempt()

@@ -260,7 +260,7 @@ METHODS: Sequence[Entry] = (
         when="One frozen model serves many tasks in one batch.",
         scope="2·layers·length·d_key",
         cost="as lora, and a longer context",
-        built=False,
+        share=0.001713,
     ),
     Entry(
         kind="prompt",
@@ -270,7 +270,7 @@ METHODS: Sequence[Entry] = (
         when="As prefix, with large models; small ones learn little by it.",
         scope="length·d",
         cost="as lora, and a longer context",
-        built=False,
+        share=0.00008564,
     ),
     Entry(
         kind="p-tuning v2",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tutelage.recipe.base import Section
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -135,7 +136,8 @@ class FullMethod(Section):
 
 
 Method = Annotated[
-    LoraMethod | DoraMethod | QloraMethod | Ia3Method | LastMethod | FullMethod, Field(discriminator="kind")
+    LoraMethod | DoraMethod | QloraMethod | Ia3Method | LastMethod | FullMethod | PrefixMethod | PromptMethod,
+    Field(discriminator="kind"),
 ]
 
 

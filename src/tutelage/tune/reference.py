@@ -92,4 +92,4 @@ def logprobs_of(
         predictions = network.predict(network.pack(part))
         return -predictions.by_document(predictions.token_losses())
 
-    return in_parts(documents, limit, compute)
+    return in_parts(documents, limit, compute, virtual=network.virtual)

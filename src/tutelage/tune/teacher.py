@@ -24,6 +24,7 @@ from tutelage.tune.training.checkpoint import write_tensors
 from tutelage.tune.training.losses import PositionLoss
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.parts import in_parts
+from tutelage.tune.training.virtual import LearnedPrefix
 
 FILE = "teacher.safetensors"
 OpenTeacher = Callable[[KdObjective], Bundle]
@@ -48,7 +49,7 @@ class Teacher:
         """
         require_same_tokens(bundle, student)
         bundle.model.train(False)
-        with connect(bundle.model) as network:
+        with connect(bundle.model, _before(bundle)) as network:
             self._network = network
             try:
                 yield
@@ -76,7 +77,7 @@ class Teacher:
         assert self.section.top_k is not None
         bundle.model.train(False)
         texts = list({key_of(document): document for document in documents}.values())
-        with connect(bundle.model) as network:
+        with connect(bundle.model, _before(bundle)) as network:
             for done, (document, states, head) in enumerate(_read(texts, network, limit), start=1):
                 self._likely[key_of(document)] = _most_likely(
                     states, head, self.section.top_k, temperature=self.section.temperature
@@ -130,6 +131,12 @@ class Teacher:
         )
 
 
+def _before(bundle: Bundle) -> LearnedPrefix | None:
+    """The virtual tokens of a teacher, which stand still."""
+    virtual = bundle.virtual
+    return None if virtual is None else LearnedPrefix(virtual.count, lambda: virtual.layers)
+
+
 def _read(
     documents: Sequence[Encoded], network: Network, limit: int
 ) -> Iterator[tuple[Encoded, Tensor, nn.Module | None]]:
@@ -140,7 +147,7 @@ def _read(
         predictions = network.predict(network.pack(part))
         return [predictions.of(place, place + 1).states.clone() for place in range(len(part))]
 
-    for part, found in in_parts(documents, limit, compute):
+    for part, found in in_parts(documents, limit, compute, virtual=network.virtual):
         for document, states in zip(part, found, strict=True):
             yield document, states, network.head
 

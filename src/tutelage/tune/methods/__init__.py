@@ -8,6 +8,8 @@
 | ``ia3`` | ``ia3`` | factors of inner activations | PEFT adapter |
 | ``last`` | ``last`` | the last layers | Hugging Face folder |
 | ``full`` | ``full`` | every weight | Hugging Face folder |
+| ``prefix`` | ``soft`` | keys and values of virtual tokens before each text | PEFT adapter |
+| ``prompt`` | ``soft`` | embeddings of virtual tokens before each text | PEFT adapter |
 """
 
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from transformers import PreTrainedModel
 
 from tutelage.models.load import Bundle
 from tutelage.recipe.methods import DoraMethod, FullMethod, Ia3Method, LastMethod, LoraMethod, Method, QloraMethod
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.tune.methods.dora import add_dora
 from tutelage.tune.methods.full import tune_fully
 from tutelage.tune.methods.ia3 import add_ia3
@@ -27,6 +30,8 @@ from tutelage.tune.methods.last import tune_last
 from tutelage.tune.methods.lora import add_lora
 from tutelage.tune.methods.principal import add_principal_lora
 from tutelage.tune.methods.qlora import add_qlora
+from tutelage.tune.methods.soft import SoftTuned, add_prefix, add_prompt
+from tutelage.tune.training.virtual import Learned
 
 
 class Tuned(Protocol):
@@ -50,7 +55,7 @@ class Tuned(Protocol):
         """Write the weights into an empty folder, safetensors only."""
         ...
 
-    def reloaded(self, folder: Path) -> AbstractContextManager[PreTrainedModel]:
+    def reloaded(self, folder: Path) -> AbstractContextManager[nn.Module]:
         """Give a model with the weights of ``folder``, read as any other program would; call it last."""
         ...
 
@@ -76,6 +81,15 @@ def build_method(section: Method) -> Callable[[Bundle, int], Tuned]:
             return lambda bundle, seed: tune_last(bundle, section)
         case FullMethod():
             return lambda bundle, seed: tune_fully(bundle)
+        case PrefixMethod():
+            return lambda bundle, seed: add_prefix(bundle, section, seed=seed)
+        case PromptMethod():
+            return lambda bundle, seed: add_prompt(bundle, section, seed=seed)
 
 
-__all__ = ["Tuned", "build_method"]
+def learned_before(tuned: Tuned) -> Learned | None:
+    """Return what is learned that stands before every text and in no weight of the model; None: nothing is."""
+    return tuned.learned if isinstance(tuned, SoftTuned) else None
+
+
+__all__ = ["Tuned", "build_method", "learned_before"]

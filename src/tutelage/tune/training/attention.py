@@ -8,6 +8,7 @@ Two ways, the first that the model passes is taken:
 2. ``mask``: the model's own attention. transformers reads the restarting positions and builds a block mask, T × T.
 
 In the first way what documents begin with alike is computed once: a system turn, or the prompt of several answers.
+It alone can put a learned prefix, keys and values of virtual tokens, before each document.
 
 Neither is trusted: :func:`connect` compares a packed row with its documents computed one by one, changes one of them
 and looks at the logits of the others. A model that lets documents touch (recurrent layers, convolutions over the row)
@@ -28,10 +29,12 @@ from transformers import AttentionInterface, PreTrainedModel
 
 from tutelage.errors import ModelError
 from tutelage.models.template import Encoded
+from tutelage.models.virtual import Layers, VirtualTokens, read_tokens, varied_tokens
 from tutelage.tune.training.batches import Packed, pack
 from tutelage.tune.training.cpu_attention import attend_on_cpu
 from tutelage.tune.training.lean import lean
 from tutelage.tune.training.network import Network
+from tutelage.tune.training.virtual import Learned, LearnedPrefix, LearnedPrompt
 
 try:
     from torch.nn.attention.varlen import varlen_attn
@@ -58,6 +61,7 @@ def attend(
     attention_mask: Tensor | None,
     *,
     packed: Packed | None = None,
+    prefix: Layers | None = None,
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
@@ -65,7 +69,8 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Causal attention inside each document of ``packed``; the signature is that of ``AttentionInterface``.
 
-    ``query`` is (1, heads, T, D), ``key`` and ``value`` (1, shared heads, T, D); returns (1, T, heads, D). What it does
+    ``query`` is (1, heads, T, D), ``key`` and ``value`` (1, shared heads, T, D); returns (1, T, heads, D). ``prefix``
+    are keys and values of virtual tokens in all layers; they take the place of what the layer makes there. What it does
     not know (soft capping, sinks, biases, bidirectional attention) is refused with :class:`UnsupportedAttention`.
     """
     asked = [name for name in ("softcap", "s_aux", "position_bias", "cache") if extras.get(name) is not None]
@@ -75,6 +80,9 @@ def attend(
         asked.append("bidirectional attention")
     if packed is None or asked or attention_mask is not None:
         raise UnsupportedAttention("attention by document does not fit this model", received=", ".join(asked))
+    if prefix is not None:
+        learned = prefix[int(module.layer_idx)]  # type: ignore[arg-type]
+        key, value = (packed.with_virtual(of, one[None], 2) for of, one in zip((key, value), learned, strict=True))
     window = sliding_window if sliding_window is not None and sliding_window < max(packed.lengths) else None
     flash = query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) and query.shape[-1] <= MAX_FLASH_HEAD
     if query.is_cpu and not dropout and window is None and query.shape[-1] == value.shape[-1]:
@@ -151,18 +159,20 @@ AttentionInterface.register(NAME, attend)
 
 
 @contextmanager
-def connect(model: PreTrainedModel) -> Iterator[Network]:
-    """Give the network of ``model`` with attention kept inside documents; puts back its own attention at the end.
+def connect(model: PreTrainedModel, learned: Learned | None = None) -> Iterator[Network]:
+    """Give the network of ``model`` with attention kept inside documents, each behind what is ``learned``; puts back
+    the model's own attention at the end.
 
     Raises
     ------
-    ModelError: documents of one row influence one another whichever attention is used.
+    ModelError: documents of one row influence one another whichever attention is used, or none that keeps them apart
+        can put a prefix before them.
     """
     native, training = model.config._attn_implementation, model.training
     model.train(False)
     try:
         with torch.no_grad():
-            network = _verified(model, native)
+            network = _verified(model, native, learned)
         model.train(training)
         with lean(model):
             yield network
@@ -171,22 +181,48 @@ def connect(model: PreTrainedModel) -> Iterator[Network]:
         model.train(training)
 
 
-def _verified(model: PreTrainedModel, native: str) -> Network:
+def plain_logits(model: PreTrainedModel, ids: Tensor, learned: Learned | None = None) -> Tensor:
+    """Return logits (T, V) of one document (1, T) by the model's own attention, behind what is ``learned``: as PEFT
+    puts it there."""
+    match learned:
+        case None:
+            logits: Tensor = model(input_ids=ids, use_cache=False).logits[0]
+        case LearnedPrompt():
+            embedded = model.get_input_embeddings()(ids)
+            whole = torch.cat([learned.embeddings()[None].to(embedded.dtype), embedded], dim=1)
+            logits = model(inputs_embeds=whole, use_cache=False).logits[0, learned.count :]
+        case LearnedPrefix():
+            logits = model(input_ids=ids, past_key_values=VirtualTokens(learned.layers()).cache()).logits[0]
+    return logits
+
+
+def _verified(model: PreTrainedModel, native: str, learned: Learned | None) -> Network:
     documents = _probe(model.config.get_text_config().vocab_size)
-    alone = torch.cat([_network(model, "mask").logits(pack([document], model.device)) for document in documents])
+    rows = [pack([document], model.device) for document in documents]
+    known = _known(model, learned)
+    alone = torch.cat([plain_logits(model, row.ids, known)[row.sources] for row in rows])
     refusals = []
     replaceable: bool = model.is_backend_compatible()  # type: ignore[no-untyped-call]
-    ways = [("documents", NAME), ("mask", native)] if replaceable else [("mask", native)]
+    ways = [("documents", NAME)] if replaceable else []
+    if not isinstance(learned, LearnedPrefix):
+        ways.append(("mask", native))
     for backend, implementation in ways:
         model.set_attn_implementation(implementation)
-        network = _network(model, backend)
+        network = _network(model, backend, known)
         try:
             fault = _fault(network, documents, alone=alone)
         except UnsupportedAttention as error:
             fault = error.problem.received
         if not fault:
-            return replace(network, head=_plain_head(model, network))
+            return replace(_network(model, backend, learned), head=_plain_head(model, network))
         refusals.append(f"{backend}: {fault}")
+    if isinstance(learned, LearnedPrefix):
+        raise ModelError(
+            "a learned prefix cannot be put before the documents of this model",
+            where=type(model).__name__,
+            received="; ".join(refusals) or "attention that cannot be replaced",
+            remedy="take method: {kind: prompt} or {kind: lora}",
+        )
     raise ModelError(
         "documents packed into one row influence one another in this model",
         where=type(model).__name__,
@@ -195,7 +231,19 @@ def _verified(model: PreTrainedModel, native: str) -> Network:
     )
 
 
-def _network(model: PreTrainedModel, backend: str) -> Network:
+def _known(model: PreTrainedModel, learned: Learned | None) -> Learned | None:
+    """What the model knows in the place of what is learned, as many tokens."""
+    if learned is None:
+        return None
+    ids = varied_tokens(model, learned.count)
+    if isinstance(learned, LearnedPrompt):
+        embeddings: Tensor = model.get_input_embeddings()(ids)
+        return LearnedPrompt(learned.count, lambda: embeddings)
+    layers = read_tokens(model, ids).layers
+    return LearnedPrefix(learned.count, lambda: layers)
+
+
+def _network(model: PreTrainedModel, backend: str, learned: Learned | None) -> Network:
     decoder = model.base_model
     embedding: nn.Module = model.get_input_embeddings()
     keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
@@ -204,10 +252,16 @@ def _network(model: PreTrainedModel, backend: str) -> Network:
         named: dict[str, Any] = {"position_ids": packed.positions, "use_cache": False}
         if backend == "documents":
             named["packed"] = packed
-        if noise is None:
+        if isinstance(learned, LearnedPrefix):
+            named["prefix"] = learned.layers()
+        if noise is None and not isinstance(learned, LearnedPrompt):
             return {**named, "input_ids": packed.ids}
         embedded: Tensor = embedding(packed.ids)
-        return {**named, "inputs_embeds": embedded + noise.to(embedded.dtype)}
+        if noise is not None:
+            embedded = embedded + noise.to(embedded.dtype)
+        if isinstance(learned, LearnedPrompt):
+            embedded = packed.with_virtual(embedded, learned.embeddings()[None], 1)
+        return {**named, "inputs_embeds": embedded}
 
     def hidden(packed: Packed, noise: Tensor | None = None) -> Tensor:
         states: Tensor = decoder(**arguments(packed, noise)).last_hidden_state[0]
@@ -228,6 +282,7 @@ def _network(model: PreTrainedModel, backend: str) -> Network:
         shares=backend == "documents",
         device=model.device,
         width=next(embedding.parameters()).shape[1],
+        virtual=0 if learned is None else learned.count,
     )
 
 
@@ -267,7 +322,7 @@ def _plain_head(model: PreTrainedModel, network: Network) -> nn.Module | None:
     head: nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if head is None:
         return None
-    row = pack(_probe(model.config.get_text_config().vocab_size), network.device)
+    row = network.pack(_probe(model.config.get_text_config().vocab_size), share=False)
     own, plain = network.logits(row), head(network.hidden(row)[row.sources])
     same = own.shape == plain.shape and (own.float() - plain.float()).abs().max().item() <= _rounding(own)
     return head if same else None

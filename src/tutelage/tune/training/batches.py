@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,8 @@ class Packed:
     """int64 (V): where each token of each document stands in the row; None: end to end, T = V."""
     firsts: Tensor | None = None
     """int64 (T): the first of the V tokens that stands at each place of the row; None with ``places``."""
+    virtual: Tensor | None = None
+    """int64 (M): the places of the row that virtual tokens take; None: there are none."""
     plans: dict[tuple[int, int], Any] = field(default_factory=dict, compare=False, repr=False)
     """What attention has worked out about the documents, for the next layer."""
 
@@ -61,6 +64,12 @@ class Packed:
         """Return what :meth:`spread` was given: of tokens that share a place, the first."""
         return states if self.firsts is None else states.index_select(dim, self.firsts)
 
+    def with_virtual(self, states: Tensor, learned: Tensor, dim: int) -> Tensor:
+        """Return states of the row, T along ``dim``, with those of virtual tokens, P along ``dim``, at their places."""
+        assert self.virtual is not None
+        chosen: Tensor = _Spread.apply(learned, self.positions[0, self.virtual], dim)  # type: ignore[no-untyped-call]
+        return states.index_copy(dim, self.virtual, chosen.to(states.dtype))
+
 
 class _Spread(torch.autograd.Function):
     """``index_select`` whose gradients of one place are summed in float32: a system turn has one of every document."""
@@ -80,8 +89,13 @@ class _Spread(torch.autograd.Function):
         return total.index_add_(ctx.dim, places, upstream[0].to(total.dtype)).to(upstream[0].dtype), None, None
 
 
-def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = False) -> Packed:
-    """Lay ``documents`` into one row on ``device``: end to end, or with what they begin with alike once (``share``)."""
+def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = False, virtual: int = 0) -> Packed:
+    """Lay ``documents`` into one row on ``device``: end to end, or with what they begin with alike once (``share``).
+
+    ``virtual`` tokens stand before each document and belong to it; its own first token is still not predicted.
+    """
+    if virtual:
+        documents = [_behind(virtual, document) for document in documents]
     lengths = tuple(len(document.ids) for document in documents)
     offsets = [0, *accumulate(lengths)]
     ids = torch.cat([torch.as_tensor(document.ids, dtype=torch.int64) for document in documents])
@@ -95,6 +109,7 @@ def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = Fa
     return Packed(
         ids=ids[row][None].to(device),
         positions=positions[row][None].to(device),
+        virtual=(positions[row] < virtual).nonzero(as_tuple=True)[0].to(device) if virtual else None,
         lengths=lengths,
         offsets=torch.tensor(offsets, dtype=torch.int32, device=device),
         sources=(at - 1 if places is None else places[at - 1]).to(device),
@@ -103,6 +118,13 @@ def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = Fa
         places=None if places is None else places.to(device),
         firsts=None if firsts is None else firsts.to(device),
     )
+
+
+def _behind(virtual: int, document: Encoded) -> Encoded:
+    """``document`` behind virtual tokens, whose ids are never looked up."""
+    ids = np.concatenate([np.zeros(virtual, dtype=np.int32), document.ids])
+    targets = np.concatenate([np.zeros(virtual + 1, dtype=np.bool_), document.targets[1:]])
+    return Encoded(ids, targets)
 
 
 def _shared(documents: Sequence[Encoded]) -> tuple[Tensor | None, Tensor | None]:

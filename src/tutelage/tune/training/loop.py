@@ -24,7 +24,7 @@ from tutelage.models.template import Encoded
 from tutelage.recipe.objectives import KdObjective, teaching_of
 from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
-from tutelage.tune.methods import Tuned, build_method
+from tutelage.tune.methods import Tuned, build_method, learned_before
 from tutelage.tune.objectives import build_objective
 from tutelage.tune.reference import FILE as REFERENCE_FILE
 from tutelage.tune.reference import Reference
@@ -32,7 +32,7 @@ from tutelage.tune.retention import Memory, Retention, remember
 from tutelage.tune.rows import KINDS, Row, documents_of, why_unusable
 from tutelage.tune.teacher import FILE as TEACHER_FILE
 from tutelage.tune.teacher import OpenTeacher, Teacher
-from tutelage.tune.training.attention import connect
+from tutelage.tune.training.attention import connect, plain_logits
 from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, total_steps
 from tutelage.tune.training.checkpoint import (
     Position,
@@ -71,7 +71,8 @@ def train(
     does nothing. ``folder`` also gets ``metrics.jsonl`` (the steps), ``summary.json`` (written last) and, where the
     objective refers to the model as it came or to a teacher that speaks once, ``reference.json`` or
     ``teacher.safetensors`` until it is finished. The model is taken over: its weights are cast to the
-    arithmetic of the section, LoRA freezes them and takes its adapter out at the end, full tuning changes them.
+    arithmetic of the section, LoRA freezes them and takes its adapter out at the end, prefix and prompt tuning freeze
+    them, full tuning changes them.
     ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
 
     Raises
@@ -89,6 +90,9 @@ def train(
     kept, dropped = _usable(rows, section)
     rows = [rows[name] for name in kept]
     model = bundle.model
+    if bundle.virtual is not None:
+        remedy = "load the base model"
+        raise TrainingError("virtual tokens stand before the texts of the model already", remedy=remedy)
     if section.dtype != "auto":
         cast_weights(model, pick_dtype(section.dtype, model.device))
     fingerprint = fingerprint_of(model, rows, section, seed=seed)
@@ -128,7 +132,9 @@ def train(
             position = checkpoint[0]
             optimizer.restore(checkpoint[1])
         write_atomic(folder / "metrics.jsonl", "".join(step.to_json() + "\n" for step in position.history))
-        with connect(tuned.model) as network:
+        learned = learned_before(tuned)
+        _require_room(bundle, rows, 0 if learned is None else learned.count)
+        with connect(tuned.model, learned) as network:
             started = Started(
                 rows=len(rows),
                 dropped=dropped,
@@ -234,11 +240,26 @@ def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[
     return kept, dropped
 
 
+def _require_room(bundle: Bundle, rows: Sequence[Row], virtual: int) -> None:
+    """Refuse rows that do not fit the model's context behind virtual tokens."""
+    context = getattr(bundle.model.config.get_text_config(), "max_position_embeddings", None)
+    longest = max(len(document) for row in rows for document in documents_of(row).values())
+    if virtual and context and longest + virtual > context:
+        raise TrainingError(
+            "the longest row does not fit the model's context behind the virtual tokens",
+            where="tune.method.tokens",
+            received=f"{longest} tokens and {virtual}; the context is {context}",
+            remedy=f"lower max_tokens to {context - virtual}, or take fewer virtual tokens",
+        )
+
+
 def _save(tuned: Tuned, documents: Sequence[Encoded], *, target: Path) -> float:
     """Save, load again and compare logits on ``documents``; only then do the weights get their name."""
     tuned.settle()
     tuned.model.train(False)
-    expected = _logits(tuned.model, documents)
+    learned = learned_before(tuned)
+    with torch.no_grad():
+        expected = [plain_logits(tuned.model, ids, learned).float() for ids in _beginnings(tuned.model, documents)]
     with atomic_folder(target, replace=True) as partial:
         with tensor_storage(target):
             tuned.save(partial)
@@ -264,10 +285,14 @@ def _largest_difference(expected: Sequence[torch.Tensor], found: Sequence[torch.
 
 @torch.no_grad()
 def _logits(model: torch.nn.Module, documents: Sequence[Encoded]) -> list[torch.Tensor]:
-    """Logits (T, V) of each document by itself, in float32, of its first tokens."""
+    """Logits (T, V) of each document by itself, in float32, of its first tokens; those of a prompt come before."""
+    return [model(input_ids=ids).logits[0, -ids.shape[1] :].float() for ids in _beginnings(model, documents)]
+
+
+def _beginnings(model: torch.nn.Module, documents: Sequence[Encoded]) -> list[torch.Tensor]:
+    """The first tokens of each document, int64 (1, T)."""
     device = next(model.parameters()).device
-    ids = [pack([document], device).ids[:, :RELOAD_TOKENS] for document in documents]
-    return [model(input_ids=one).logits[0].float() for one in ids]
+    return [pack([document], device).ids[:, :RELOAD_TOKENS] for document in documents]
 
 
 def _summary(started: Started, position: Position, *, reload_difference: float) -> Summary:

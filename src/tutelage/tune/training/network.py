@@ -96,6 +96,7 @@ class Network:
     model does more to its logits than that layer; ``logits`` gives the model's own logits (N, V) of the positions
     that predict targets. ``backend`` names how attention is kept inside documents; ``shares``: whether it also keeps
     apart documents that share the places of what they begin with alike. ``width`` is that of the embeddings.
+    ``virtual`` tokens stand before every document.
     """
 
     hidden: Forward
@@ -105,16 +106,18 @@ class Network:
     shares: bool
     device: torch.device
     width: int
+    virtual: int = 0
 
     def pack(self, documents: Sequence[Encoded], *, share: bool = True) -> Packed:
         """Lay documents into a row for this model; ``share``: if it can, what they begin with alike stands once."""
-        return pack(documents, self.device, share=share and self.shares)
+        return pack(documents, self.device, share=share and self.shares, virtual=self.virtual)
 
     def predict(self, packed: Packed, *, noise: Sequence[float] = ()) -> Predictions:
         """Run the model once over a packed row.
 
         ``noise``: α of each document, whose L embeddings of d numbers then get uniform noise of up to α/√(L·d)
-        (NEFTune, Jain et al. 2023); drawn from torch's random state, for documents that share no places.
+        (NEFTune, Jain et al. 2023); drawn from torch's random state, for documents that share no places. Virtual tokens
+        are no part of L and get none.
         """
         drawn = self._draw(packed, noise) if any(noise) else None
         states = self.logits(packed, drawn) if self.head is None else packed.predicting(self.hidden(packed, drawn))
@@ -122,6 +125,9 @@ class Network:
 
     def _draw(self, packed: Packed, noise: Sequence[float]) -> Tensor:
         assert packed.places is None, "the noise of a place that documents share would be that of none of them"
-        most = [alpha / math.sqrt(n * self.width) for alpha, n in zip(noise, packed.lengths, strict=True)]
+        own = [n - self.virtual for n in packed.lengths]
+        most = [alpha / math.sqrt(n * self.width) for alpha, n in zip(noise, own, strict=True)]
         sizes = torch.repeat_interleave(torch.tensor(most), torch.tensor(packed.lengths)).to(self.device)
+        if packed.virtual is not None:
+            sizes[packed.virtual] = 0
         return torch.empty(1, len(sizes), self.width, device=self.device).uniform_(-1, 1).mul_(sizes[:, None])

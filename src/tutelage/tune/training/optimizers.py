@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tutelage.errors import TrainingError
 from tutelage.recipe.methods import Ia3Method, LoraMethod, Method, QloraMethod
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, TorchOptimizer, TuneSection
 from tutelage.recipe.tune import Optimizer as Section
 
@@ -130,6 +131,8 @@ def _shapes(method: Method) -> dict[str, tuple[int, ...]]:
             return {"matrix": (2, 2)}
         case Ia3Method():
             return {f"{FACTORS}of outputs": (2, 1), f"{FACTORS}of inputs": (1, 2)}
+        case PromptMethod() | PrefixMethod(projection=None):
+            return {"matrix": (2, 2)}
         case _:
             return {"matrix": (2, 2), "vector": (2,)}
 

@@ -12,15 +12,18 @@ Found = TypeVar("Found")
 
 
 def in_parts(
-    documents: Sequence[Encoded], limit: int, compute: Callable[[Sequence[Encoded]], Found]
+    documents: Sequence[Encoded], limit: int, compute: Callable[[Sequence[Encoded]], Found], *, virtual: int = 0
 ) -> Iterator[tuple[Sequence[Encoded], Found]]:
     """Yield documents, ``limit`` tokens at once, with what ``compute`` makes of them; halved where memory runs out.
+
+    ``virtual`` tokens stand before each of them.
 
     Raises
     ------
     TrainingError: the memory does not suffice for a single document.
     """
-    waiting = [[documents[at] for at in part] for part in micro_batches([len(one) for one in documents], limit)]
+    sizes = [len(one) + virtual for one in documents]
+    waiting = [[documents[at] for at in part] for part in micro_batches(sizes, limit)]
     waiting.reverse()
     while waiting:
         part = waiting.pop()

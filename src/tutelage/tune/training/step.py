@@ -75,7 +75,7 @@ def accumulate(
     """
     documents = [[batch.objective.documents(row) for row in batch.rows] for batch in batches]
     places = [(number, index) for number, groups in enumerate(documents) for index in range(len(groups))]
-    sizes = [sum(len(document.ids) for document in documents[number][index]) for number, index in places]
+    sizes = [sum(len(one.ids) + network.virtual for one in documents[number][index]) for number, index in places]
     while True:
         split = micro_batches(sizes, limit)
         try:
