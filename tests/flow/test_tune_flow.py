@@ -20,7 +20,7 @@ from tutelage.models.adapters import add_adapter
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
-from tutelage.recipe.objectives import DpoObjective, KdObjective, KtoObjective, SftObjective
+from tutelage.recipe.objectives import DpoObjective, KdObjective, KtoObjective, RewardObjective, SftObjective
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import assistant, user
 from tutelage.tune import Prepared, Progress, Saved, Started, Step, Summary, train
@@ -48,6 +48,7 @@ SECTIONS = {
     "dpo": SECTION.model_copy(update={"objective": DpoObjective(kind="dpo")}),
     "kd": SECTION.model_copy(update={"objective": KdObjective(kind="kd", teacher="tiny", top_k=5)}),
     "kto": SECTION.model_copy(update={"objective": KtoObjective(kind="kto", beta=1.0)}),
+    "reward": SECTION.model_copy(update={"objective": RewardObjective(kind="reward", center=0.01)}),
 }
 QUESTIONS = ("What is the name?", "Where is the river?", "Is it stated?", "Say thanks.", "Write a title.", "Why?")
 ANSWERS = ("It is the river.", "In the garden.", "It is not stated.", "Thanks.", "<<The title>>", "I can not say.")

@@ -82,7 +82,7 @@ def test_long_documents_among_short_ones_go_the_other_way(monkeypatch: pytest.Mo
     lengths = [12, 3, 10, 30, 7]
     inputs = states(sum(lengths), 4, 2, 0, torch.float32)
     as_transformers = [x.transpose(0, 1)[None] for x in inputs]
-    packed = Packed(*[torch.empty(0)] * 2, tuple(lengths), *[torch.empty(0)] * 4)
+    packed = Packed(*[torch.empty(0)] * 2, tuple(lengths), *[torch.empty(0)] * 5)
     asked: list[list[int]] = []
 
     def others(query: Tensor, key: Tensor, value: Tensor, long: list[int]) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tutelage.recipe.base import Section, is_number
-from tutelage.recipe.objectives import Objective, SftObjective
+from tutelage.recipe.objectives import Objective, RewardObjective, SftObjective
 
 
 class LoraMethod(Section):
@@ -173,7 +173,8 @@ class DataSection(Section):
     path: str
     """A JSONL, JSON, CSV or TSV file, relative to the recipe. The keys of its rows tell their form: ``messages``,
     ``conversations`` (ShareGPT), ``instruction`` and ``output`` (Alpaca), ``prompt`` and ``completion``; beside the
-    question ``chosen`` and ``rejected`` for objectives of pairs, beside an answer ``label`` (true or false) for kto."""
+    question ``chosen`` and ``rejected`` for objectives of pairs (``margin`` too, for reward), beside an answer
+    ``label`` (true or false) for kto."""
 
 
 class TuneSection(Section):
@@ -228,6 +229,12 @@ class TuneSection(Section):
             raise ValueError(
                 "objective: kto compares the rows of a step with one another; take a batch_size of 2 or more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_tokens_to_retain(self) -> Self:
+        if self.retention is not None and isinstance(self.objective, RewardObjective):
+            raise ValueError("retention: a reward model predicts no tokens that it could be held to; leave it out")
         return self
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """LoRA through PEFT: W + (alpha/r)·BA, W frozen, A random from the seed, B zero (Hu et al. 2021)."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from transformers import PreTrainedModel
 from tutelage.errors import TrainingError
 from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
+from tutelage.models.rewards import reward_head
 from tutelage.recipe.tune import LoraMethod
 from tutelage.tune.training.adapted import adapted_linear
 
@@ -36,7 +38,7 @@ class LoraTuned:
             lora_alpha=section.alpha,
             lora_dropout=section.dropout,
             target_modules=_targets(self.model, section.targets),
-            task_type="CAUSAL_LM",
+            task_type="CAUSAL_LM" if reward_head(self.model) is None else "SEQ_CLS",  # saves the head too
         )
         device = self.model.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), quiet():
@@ -67,10 +69,26 @@ class LoraTuned:
 
     @contextmanager
     def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:
-        """Give the base model with the adapter of ``folder``; the trained one is taken out of it first."""
+        """Give the base model with the adapter of ``folder``; the trained one is taken out of it first.
+
+        Raises
+        ------
+        TrainingError: the folder lacks the head of a reward model.
+        """
         self.release()
-        with quiet():
-            again = PeftModel.from_pretrained(self.model, str(folder), autocast_adapter_dtype=not self._keep_dtype)
+        head = reward_head(self.model)
+        for weight in () if head is None else head.parameters():  # PEFT leaves the trained one in its place
+            nn.init.constant_(weight, math.nan)
+        try:
+            with quiet():
+                again = PeftModel.from_pretrained(self.model, str(folder), autocast_adapter_dtype=not self._keep_dtype)
+        except KeyError as error:
+            raise TrainingError(
+                "a weight is missing from what was saved",
+                where=str(folder),
+                received=f"no {error}",
+                remedy="report this with the recipe; the last checkpoint is kept",
+            ) from error
         try:
             yield self.model
         finally:
@@ -136,7 +154,9 @@ def add_lora(bundle: Bundle, section: LoraMethod, *, seed: int) -> LoraTuned:
 def _targets(model: PreTrainedModel, targets: str | tuple[str, ...]) -> str | list[str]:
     if isinstance(targets, str):
         return targets
-    layers = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    head = reward_head(model)
+    linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head)
+    layers = {name.rsplit(".", 1)[-1] for name in linear}
     unknown = [name for name in targets if name not in layers]
     if unknown:
         raise TrainingError(

@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
 from tutelage.errors import ModelError
+from tutelage.models.rewards import reward_head
 from tutelage.models.template import Encoded
 from tutelage.tune.training.batches import Packed, pack
 from tutelage.tune.training.network import Network
@@ -157,7 +158,8 @@ def connect(model: PreTrainedModel) -> Iterator[Network]:
 
     Raises
     ------
-    ModelError: documents of one row influence one another whichever attention is used.
+    ModelError: documents of one row influence one another whichever attention is used, or the rewards of a reward model
+        are not those of its head on the last hidden state.
     """
     native, training = model.config._attn_implementation, model.training
     model.train(False)
@@ -173,7 +175,9 @@ def connect(model: PreTrainedModel) -> Iterator[Network]:
 
 def _verified(model: PreTrainedModel, native: str) -> Network:
     documents = _probe(model.config.get_text_config().vocab_size)
-    alone = torch.cat([_network(model, "mask").logits(pack([document], model.device)) for document in documents])
+    plain = _network(model, "mask")
+    _require_plain_rewards(model, plain, documents)
+    alone = torch.cat([plain.logits(plain.pack([document])) for document in documents])
     refusals = []
     replaceable: bool = model.is_backend_compatible()  # type: ignore[no-untyped-call]
     ways = [("documents", NAME), ("mask", native)] if replaceable else [("mask", native)]
@@ -185,7 +189,7 @@ def _verified(model: PreTrainedModel, native: str) -> Network:
         except UnsupportedAttention as error:
             fault = error.problem.received
         if not fault:
-            return replace(network, head=_plain_head(model, network))
+            return network if network.score is not None else replace(network, head=_plain_head(model, network))
         refusals.append(f"{backend}: {fault}")
     raise ModelError(
         "documents packed into one row influence one another in this model",
@@ -199,6 +203,7 @@ def _network(model: PreTrainedModel, backend: str) -> Network:
     decoder = model.base_model
     embedding: nn.Module = model.get_input_embeddings()
     keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+    scores = reward_head(model)
 
     def arguments(packed: Packed, noise: Tensor | None) -> dict[str, Any]:
         named: dict[str, Any] = {"position_ids": packed.positions, "use_cache": False}
@@ -214,6 +219,8 @@ def _network(model: PreTrainedModel, backend: str) -> Network:
         return states
 
     def logits(packed: Packed, noise: Tensor | None = None) -> Tensor:
+        if scores is not None:  # there are none; what is read of the row shows as well whether documents touch
+            return packed.predicting(hidden(packed, noise))
         if keeps:
             kept: Tensor = model(**arguments(packed, noise), logits_to_keep=packed.sources).logits[0]
             return kept
@@ -228,7 +235,33 @@ def _network(model: PreTrainedModel, backend: str) -> Network:
         shares=backend == "documents",
         device=model.device,
         width=next(embedding.parameters()).shape[1],
+        score=None if scores is None else partial(_score, scores),
+        padding=None if scores is None else model.config.get_text_config().pad_token_id,
     )
+
+
+def _score(head: nn.Module, states: Tensor) -> Tensor:
+    """Rewards (n) of hidden states (n, H), in float32 whatever they are: near 1, bfloat16 has steps of 1/128."""
+    weight = head.weight
+    assert isinstance(weight, Tensor)
+    return linear(states.float(), weight.float())[:, 0]
+
+
+def _require_plain_rewards(model: PreTrainedModel, network: Network, documents: list[Encoded]) -> None:
+    """Raise :class:`ModelError` where a reward model's own rewards of documents by themselves are not what is read."""
+    if network.score is None:
+        return
+    rows = [network.pack([document]) for document in documents]
+    own = torch.cat([model(input_ids=row.ids).logits.view(-1) for row in rows]).float()
+    read = torch.cat([network.score(row.ending(network.hidden(row))) for row in rows])
+    error = (own - read).abs().max().item() if own.shape == read.shape else float("nan")
+    if not error <= _rounding(own.to(model.dtype)):
+        raise ModelError(
+            "the rewards of this model are more than one layer on the last hidden state",
+            where=type(model).__name__,
+            received=f"rewards that differ by {error:.2g}",
+            remedy="take a model whose score is a plain layer",
+        )
 
 
 def _probe(vocabulary: int) -> list[Encoded]:

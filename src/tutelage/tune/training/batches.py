@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,6 +37,8 @@ class Packed:
     """int64 (N): the tokens to be predicted."""
     owners: Tensor
     """int64 (N): the document of each target."""
+    ends: Tensor
+    """int64 (documents): index in the row of the last token of each document that is no padding."""
     places: Tensor | None = None
     """int64 (V): where each token of each document stands in the row; None: end to end, T = V."""
     firsts: Tensor | None = None
@@ -52,9 +55,16 @@ class Packed:
 
     def predicting(self, states: Tensor) -> Tensor:
         """Return the hidden states (N, H) that predict, of those of the row (T, H)."""
+        return self._at(self.sources, states)
+
+    def ending(self, states: Tensor) -> Tensor:
+        """Return the hidden states (documents, H) at the ends of documents, of those of the row (T, H)."""
+        return self._at(self.ends, states)
+
+    def _at(self, places: Tensor, states: Tensor) -> Tensor:
         if self.places is None:
-            return states[self.sources]
-        chosen: Tensor = _Spread.apply(states, self.sources, 0)  # type: ignore[no-untyped-call]
+            return states[places]
+        chosen: Tensor = _Spread.apply(states, places, 0)  # type: ignore[no-untyped-call]
         return chosen
 
     def collect(self, states: Tensor, dim: int) -> Tensor:
@@ -80,8 +90,13 @@ class _Spread(torch.autograd.Function):
         return total.index_add_(ctx.dim, places, upstream[0].to(total.dtype)).to(upstream[0].dtype), None, None
 
 
-def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = False) -> Packed:
-    """Lay ``documents`` into one row on ``device``: end to end, or with what they begin with alike once (``share``)."""
+def pack(
+    documents: Sequence[Encoded], device: torch.device, *, share: bool = False, padding: int | None = None
+) -> Packed:
+    """Lay ``documents`` into one row on ``device``: end to end, or with what they begin with alike once (``share``).
+
+    ``padding``: the token that does not count at the end of a document.
+    """
     lengths = tuple(len(document.ids) for document in documents)
     offsets = [0, *accumulate(lengths)]
     ids = torch.cat([torch.as_tensor(document.ids, dtype=torch.int64) for document in documents])
@@ -89,6 +104,7 @@ def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = Fa
     learned[torch.tensor(offsets[:-1])] = False
     at = learned.nonzero(as_tuple=True)[0]
     owners = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[at]
+    ends = torch.tensor([first + _last(document, padding) for first, document in zip(offsets, documents, strict=False)])
     positions = torch.cat([torch.arange(length) for length in lengths])
     places, firsts = _shared(documents) if share else (None, None)
     row = slice(None) if firsts is None else firsts
@@ -100,9 +116,18 @@ def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = Fa
         sources=(at - 1 if places is None else places[at - 1]).to(device),
         targets=ids[at].to(device),
         owners=owners.to(device),
+        ends=(ends if places is None else places[ends]).to(device),
         places=None if places is None else places.to(device),
         firsts=None if firsts is None else firsts.to(device),
     )
+
+
+def _last(document: Encoded, padding: int | None) -> int:
+    """The place of the last token that is not ``padding``; the first, if all are."""
+    if padding is None:
+        return len(document.ids) - 1
+    counted = np.flatnonzero(document.ids != padding)
+    return int(counted[-1]) if len(counted) else 0
 
 
 def _shared(documents: Sequence[Encoded]) -> tuple[Tensor | None, Tensor | None]:

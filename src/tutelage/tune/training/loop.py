@@ -20,8 +20,9 @@ from tutelage.errors import TrainingError
 from tutelage.files import append_line, atomic_folder, write_atomic
 from tutelage.models.hardware import cast_weights, pick_dtype
 from tutelage.models.load import Bundle, load_bundle
+from tutelage.models.rewards import reward_head, with_reward_head
 from tutelage.models.template import Encoded
-from tutelage.recipe.objectives import KdObjective, teaching_of
+from tutelage.recipe.objectives import KdObjective, RewardObjective, teaching_of
 from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
 from tutelage.tune.methods import Tuned, build_method
@@ -51,7 +52,8 @@ from tutelage.tune.training.step import Batch, accumulate, update
 RELOAD_ROWS = 3
 RELOAD_TOKENS = 128
 RELOAD_TOLERANCE = 1e-3
-"""Largest difference of logits after saving and loading, in standard deviations of the logits; usually it is 0."""
+"""Largest difference of logits after saving and loading, in standard deviations of the logits, and of rewards in shares
+of the largest; usually it is 0."""
 
 
 def train(
@@ -71,7 +73,8 @@ def train(
     does nothing. ``folder`` also gets ``metrics.jsonl`` (the steps), ``summary.json`` (written last) and, where the
     objective refers to the model as it came or to a teacher that speaks once, ``reference.json`` or
     ``teacher.safetensors`` until it is finished. The model is taken over: its weights are cast to the
-    arithmetic of the section, LoRA freezes them and takes its adapter out at the end, full tuning changes them.
+    arithmetic of the section, LoRA freezes them and takes its adapter out at the end, full tuning changes them. For
+    rewards its decoder gets a head of its own, drawn from the seed and saved with the weights.
     ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
 
     Raises
@@ -88,6 +91,8 @@ def train(
     objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens)
     kept, dropped = _usable(rows, section)
     rows = [rows[name] for name in kept]
+    if isinstance(section.objective, RewardObjective):
+        bundle = with_reward_head(bundle, seed=derive_seed(seed, "head"))
     model = bundle.model
     if section.dtype != "auto":
         cast_weights(model, pick_dtype(section.dtype, model.device))
@@ -138,7 +143,7 @@ def train(
                 parameters=sum(parameter.numel() for parameter in model.parameters()),
                 dtype=str(model.dtype).removeprefix("torch."),
                 backend=network.backend,
-                head="chunked" if network.head is not None else "model",
+                head=network.reads,
             )
             yield started
             for index in range(len(position.history), steps):
@@ -235,38 +240,40 @@ def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[
 
 
 def _save(tuned: Tuned, documents: Sequence[Encoded], *, target: Path) -> float:
-    """Save, load again and compare logits on ``documents``; only then do the weights get their name."""
+    """Save, load again and compare logits or rewards of ``documents``; only then do the weights get their name."""
     tuned.settle()
     tuned.model.train(False)
-    expected = _logits(tuned.model, documents)
+    rewards = reward_head(tuned.model) is not None
+    expected = _outputs(tuned.model, documents, longest=None if rewards else RELOAD_TOKENS)
+    scale = (torch.cat(expected).abs().max() if rewards else expected[0].std()).item()
     with atomic_folder(target, replace=True) as partial:
         with tensor_storage(target):
             tuned.save(partial)
         with tuned.reloaded(partial) as again:
             again.train(False)
-            found = _logits(again, documents)
+            found = _outputs(again, documents, longest=None if rewards else RELOAD_TOKENS)
         difference = _largest_difference(expected, found)
-        if not difference <= RELOAD_TOLERANCE * expected[0].std().item():
+        if not difference <= RELOAD_TOLERANCE * scale:
             raise TrainingError(
                 "the saved weights do not compute what the trained model computes",
                 where=str(target),
-                received=f"logits that differ by {difference:.2g}",
+                received=f"{'rewards' if rewards else 'logits'} that differ by {difference:.2g}",
                 remedy="report this with the recipe; the last checkpoint is kept",
             )
     return difference
 
 
 def _largest_difference(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
-    """The largest difference of any logit; NaN if one is not finite: ``max`` loses a NaN among numbers."""
+    """The largest difference of any number; NaN if one is not finite: ``max`` loses a NaN among numbers."""
     differences = [(a - b).abs().max().item() for a, b in zip(expected, found, strict=True)]
     return max(differences) if all(map(math.isfinite, differences)) else math.nan
 
 
 @torch.no_grad()
-def _logits(model: torch.nn.Module, documents: Sequence[Encoded]) -> list[torch.Tensor]:
-    """Logits (T, V) of each document by itself, in float32, of its first tokens."""
+def _outputs(model: torch.nn.Module, documents: Sequence[Encoded], *, longest: int | None) -> list[torch.Tensor]:
+    """Logits (T, V) or reward (1) of each document by itself, in float32, of its first ``longest`` tokens."""
     device = next(model.parameters()).device
-    ids = [pack([document], device).ids[:, :RELOAD_TOKENS] for document in documents]
+    ids = [pack([document], device).ids[:, :longest] for document in documents]
     return [model(input_ids=one).logits[0].float() for one in ids]
 
 
