@@ -14,7 +14,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from tutelage.errors import ModelError
+from tutelage.errors import ModelError, TrainingError
 from tutelage.models.load import load_reward
 from tutelage.models.quiet import quiet
 from tutelage.models.rewards import reward_head, with_reward_head
@@ -139,7 +139,7 @@ def test_a_head_is_no_target_of_adapters() -> None:
     trained = [name for name in tuned.parameters if "score" in name]
     assert trained == ["score.modules_to_save.default.weight"]
     tuned.release()
-    with pytest.raises(Exception, match=r"no linear layer of the model has this name.*score"):
+    with pytest.raises(TrainingError, match=r"no linear layer of the model has this name.*score"):
         build_method(LoraMethod(kind="lora", targets=("score",)))(bundle, 0)
 
 
