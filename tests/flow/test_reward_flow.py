@@ -154,6 +154,8 @@ def test_what_the_template_cannot_take_is_counted_apart(tmp_path: Path) -> None:
     found = reward_accuracy([*pairs, broken], weights, model="tiny")
     assert sum(found.unscored.values()) == 1
     assert found.model_copy(update={"unscored": {}}) == whole
+    with pytest.raises(DataError, match="these are no pairs of answers"):
+        reward_accuracy([], weights, model="tiny")
     examples = tmp_path / "examples.jsonl"
     examples.write_text(json.dumps({"prompt": "a", "completion": "b"}) + "\n")
     with pytest.raises(DataError, match="these are no pairs of answers"):

@@ -54,11 +54,12 @@ def test_the_language_model_computes_as_before_once_the_reward_model_is_connecte
     ("own", "pad", "expected"),
     [
         (7, "<|pad|>", 7),
+        (-1, "<|pad|>", 0),
         (None, "<|pad|>", 0),
         (None, "<|im_end|>", 1),
         (None, None, 1),
     ],
-    ids=["the model's own", "the tokenizer's", "not one that ends answers", "none is named"],
+    ids=["the model's own", "the model's own is none", "the tokenizer's", "not one that ends answers", "none is named"],
 )
 def test_the_padding_is_one_that_no_answer_ends_with(own: int | None, pad: str | None, expected: int) -> None:
     bundle = tiny_model()

@@ -58,14 +58,14 @@ def with_reward_head(bundle: Bundle, *, seed: int) -> Bundle:
     made.get_submodule(HEAD).register_parameter("weight", nn.Parameter(drawn.to(model.device, model.dtype)))
     made.train(model.training)
     tokenizer = copy.deepcopy(bundle.tokenizer)
-    if text.pad_token_id is not None:
+    if text.pad_token_id is not None and text.pad_token_id < len(tokenizer):
         tokenizer.pad_token_id = text.pad_token_id
     return replace(bundle, model=made, tokenizer=tokenizer)
 
 
 def _padding(bundle: Bundle, own: int | None) -> int | None:
     """The model's own padding token, else one of the tokenizer's that no answer ends with; None: there is none."""
-    if own is not None:
+    if own is not None and own >= 0:  # some configurations say -1 for none
         return own
     tokenizer = bundle.tokenizer
     known = (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id)

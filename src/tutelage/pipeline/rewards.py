@@ -96,7 +96,7 @@ def reward_accuracy(
 
 def _pairs(rows: Sequence[Row]) -> list[Pair]:
     pairs = [row for row in rows if isinstance(row, Pair)]
-    if len(pairs) < len(rows):
+    if not rows or len(pairs) < len(rows):
         remedy = "give rows with a question, chosen and rejected"
         raise DataError("rows to score", [Problem("these are no pairs of answers", remedy=remedy)])
     return pairs
