@@ -7,11 +7,12 @@ from typing import get_args
 import pytest
 import torch
 from peft import PeftModel
+from pydantic import ValidationError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from tutelage.completers.local import LocalCompleter
-from tutelage.models.load import Bundle, load_tuned
+from tutelage.models.load import Bundle, load_reward, load_tuned
 from tutelage.models.quiet import quiet
 from tutelage.models.tiny import tiny_model
 from tutelage.recipe.methods import (
@@ -31,6 +32,7 @@ from tutelage.recipe.objectives import (
     Objective,
     OrpoObjective,
     Part,
+    RewardObjective,
     SftObjective,
     SimpoObjective,
     SumObjective,
@@ -97,8 +99,8 @@ def logits(model: nn.Module) -> Tensor:
 def test_none_is_left_out() -> None:
     for union, cases in ((Method, METHODS), (Objective, OBJECTIVES)):
         kinds = {get_args(section.model_fields["kind"].annotation)[0] for section in get_args(get_args(union)[0])}
-        # one needs bitsandbytes (test_qlora.py), two are in no weight (test_soft_flow.py)
-        assert kinds - {"qlora", "prefix", "prompt"} == {case.kind for case in cases.values()}
+        # one needs bitsandbytes (test_qlora.py), two are in no weight (test_soft_flow.py), one predicts no tokens
+        assert kinds - {"qlora", "prefix", "prompt", "reward"} == {case.kind for case in cases.values()}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -131,6 +133,42 @@ def test_trains_saves_and_comes_back(tmp_path: Path, objective: str, method: str
     for merge in (False, True):
         found = logits(load_tuned("tiny", weights, merge=merge).model)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+REWARDED = ("lora", "rslora", "dora", "ia3", "full")
+
+
+@pytest.mark.parametrize("method", REWARDED)
+def test_a_reward_model_comes_back_with_its_head(tmp_path: Path, method: str) -> None:
+    objective = RewardObjective(kind="reward")
+    section = TuneSection(
+        objective=objective,
+        method=METHODS[method],
+        optimizer=AdamWOptimizer(kind="adamw", lr=1e-2),
+        batch_size=4,
+        epochs=8,
+        checkpoint_every=0,
+    )
+    bundle = tiny_model()
+    rows = rows_for(objective, bundle)
+    *_, summary = train(bundle, rows, section, folder=tmp_path, seed=0)
+    assert isinstance(summary, Summary)
+    assert summary.reload_difference == 0.0
+    assert summary.losses[-1] < summary.losses[0]
+    judge = load_reward(tmp_path / "weights", "tiny").model
+    for row in rows:
+        assert isinstance(row, Pair)
+        chosen, rejected = (
+            judge(input_ids=torch.as_tensor(document.ids, dtype=torch.int64)[None]).logits.item()
+            for document in (row.chosen, row.rejected)
+        )
+        assert chosen > rejected
+
+
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - set(REWARDED)))
+def test_a_method_without_a_head_is_refused_by_name(method: str) -> None:
+    with pytest.raises(ValidationError, match=f"method: {METHODS[method].kind} trains no head for rewards"):
+        TuneSection(objective=RewardObjective(kind="reward"), method=METHODS[method])
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -21,7 +21,7 @@ from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
 from tutelage.recipe.methods import DoraMethod, LastMethod
-from tutelage.recipe.objectives import DpoObjective, KdObjective, KtoObjective, SftObjective
+from tutelage.recipe.objectives import DpoObjective, KdObjective, KtoObjective, RewardObjective, SftObjective
 from tutelage.recipe.tune import AdamWOptimizer, FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import assistant, user
 from tutelage.tune import Prepared, Progress, Saved, Started, Step, Summary, train
@@ -52,6 +52,7 @@ SECTIONS = {
     "dora": SECTION.model_copy(update={"method": DoraMethod(kind="dora", r=4, dropout=0.1)}),
     "pissa": SECTION.model_copy(update={"method": LoraMethod(kind="lora", r=4, init="pissa")}),
     "last": SECTION.model_copy(update={"method": LastMethod(kind="last", layers=1)}),
+    "reward": SECTION.model_copy(update={"objective": RewardObjective(kind="reward", center=0.01)}),
 }
 QUESTIONS = ("What is the name?", "Where is the river?", "Is it stated?", "Say thanks.", "Write a title.", "Why?")
 ANSWERS = ("It is the river.", "In the garden.", "It is not stated.", "Thanks.", "<<The title>>", "I can not say.")

@@ -6,7 +6,7 @@ from typing import Any
 import datasets
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.quiet import quiet
@@ -80,14 +80,27 @@ def losses_of(
     *,
     first: list[Any],
     data: list[Any] | None = None,
+    head: torch.Tensor | None = None,
     **more: Any,
 ) -> list[float]:
-    """The losses of a trainer of TRL on the rows ``first``, or on ``data``, which it takes without preparing it."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    """The losses of a trainer of TRL on the rows ``first``, or on ``data``, which it takes without preparing it.
+
+    ``head`` (1, H) is what a reward model begins with; None: a language model.
+    """
+    model: Any
+    if head is None:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    else:
+        model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32)
+        model.score.weight.data.copy_(head)
     if isinstance(method, LoraMethod):
         torch.manual_seed(derive_seed(SEED, "method"))
         config = LoraConfig(
-            r=method.r, lora_alpha=method.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
+            r=method.r,
+            lora_alpha=method.alpha,
+            target_modules="all-linear",
+            lora_dropout=0.0,
+            task_type="CAUSAL_LM" if head is None else "SEQ_CLS",
         )
         model = get_peft_model(model, config)
     trainer = trainer_class(

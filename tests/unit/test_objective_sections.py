@@ -13,6 +13,7 @@ from tutelage.recipe.objectives import (
     KtoObjective,
     Objective,
     OrpoObjective,
+    RewardObjective,
     SimpoObjective,
     SumObjective,
     teaching_of,
@@ -39,6 +40,7 @@ def summed(*parts: dict[str, object]) -> dict[str, object]:
         (summed({"kind": "dpo"}, SFT), "pairs"),
         (summed(SFT, {"kind": "orpo"}), "pairs"),
         (summed(SFT, KD), "examples"),
+        ({"kind": "reward"}, "pairs"),
         (summed({"kind": "kto"}, {"kind": "kto", "beta": 1}), "unpaired"),
     ],
 )
@@ -53,6 +55,8 @@ def test_what_it_learns_from(section: dict[str, object], rows: RowKind) -> None:
         (summed(SFT, {"kind": "kto"}), "different kinds of rows: sft, kto"),
         (summed({**SFT, "noise": 5}, {"kind": "dpo"}), "noise on the embeddings would reach the other parts"),
         (summed(KD, KD), "only one of its parts may be kd"),
+        (summed({"kind": "dpo"}, {"kind": "reward"}), "a reward model predicts no tokens: reward stands alone"),
+        ({"kind": "reward", "margin": -1}, "greater than or equal to 0"),
         (summed(SFT), "at least 2"),
         (summed(SFT, summed(SFT, SFT)), "tag 'sum' found"),
         ({**KD, "divergence": "jsd", "top_k": 8}, "only the forward divergence"),
@@ -89,7 +93,13 @@ def test_kto_wants_others_to_compare_with() -> None:
         TuneSection.model_validate({"objective": {"kind": "kto"}, "batch_size": 1})
 
 
+def test_a_reward_model_has_no_predictions_to_retain() -> None:
+    with pytest.raises(ValidationError, match="retention: a reward model predicts no tokens"):
+        TuneSection.model_validate({"objective": {"kind": "reward"}, "retention": {}})
+
+
 def test_every_field_has_its_help() -> None:
-    for section in (KdObjective, SumObjective, DpoObjective, IpoObjective, KtoObjective, OrpoObjective, SimpoObjective):
+    pairs = (DpoObjective, IpoObjective, OrpoObjective, SimpoObjective, RewardObjective)
+    for section in (KdObjective, SumObjective, KtoObjective, *pairs):
         fields = section.model_fields
         assert [name for name, field in fields.items() if not field.description and name != "kind"] == []

@@ -159,3 +159,15 @@ def test_examples_with_other_columns_stay_examples(tmp_path: Path) -> None:
     labelled = write(tmp_path / "b.jsonl", {"prompt": "a", "completion": "b", "label": True})
     assert import_examples(labelled, author="a")[0].target.text == "b"
     assert isinstance(import_preferences(write(tmp_path / "c.jsonl", PAIRS["alpaca"]), author="a")[0], Preference)
+
+
+def test_a_margin_is_a_number_or_absent(tmp_path: Path) -> None:
+    rows = [PAIRS["texts"] | {"margin": value} for value in (2, "0.5", None, "")]
+    pairs = import_preferences(write(tmp_path / "a.jsonl", *rows, PAIRS["texts"]), author="a")
+    assert [pair.margin for pair in pairs] == [2.0, 0.5, 0.0, 0.0, 0.0]
+    write_records(tmp_path / "own.jsonl", pairs)
+    assert import_preferences(tmp_path / "own.jsonl", author="b") == pairs
+    path = write(tmp_path / "b.jsonl", *(PAIRS["texts"] | {"margin": value} for value in ("much", True, [1], "nan")))
+    with pytest.raises(DataError) as error:
+        import_preferences(path, author="a")
+    assert said(error, path) == [f"{line}: margin: expected a number" for line in (1, 2, 3, 4)]

@@ -1,5 +1,6 @@
 """What tuning refuses to hand over, and what it takes for the same run."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from torch import Tensor, nn
 from tutelage.errors import TrainingError
 from tutelage.models.hardware import cast_weights
 from tutelage.models.load import Bundle
+from tutelage.models.rewards import with_reward_head
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
+from tutelage.recipe.objectives import RewardObjective
 from tutelage.recipe.tune import FullMethod, LoraMethod, TuneSection
 from tutelage.records import assistant, user
 from tutelage.tune import train
 from tutelage.tune.methods import Tuned, build_method
+from tutelage.tune.rows import Pair
 from tutelage.tune.training import loop
 from tutelage.tune.training.checkpoint import fingerprint_of
 
@@ -92,6 +96,42 @@ def test_weights_that_come_back_otherwise_are_not_handed_over(
     assert not (tmp_path / "weights").exists()
     assert not (tmp_path / "summary.json").exists()
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000002"]
+
+
+@pytest.mark.parametrize(
+    ("section", "file", "head"), [(LORA, ADAPTER, "base_model.model.score.weight"), (FULL, WHOLE, "score.weight")]
+)
+@pytest.mark.parametrize("lose", [dict.pop, lambda tensors, name: tensors[name].mul_(1.01)], ids=["lost", "changed"])
+def test_a_reward_head_that_does_not_come_back_is_seen(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    section: TuneSection,
+    file: str,
+    head: str,
+    lose: Callable[[Tensors, str], object],
+) -> None:
+    spoil(monkeypatch, file, lambda tensors: lose(tensors, head))
+    bundle = tiny_model()
+    first, second, third = documents(bundle)
+    rewards = section.model_copy(update={"objective": RewardObjective(kind="reward")})
+    with pytest.raises(TrainingError, match=r"rewards that differ by|missing from what was saved.*score.weight"):
+        list(train(bundle, [Pair(first, second), Pair(third, first)], rewards, folder=tmp_path, seed=1))
+    assert not (tmp_path / "weights").exists()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000001"]
+
+
+def test_a_head_that_nothing_was_read_for_is_no_number(tmp_path: Path) -> None:
+    """PEFT leaves the trained head in the base model, where it would pass for the one that was read."""
+    bundle = with_reward_head(tiny_model(), seed=0)
+    tuned = build_method(LoraMethod(kind="lora", r=2))(bundle, 0)
+    tuned.save(tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**config, "task_type": None, "modules_to_save": None}))
+    tensors = load_file(tmp_path / ADAPTER)
+    del tensors["base_model.model.score.weight"]
+    save_file(tensors, tmp_path / ADAPTER, metadata={"format": "pt"})
+    with tuned.reloaded(tmp_path) as again:
+        assert again(input_ids=torch.arange(5)[None]).logits.isnan().all()
 
 
 def test_a_logit_that_is_no_number_is_seen_in_any_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

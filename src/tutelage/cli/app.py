@@ -184,6 +184,23 @@ def evaluate(
 
 
 @app.command()
+def score(
+    pairs: Annotated[Path, typer.Argument(help="Pairs of answers (JSONL, JSON, CSV).", metavar="PAIRS")],
+    reward: Annotated[Path, typer.Option("--reward", help="What a tuning for rewards left in weights/.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Base of an adapter, or its recipe (default: the one it names).")
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Score held-out pairs with a reward model. Prints how often it agrees, with the 95 % interval."""
+    from tutelage.cli.score import score_command
+
+    score_command(pairs, reward=reward, model=model, quiet=quiet, json=json, offline=offline)
+
+
+@app.command()
 def reflect(run: RunPath, json: Json = False) -> None:
     """Say what a run found weak, planned and decided."""
     from tutelage.cli.reflect import reflect_command

@@ -9,6 +9,7 @@ from tutelage.pipeline.single import tune_round
 from tutelage.pipeline.standalone import recipe_for, tune
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.recipe.load import parse_recipe
+from tutelage.recipe.objectives import RewardObjective
 from tutelage.runs import read_state
 from tutelage.tune import Summary
 
@@ -47,7 +48,11 @@ def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> N
     elif not quiet:
         _say_summary(summary)
         say(f"Weights: {weights}")
-        say(f"Next: tutelage evaluate {wanted.recipe or recipe.model.id} --adapter {weights}")
+        base = wanted.recipe or recipe.model.id
+        if isinstance(recipe.tune.objective, RewardObjective):
+            say(f"Next: tutelage score HELD_OUT_PAIRS --reward {weights} --model {base}")
+        else:
+            say(f"Next: tutelage evaluate {base} --adapter {weights}")
 
 
 def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[Path, Path] | None:

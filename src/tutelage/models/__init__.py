@@ -13,6 +13,7 @@
 | ``gguf_header`` | the plain metadata of a GGUF file |
 | ``default`` | the file of the default model |
 | ``adapters`` | putting a PEFT adapter onto a model |
+| ``rewards`` | a language model as a reward model |
 | ``hardware`` | device and arithmetic |
 | ``tiny`` | ``tiny_model``: random weights, no files |
 | ``logprobs`` | the plain log-probabilities that faster code is measured against |

@@ -1,18 +1,21 @@
 """Adapters put onto a base model, or before its texts, and refused where they do not fit."""
 
+import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, PeftType
+from safetensors import safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from tutelage.errors import ModelError
-from tutelage.files import sha256_file
+from tutelage.files import read_text, sha256_file
 from tutelage.models.faults import InWords
 from tutelage.models.hardware import cast_weights
+from tutelage.models.rewards import HEAD
 from tutelage.models.virtual import VirtualTokens, virtual_tokens
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -47,6 +50,26 @@ def require_adapter(folder: Path) -> None:
             received=f"no {' and no '.join(missing)}",
             remedy="give a folder that PEFT has saved with safetensors",
         )
+
+
+def require_reward_adapter(folder: Path) -> str:
+    """Return the base model that the adapter of a reward model names; "" if it names none.
+
+    Raises :class:`ModelError` unless ``folder`` holds a PEFT adapter in safetensors, with a reward head in it.
+    """
+    require_adapter(folder)
+    with InWords(lambda reason: ModelError("the adapter cannot be read", where=str(folder), received=reason)):
+        named = json.loads(read_text(folder / CONFIG)).get("base_model_name_or_path")
+        with safe_open(folder / WEIGHTS, framework="pt") as found:
+            names = list(found.keys())
+    if not any(name.endswith(f".{HEAD}.weight") for name in names):
+        raise ModelError(
+            "this adapter gives no rewards",
+            where=str(folder),
+            received=f"{len(names)} weights, and none of a {HEAD}",
+            remedy="give what a tuning with objective: {kind: reward} left",
+        )
+    return str(named or "")
 
 
 def adapter_digest(folder: Path) -> str:

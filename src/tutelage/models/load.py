@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedModel,
@@ -21,7 +22,7 @@ from transformers import (
 from tutelage.errors import ModelError
 from tutelage.files import atomic_folder, read_text, sha256_file
 from tutelage.models.adapters import CONFIG as ADAPTER_CONFIG
-from tutelage.models.adapters import adapt, adapter_digest, require_adapter
+from tutelage.models.adapters import adapt, adapter_digest, add_adapter, require_adapter, require_reward_adapter
 from tutelage.models.bundle import Bundle, ModelSource
 from tutelage.models.default import ALIASES, default_file
 from tutelage.models.faults import InWords
@@ -29,13 +30,15 @@ from tutelage.models.four_bit import require_four_bits
 from tutelage.models.gguf_file import converted
 from tutelage.models.hardware import Dtype, cast_weights, pick_device, pick_dtype
 from tutelage.models.quiet import quiet
+from tutelage.models.rewards import reward_head, with_reward_head
 from tutelage.models.template import ChatTemplate
 from tutelage.models.tiny import tiny_model
 
-__all__ = ["TINY", "Bundle", "ModelSource", "load_bundle", "load_template", "save_folder"]
+__all__ = ["TINY", "Bundle", "ModelSource", "load_bundle", "load_reward", "load_template", "save_folder"]
 
 TINY = "tiny"
 MODEL_CONFIG = "config.json"
+REWARDS = "give what a tuning with objective: {kind: reward} left, or any other sequence classifier with one label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,43 @@ def load_tuned(
     )
 
 
+def load_reward(
+    weights: Path,
+    model_id: str | None = None,
+    *,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    revision: str | None = None,
+    offline: bool = False,
+    template: Path | None = None,
+) -> Bundle:
+    """Load a reward model as a tuning left it: an adapter with its head, or a whole model.
+
+    ``model_id`` is the base of an adapter (None: the one that it names); of a whole model it is not asked. The other
+    arguments are those of :func:`load_bundle`. Raises :class:`ModelError`, also where ``weights`` gives no rewards.
+    """
+    if (weights / ADAPTER_CONFIG).is_file() or not (weights / MODEL_CONFIG).is_file():
+        named = require_reward_adapter(weights)
+        if not (base := model_id or named):
+            remedy = "say which model it was trained on (--model)"
+            raise ModelError("the adapter does not name its base model", where=str(weights), remedy=remedy)
+        bundle = load_bundle(base, dtype=dtype, device=device, revision=revision, offline=offline, template=template)
+        bundle = with_reward_head(bundle, seed=0)  # the adapter brings another
+        with quiet():
+            bundle.model = add_adapter(bundle.model, weights, merge=False)
+            bundle.model.train(False)
+        bundle.source = replace(bundle.source, adapter=adapter_digest(weights))
+        return bundle
+    place = _place(str(weights), None, offline)
+    tokenizer = _load_tokenizer(place, template)
+    own_dtype: Dtype = "float32" if model_id == TINY and dtype == "auto" else dtype
+    model = _load_model(place, own_dtype, pick_device(device), kind=AutoModelForSequenceClassification)
+    if model.config.num_labels != 1 or reward_head(model) is None:
+        received = f"{type(model).__name__} with {model.config.num_labels} labels"
+        raise ModelError("this model gives no rewards", where=str(weights), received=received, remedy=REWARDS)
+    return Bundle(model=model, tokenizer=tokenizer, template=ChatTemplate(tokenizer), source=place.source)
+
+
 def load_template(
     model_id: str, *, revision: str | None = None, offline: bool = False, template: Path | None = None
 ) -> ChatTemplate:
@@ -246,7 +286,14 @@ def _through_a_folder(bundle: Bundle, dtype: Dtype, device: torch.device) -> Pre
         return _load_model(_Place(str(folder), bundle.source, offline=True), own_dtype, device, four_bit=True)
 
 
-def _load_model(place: _Place, dtype: Dtype, device: torch.device, *, four_bit: bool = False) -> PreTrainedModel:
+def _load_model(
+    place: _Place,
+    dtype: Dtype,
+    device: torch.device,
+    *,
+    four_bit: bool = False,
+    kind: type[AutoModelForCausalLM] | type[AutoModelForSequenceClassification] = AutoModelForCausalLM,
+) -> PreTrainedModel:
     arithmetic = pick_dtype(dtype, device)
     more: dict[str, Any] = {}
     if four_bit:
@@ -259,7 +306,7 @@ def _load_model(place: _Place, dtype: Dtype, device: torch.device, *, four_bit: 
         )
         more = {"quantization_config": quantized, "device_map": device}
     with _in_words(place, "the model cannot be loaded"):
-        loaded: object = AutoModelForCausalLM.from_pretrained(
+        loaded: object = kind.from_pretrained(
             place.name,
             revision=place.revision,
             local_files_only=place.offline,
@@ -278,7 +325,7 @@ def _load_model(place: _Place, dtype: Dtype, device: torch.device, *, four_bit: 
                 f"{len(absent)} weights are missing",
                 where=place.source.id,
                 received=", ".join(absent[:3]),
-                remedy="save the model again; it is not whole",
+                remedy="save the model again; it is not whole" if kind is AutoModelForCausalLM else REWARDS,
             )
         assert isinstance(model, PreTrainedModel)
         _move(model, device)

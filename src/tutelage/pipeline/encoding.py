@@ -51,7 +51,7 @@ def _encode(template: ChatTemplate, row: TrainingRow) -> Row:
             chosen, rejected = (
                 template.encode((*row.prompt, answer), last=True) for answer in (row.chosen, row.rejected)
             )
-            return Pair(chosen, rejected)
+            return Pair(chosen, rejected, row.margin)
         case UnpairedPreference():
             return Rated(template.encode((*row.prompt, row.answer), last=True), row.wanted)
 

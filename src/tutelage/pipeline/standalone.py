@@ -53,7 +53,11 @@ FORMS: dict[RowKind, str] = {
     "unpaired": "a question, an answer and a label of true or false",
 }
 """What rows of each kind look like."""
-OBJECTIVES: dict[RowKind, str] = {"examples": "sft or kd", "pairs": "dpo, ipo, orpo or simpo", "unpaired": "kto"}
+OBJECTIVES: dict[RowKind, str] = {
+    "examples": "sft or kd",
+    "pairs": "dpo, ipo, orpo, simpo or reward",
+    "unpaired": "kto",
+}
 """What learns from them."""
 PACKAGE_TASKS = (
     ConstraintsSection(kind="constraints"),
@@ -163,7 +167,11 @@ def tune(
     rows = read_training_rows(data, chosen.objective.rows)
     emit = located(emit, stage="tune")
     emit(Event("note", data={"text": _what_they_are(data, rows)}))
-    if chosen.objective.rows != "examples" and "lr" not in chosen.optimizer.model_fields_set:
+    if (
+        chosen.objective.rows != "examples"
+        and chosen.objective.kind != "reward"
+        and "lr" not in chosen.optimizer.model_fields_set
+    ):
         emit(Event("note", data={"text": RATE.format(lr=chosen.optimizer.lr)}))
     shared = shared_words(rows, recipe)
     emit(Event("note", data={"text": shared}))

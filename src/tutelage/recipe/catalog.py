@@ -114,7 +114,6 @@ OBJECTIVES: Sequence[Entry] = (
         when="Answers are to be scored by a model that people's comparisons have taught.",
         scope="pairs",
         cost="as orpo, without the output layer",
-        built=False,
     ),
     Entry(
         kind="grpo",

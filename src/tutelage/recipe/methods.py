@@ -154,3 +154,10 @@ def wants_four_bits(method: Method) -> bool:
 def begins_at_zero(method: Method) -> bool:
     """Return whether weights that are trained begin at zero, where steps in proportion to their size lead nowhere."""
     return isinstance(method, DoraMethod | QloraMethod) or (isinstance(method, LoraMethod) and method.init == "default")
+
+
+def trains_reward_heads(method: Method) -> bool:
+    """Return whether a reward model can be tuned so: its new head moves too, and is saved."""
+    if isinstance(method, LoraMethod):
+        return method.init == "default"
+    return isinstance(method, DoraMethod | Ia3Method | FullMethod)

@@ -104,6 +104,24 @@ class SimpoObjective(Section):
     """γ: the margin that is aimed at; about half of β."""
 
 
+class RewardObjective(Section):
+    """A reward model (Bradley-Terry; Ouyang et al. 2022, eq. 1): −log σ(r_w − r_l − m), where r is one number that a
+    new layer makes of the hidden state at the end of an answer. It judges answers, writes none, and is saved as
+    transformers' ``AutoModelForSequenceClassification`` with one label."""
+
+    rows: ClassVar[RowKind] = "pairs"
+
+    kind: Literal["reward"]
+
+    margin: float = Field(default=0.0, ge=0)
+    """m: by how much the chosen answer's reward is to be higher (Touvron et al. 2023, eq. 2); a row may add a
+    ``margin`` of its own."""
+
+    center: float = Field(default=0.0, ge=0)
+    """c of a second term c·(r_w + r_l)², which keeps rewards around 0 (Eisenstein et al. 2023); 0.01 where it is
+    used."""
+
+
 class KdObjective(Section):
     """Knowledge distillation: at every target token the student is held to the teacher's whole distribution, not to the
     one token that was written (Hinton et al. 2015; Agarwal et al. 2024). Both must have the same tokenizer."""
@@ -140,7 +158,14 @@ class KdObjective(Section):
 
 
 Single = Annotated[
-    SftObjective | KdObjective | DpoObjective | IpoObjective | KtoObjective | OrpoObjective | SimpoObjective,
+    SftObjective
+    | KdObjective
+    | DpoObjective
+    | IpoObjective
+    | KtoObjective
+    | OrpoObjective
+    | SimpoObjective
+    | RewardObjective,
     Field(discriminator="kind"),
 ]
 
@@ -178,6 +203,8 @@ class SumObjective(Section):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         kinds = [part.objective.kind for part in self.parts]
+        if "reward" in kinds:
+            raise ValueError("a reward model predicts no tokens: reward stands alone, in no sum")
         if len({part.objective.rows for part in self.parts} - {"examples"}) > 1 or (
             "kto" in kinds and set(kinds) != {"kto"}
         ):
@@ -197,6 +224,7 @@ Objective = Annotated[
     | KtoObjective
     | OrpoObjective
     | SimpoObjective
+    | RewardObjective
     | SumObjective,
     Field(discriminator="kind"),
 ]

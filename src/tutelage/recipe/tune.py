@@ -8,8 +8,8 @@ from tutelage.recipe.base import Section, is_number
 from tutelage.recipe.methods import FullMethod as FullMethod
 from tutelage.recipe.methods import LoraMethod as LoraMethod
 from tutelage.recipe.methods import Method as Method
-from tutelage.recipe.methods import begins_at_zero
-from tutelage.recipe.objectives import Objective, SftObjective
+from tutelage.recipe.methods import begins_at_zero, trains_reward_heads
+from tutelage.recipe.objectives import Objective, RewardObjective, SftObjective
 
 
 class AdamWOptimizer(Section):
@@ -147,7 +147,8 @@ class DataSection(Section):
     path: str
     """A JSONL, JSON, CSV or TSV file, relative to the recipe. The keys of its rows tell their form: ``messages``,
     ``conversations`` (ShareGPT), ``instruction`` and ``output`` (Alpaca), ``prompt`` and ``completion``; beside the
-    question ``chosen`` and ``rejected`` for objectives of pairs, beside an answer ``label`` (true or false) for kto."""
+    question ``chosen`` and ``rejected`` for objectives of pairs (``margin`` too, for reward), beside an answer
+    ``label`` (true or false) for kto."""
 
 
 class TuneSection(Section):
@@ -202,6 +203,20 @@ class TuneSection(Section):
             raise ValueError(
                 "objective: kto compares the rows of a step with one another; take a batch_size of 2 or more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _trains_the_head_of_rewards(self) -> Self:
+        if isinstance(self.objective, RewardObjective) and not trains_reward_heads(self.method):
+            raise ValueError(
+                f"method: {self.method.kind} trains no head for rewards; take lora (init: default), dora, ia3 or full"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_tokens_to_retain(self) -> Self:
+        if self.retention is not None and isinstance(self.objective, RewardObjective):
+            raise ValueError("retention: a reward model predicts no tokens that it could be held to; leave it out")
         return self
 
     @model_validator(mode="after")

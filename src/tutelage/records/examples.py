@@ -43,7 +43,7 @@ class Demonstration(Record):
 
 
 class Preference(Record):
-    """Of two answers to one prompt, the one that is better."""
+    """Of two answers to one prompt, the one that is better. ``margin``: by how much at least, in rewards."""
 
     id: str
     prompt: Conversation
@@ -53,6 +53,7 @@ class Preference(Record):
     task: str = ""
     dimension: str = ""
     level: Level | None = None
+    margin: float = 0.0
 
 
 class UnpairedPreference(Record):

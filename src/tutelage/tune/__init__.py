@@ -7,6 +7,7 @@
 | ``methods`` | which weights move |
 | ``rows`` | what objectives learn from: documents, pairs, answers that are wanted or not |
 | ``reference`` | log-probabilities under the model as it came |
+| ``rewards`` | what a reward model makes of documents |
 | ``teacher``, ``divergences`` | what a teacher expects, and how far the student is from it |
 | ``retention`` | the penalty on forgetting |
 

@@ -10,10 +10,12 @@ from tutelage.tune.training.batches import unusable
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two answers to one prompt; the targets are those of the answers alone."""
+    """Two answers to one prompt; the targets are those of the answers alone. ``margin``: how much better the chosen one
+    is at least, in rewards."""
 
     chosen: Encoded
     rejected: Encoded
+    margin: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@
 | | ``example`` | an :class:`Example` as this library writes it |
 | ``pairs`` | any question of the above | and ``chosen`` and ``rejected``: a text, a turn or a list of turns |
 | | | ``chosen`` and ``rejected`` alone: conversations that begin alike |
+| | | and ``margin`` if it is known: a number, by how much the chosen one is better |
 | | ``preference`` | a :class:`Preference` as this library writes it |
 | ``unpaired`` | any example of the above | and ``label``: true for an answer that is wanted, or false |
 

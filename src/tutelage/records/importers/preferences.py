@@ -1,5 +1,6 @@
 """What people like better: of two answers to a prompt, or one answer that they want or do not want."""
 
+import math
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -111,9 +112,23 @@ def _pair(values: Values, lineage: Lineage) -> Preference:
             "chosen": chosen[0],
             "rejected": rejected[0],
             "lineage": lineage,
+            "margin": _margin(values.get("margin")),
             **labels_of(values, LABELS),
         }
     )
+
+
+def _margin(value: JsonValue) -> float:
+    """The number of a cell, which may be a text; 0 where there is none."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return 0.0
+    try:
+        found = math.nan if isinstance(value, bool | list | dict) else float(value)
+    except (ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise RowFault("margin", "expected a number", value, "leave it out where it is not known")
+    return found
 
 
 def _prompt_of(values: Values) -> Conversation | None:

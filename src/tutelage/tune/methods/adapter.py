@@ -1,5 +1,6 @@
 """What PEFT's adapters of linear layers have in common: how they get into a model, into a folder, and out again."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from transformers import PreTrainedModel
 from tutelage.errors import TrainingError
 from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
+from tutelage.models.rewards import reward_head
 
 ADAPTER = "default"
 """PEFT's name for an adapter that was given none."""
@@ -29,6 +31,7 @@ class AdapterTuned:
         if any(isinstance(module, BaseTunerLayer) for module in self.model.modules()):
             raise TrainingError("the model has an adapter in it already", remedy="load the base model, or merge first")
         self._keep_dtype = keep_dtype
+        config.task_type = "CAUSAL_LM" if reward_head(self.model) is None else "SEQ_CLS"  # saves the head too
         self._free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         device = self.model.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), quiet():
@@ -52,10 +55,26 @@ class AdapterTuned:
 
     @contextmanager
     def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:
-        """Give the base model with the adapter of ``folder``; the trained one is taken out of it first."""
+        """Give the base model with the adapter of ``folder``; the trained one is taken out of it first.
+
+        Raises
+        ------
+        TrainingError: the folder lacks the head of a reward model.
+        """
         self.release()
-        with quiet():
-            again = PeftModel.from_pretrained(self.model, str(folder), autocast_adapter_dtype=not self._keep_dtype)
+        head = reward_head(self.model)
+        for weight in () if head is None else head.parameters():  # PEFT leaves the trained one in its place
+            nn.init.constant_(weight, math.nan)
+        try:
+            with quiet():
+                again = PeftModel.from_pretrained(self.model, str(folder), autocast_adapter_dtype=not self._keep_dtype)
+        except KeyError as error:
+            raise TrainingError(
+                "a weight is missing from what was saved",
+                where=str(folder),
+                received=f"no {error}",
+                remedy="report this with the recipe; the last checkpoint is kept",
+            ) from error
         try:
             yield self.model
         finally:
@@ -75,7 +94,9 @@ class AdapterTuned:
 
 def named_layers(model: PreTrainedModel, names: tuple[str, ...]) -> list[str]:
     """Return ``names``, each of which some linear layer of the model has. Raises :class:`TrainingError`."""
-    layers = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    head = reward_head(model)
+    linear = (name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head)
+    layers = {name.rsplit(".", 1)[-1] for name in linear}
     unknown = [name for name in names if name not in layers]
     if unknown:
         raise TrainingError(

@@ -26,7 +26,6 @@ class DoraTuned(AdapterTuned):
             use_dora=True,
             lora_dropout=section.dropout,
             target_modules=lora_targets(bundle.model, section.targets),
-            task_type="CAUSAL_LM",
         )
         super().__init__(bundle, config, seed=seed, keep_dtype=False)
         for module in self.model.modules():

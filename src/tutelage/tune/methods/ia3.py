@@ -25,12 +25,10 @@ class Ia3Tuned(AdapterTuned):
                 remedy="name the layers of keys and values and the last feed-forward layer; the latter in feedforward, "
                 "too",
             )
-        config = IA3Config(task_type="CAUSAL_LM")
+        config = IA3Config()
         if section.targets != "default":
             targets = named_layers(bundle.model, section.targets)
-            config = IA3Config(
-                target_modules=targets, feedforward_modules=list(section.feedforward), task_type="CAUSAL_LM"
-            )
+            config = IA3Config(target_modules=targets, feedforward_modules=list(section.feedforward))
         super().__init__(bundle, config, seed=seed, keep_dtype=False)
         if isinstance(config.feedforward_modules, set):
             config.feedforward_modules = sorted(config.feedforward_modules)

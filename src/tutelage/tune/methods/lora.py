@@ -27,7 +27,6 @@ class LoraTuned(AdapterTuned):
             use_rslora=section.rslora,
             lora_dropout=section.dropout,
             target_modules=lora_targets(bundle.model, section.targets),
-            task_type="CAUSAL_LM",
         )
         # PEFT would make the adapters float32; on a bfloat16 base that costs more time than the base itself.
         super().__init__(bundle, config, seed=seed, keep_dtype=section.dtype == "auto")

@@ -39,7 +39,6 @@ class PrincipalTuned(AdapterTuned):
             lora_alpha=section.alpha * same_scale,  # type: ignore[arg-type]
             use_rslora=section.rslora,
             target_modules=lora_targets(bundle.model, section.targets),
-            task_type="CAUSAL_LM",
         )
         super().__init__(bundle, config, seed=seed, keep_dtype=section.dtype == "auto")
         self._layers = {name: module for name, module in self.model.named_modules() if isinstance(module, Linear)}

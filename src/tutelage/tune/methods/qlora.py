@@ -30,7 +30,6 @@ class QloraTuned(AdapterTuned):
             lora_alpha=section.alpha,
             lora_dropout=section.dropout,
             target_modules=lora_targets(bundle.model, section.targets),
-            task_type="CAUSAL_LM",
         )
         super().__init__(bundle, config, seed=seed, keep_dtype=False)
 

@@ -9,6 +9,7 @@
 | ``kto`` | ``kto`` | single answers, wanted or not | yes | answers |
 | ``orpo`` | ``orpo`` | pairs | | target tokens, and pairs |
 | ``simpo`` | ``simpo`` | pairs | | pairs |
+| ``reward`` | ``reward`` | pairs | | pairs |
 | ``sum`` | ``sums`` | those of its parts | | those of its parts |
 """
 
@@ -21,6 +22,7 @@ from tutelage.tune.objectives.kd import Kd
 from tutelage.tune.objectives.kto import Kto
 from tutelage.tune.objectives.objective import Cost, Objective
 from tutelage.tune.objectives.orpo import Orpo
+from tutelage.tune.objectives.reward import Reward
 from tutelage.tune.objectives.sft import Sft
 from tutelage.tune.objectives.simpo import Simpo
 from tutelage.tune.objectives.sums import Sum
@@ -55,6 +57,8 @@ def build_objective(
             return Orpo(section.weight)
         case sections.SimpoObjective():
             return Simpo(section.beta, section.gamma)
+        case sections.RewardObjective():
+            return Reward(section.margin, section.center)
         case sections.SumObjective():
             found = ((part.weight, part.objective) for part in section.parts)
             return Sum(tuple((w, build_objective(one, reference, teacher, longest=longest)) for w, one in found))

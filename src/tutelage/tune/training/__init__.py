@@ -14,5 +14,6 @@
 | ``optimizers`` | float32 master weights, clipping, AdamW |
 | ``schedules`` | learning rate over the steps |
 | ``checkpoint`` | atomic checkpoints without pickle |
+| ``saving`` | weights, named only after they were read again and compared |
 | ``memory`` | peak memory of process and accelerator |
 """

@@ -19,15 +19,17 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
 from tutelage.errors import ModelError
+from tutelage.models.rewards import reward_head
 from tutelage.models.template import Encoded
 from tutelage.models.virtual import Layers, VirtualTokens, read_tokens, varied_tokens
 from tutelage.tune.training.batches import Packed, pack
@@ -165,8 +167,8 @@ def connect(model: PreTrainedModel, learned: Learned | None = None) -> Iterator[
 
     Raises
     ------
-    ModelError: documents of one row influence one another whichever attention is used, or none that keeps them apart
-        can put a prefix before them.
+    ModelError: documents of one row influence one another whichever attention is used, none that keeps them apart can
+        put a prefix before them, or the rewards of a reward model are not those of its head on the last hidden state.
     """
     native, training = model.config._attn_implementation, model.training
     model.train(False)
@@ -198,9 +200,14 @@ def plain_logits(model: PreTrainedModel, ids: Tensor, learned: Learned | None = 
 
 def _verified(model: PreTrainedModel, native: str, learned: Learned | None) -> Network:
     documents = _probe(model.config.get_text_config().vocab_size)
-    rows = [pack([document], model.device) for document in documents]
     known = _known(model, learned)
-    alone = torch.cat([plain_logits(model, row.ids, known)[row.sources] for row in rows])
+    if reward_head(model) is None:
+        rows = [pack([document], model.device) for document in documents]
+        alone = torch.cat([plain_logits(model, row.ids, known)[row.sources] for row in rows])
+    else:
+        plain = _network(model, "mask", known)
+        _require_plain_rewards(model, plain, documents)
+        alone = torch.cat([plain.logits(plain.pack([document])) for document in documents])
     refusals = []
     replaceable: bool = model.is_backend_compatible()  # type: ignore[no-untyped-call]
     ways = [("documents", NAME)] if replaceable else []
@@ -214,7 +221,8 @@ def _verified(model: PreTrainedModel, native: str, learned: Learned | None) -> N
         except UnsupportedAttention as error:
             fault = error.problem.received
         if not fault:
-            return replace(_network(model, backend, learned), head=_plain_head(model, network))
+            found = _network(model, backend, learned)
+            return found if found.score is not None else replace(found, head=_plain_head(model, network))
         refusals.append(f"{backend}: {fault}")
     if isinstance(learned, LearnedPrefix):
         raise ModelError(
@@ -247,6 +255,7 @@ def _network(model: PreTrainedModel, backend: str, learned: Learned | None) -> N
     decoder = model.base_model
     embedding: nn.Module = model.get_input_embeddings()
     keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+    scores = reward_head(model)
 
     def arguments(packed: Packed, noise: Tensor | None) -> dict[str, Any]:
         named: dict[str, Any] = {"position_ids": packed.positions, "use_cache": False}
@@ -268,6 +277,8 @@ def _network(model: PreTrainedModel, backend: str, learned: Learned | None) -> N
         return states
 
     def logits(packed: Packed, noise: Tensor | None = None) -> Tensor:
+        if scores is not None:  # there are none; what is read of the row shows as well whether documents touch
+            return packed.predicting(hidden(packed, noise))
         if keeps:
             kept: Tensor = model(**arguments(packed, noise), logits_to_keep=packed.sources).logits[0]
             return kept
@@ -283,7 +294,33 @@ def _network(model: PreTrainedModel, backend: str, learned: Learned | None) -> N
         device=model.device,
         width=next(embedding.parameters()).shape[1],
         virtual=0 if learned is None else learned.count,
+        score=None if scores is None else partial(_score, scores),
+        padding=None if scores is None else model.config.get_text_config().pad_token_id,
     )
+
+
+def _score(head: nn.Module, states: Tensor) -> Tensor:
+    """Rewards (n) of hidden states (n, H), in float32 whatever they are: near 1, bfloat16 has steps of 1/128."""
+    weight = head.weight
+    assert isinstance(weight, Tensor)
+    return linear(states.float(), weight.float())[:, 0]
+
+
+def _require_plain_rewards(model: PreTrainedModel, network: Network, documents: list[Encoded]) -> None:
+    """Raise :class:`ModelError` where a reward model's own rewards of documents by themselves are not what is read."""
+    if network.score is None:
+        return
+    rows = [network.pack([document]) for document in documents]
+    own = torch.cat([model(input_ids=row.ids).logits.view(-1) for row in rows]).float()
+    read = torch.cat([network.score(row.ending(network.hidden(row))) for row in rows])
+    error = (own - read).abs().max().item() if own.shape == read.shape else float("nan")
+    if not error <= (1e-3 if model.dtype == torch.float32 else 0.1) * own.abs().max().item():
+        raise ModelError(
+            "the rewards of this model are more than one layer on the last hidden state",
+            where=type(model).__name__,
+            received=f"rewards that differ by {error:.2g}",
+            remedy="take a model whose score is a plain layer",
+        )
 
 
 def _probe(vocabulary: int) -> list[Encoded]:

@@ -37,6 +37,8 @@ class Packed:
     """int64 (N): the tokens to be predicted."""
     owners: Tensor
     """int64 (N): the document of each target."""
+    ends: Tensor
+    """int64 (documents): index in the row of the last token of each document that is no padding."""
     places: Tensor | None = None
     """int64 (V): where each token of each document stands in the row; None: end to end, T = V."""
     firsts: Tensor | None = None
@@ -55,9 +57,16 @@ class Packed:
 
     def predicting(self, states: Tensor) -> Tensor:
         """Return the hidden states (N, H) that predict, of those of the row (T, H)."""
+        return self._at(self.sources, states)
+
+    def ending(self, states: Tensor) -> Tensor:
+        """Return the hidden states (documents, H) at the ends of documents, of those of the row (T, H)."""
+        return self._at(self.ends, states)
+
+    def _at(self, places: Tensor, states: Tensor) -> Tensor:
         if self.places is None:
-            return states[self.sources]
-        chosen: Tensor = _Spread.apply(states, self.sources, 0)  # type: ignore[no-untyped-call]
+            return states[places]
+        chosen: Tensor = _Spread.apply(states, places, 0)  # type: ignore[no-untyped-call]
         return chosen
 
     def collect(self, states: Tensor, dim: int) -> Tensor:
@@ -89,10 +98,18 @@ class _Spread(torch.autograd.Function):
         return total.index_add_(ctx.dim, places, upstream[0].to(total.dtype)).to(upstream[0].dtype), None, None
 
 
-def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = False, virtual: int = 0) -> Packed:
+def pack(
+    documents: Sequence[Encoded],
+    device: torch.device,
+    *,
+    share: bool = False,
+    virtual: int = 0,
+    padding: int | None = None,
+) -> Packed:
     """Lay ``documents`` into one row on ``device``: end to end, or with what they begin with alike once (``share``).
 
     ``virtual`` tokens stand before each document and belong to it; its own first token is still not predicted.
+    ``padding``: the token that does not count at the end of a document.
     """
     if virtual:
         documents = [_behind(virtual, document) for document in documents]
@@ -103,6 +120,7 @@ def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = Fa
     learned[torch.tensor(offsets[:-1])] = False
     at = learned.nonzero(as_tuple=True)[0]
     owners = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[at]
+    ends = torch.tensor([first + _last(document, padding) for first, document in zip(offsets, documents, strict=False)])
     positions = torch.cat([torch.arange(length) for length in lengths])
     places, firsts = _shared(documents) if share else (None, None)
     row = slice(None) if firsts is None else firsts
@@ -115,6 +133,7 @@ def pack(documents: Sequence[Encoded], device: torch.device, *, share: bool = Fa
         sources=(at - 1 if places is None else places[at - 1]).to(device),
         targets=ids[at].to(device),
         owners=owners.to(device),
+        ends=(ends if places is None else places[ends]).to(device),
         places=None if places is None else places.to(device),
         firsts=None if firsts is None else firsts.to(device),
     )
@@ -125,6 +144,14 @@ def _behind(virtual: int, document: Encoded) -> Encoded:
     ids = np.concatenate([np.zeros(virtual, dtype=np.int32), document.ids])
     targets = np.concatenate([np.zeros(virtual + 1, dtype=np.bool_), document.targets[1:]])
     return Encoded(ids, targets)
+
+
+def _last(document: Encoded, padding: int | None) -> int:
+    """The place of the last token that is not ``padding``; the first, if all are."""
+    if padding is None:
+        return len(document.ids) - 1
+    counted = np.flatnonzero(document.ids != padding)
+    return int(counted[-1]) if len(counted) else 0
 
 
 def _shared(documents: Sequence[Encoded]) -> tuple[Tensor | None, Tensor | None]:

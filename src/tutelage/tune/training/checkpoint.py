@@ -22,7 +22,7 @@ from tutelage.errors import RunError, StorageError
 from tutelage.files import atomic_folder, read_text, storage
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Record
-from tutelage.tune.rows import Rated, Row, documents_of
+from tutelage.tune.rows import Pair, Rated, Row, documents_of
 from tutelage.tune.training.progress import Step, Summary
 
 REMEDY = "give the run another folder, or delete this one to start over"
@@ -105,6 +105,8 @@ def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, 
         for document in documents_of(row).values():
             digest.update(np.asarray(document.ids, dtype=np.int32).tobytes() + b"|")
             digest.update(np.asarray(document.targets, dtype=np.bool_).tobytes() + b"|")
+        if isinstance(row, Pair) and row.margin:
+            digest.update(f"margin {row.margin!r}|".encode())
         if isinstance(row, Rated):
             digest.update(b"wanted|" if row.wanted else b"unwanted|")
     for name, weight in model.named_parameters():

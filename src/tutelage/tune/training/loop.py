@@ -17,14 +17,15 @@ from pathlib import Path
 import torch
 
 from tutelage.errors import TrainingError
-from tutelage.files import append_line, atomic_folder, write_atomic
+from tutelage.files import append_line, write_atomic
 from tutelage.models.hardware import cast_weights, pick_dtype
 from tutelage.models.load import Bundle, load_bundle
+from tutelage.models.rewards import with_reward_head
 from tutelage.models.template import Encoded
-from tutelage.recipe.objectives import KdObjective, teaching_of
+from tutelage.recipe.objectives import KdObjective, RewardObjective, teaching_of
 from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
-from tutelage.tune.methods import Tuned, build_method, learned_before
+from tutelage.tune.methods import build_method, learned_before
 from tutelage.tune.objectives import build_objective
 from tutelage.tune.reference import FILE as REFERENCE_FILE
 from tutelage.tune.reference import Reference
@@ -32,26 +33,23 @@ from tutelage.tune.retention import Memory, Retention, remember
 from tutelage.tune.rows import KINDS, Row, documents_of, why_unusable
 from tutelage.tune.teacher import FILE as TEACHER_FILE
 from tutelage.tune.teacher import OpenTeacher, Teacher
-from tutelage.tune.training.attention import connect, plain_logits
-from tutelage.tune.training.batches import pack, rows_of_step, steps_an_epoch, total_steps
+from tutelage.tune.training.attention import connect
+from tutelage.tune.training.batches import rows_of_step, steps_an_epoch, total_steps
 from tutelage.tune.training.checkpoint import (
     Position,
     fingerprint_of,
     load_checkpoint,
     load_summary,
     save_checkpoint,
-    tensor_storage,
 )
 from tutelage.tune.training.memory import peak_device_bytes, peak_rss_bytes
 from tutelage.tune.training.optimizers import Optimizer
 from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, Step, Summary
+from tutelage.tune.training.saving import save_weights
 from tutelage.tune.training.schedules import rate_share
 from tutelage.tune.training.step import Batch, accumulate, update
 
 RELOAD_ROWS = 3
-RELOAD_TOKENS = 128
-RELOAD_TOLERANCE = 1e-3
-"""Largest difference of logits after saving and loading, in standard deviations of the logits; usually it is 0."""
 
 
 def train(
@@ -72,8 +70,8 @@ def train(
     objective refers to the model as it came or to a teacher that speaks once, ``reference.json`` or
     ``teacher.safetensors`` until it is finished. The model is taken over: its weights are cast to the
     arithmetic of the section, LoRA freezes them and takes its adapter out at the end, prefix and prompt tuning freeze
-    them, full tuning changes them.
-    ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
+    them, full tuning changes them. For rewards its decoder gets a head of its own, drawn from the seed and saved with
+    the weights. ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
 
     Raises
     ------
@@ -89,6 +87,8 @@ def train(
     objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens)
     kept, dropped = _usable(rows, section)
     rows = [rows[name] for name in kept]
+    if isinstance(section.objective, RewardObjective):
+        bundle = with_reward_head(bundle, seed=derive_seed(seed, "head"))
     model = bundle.model
     if bundle.virtual is not None:
         remedy = "load the base model"
@@ -144,7 +144,7 @@ def train(
                 parameters=sum(parameter.numel() for parameter in model.parameters()),
                 dtype=str(model.dtype).removeprefix("torch."),
                 backend=network.backend,
-                head="chunked" if network.head is not None else "model",
+                head=network.reads,
             )
             yield started
             for index in range(len(position.history), steps):
@@ -188,7 +188,7 @@ def train(
                     save_checkpoint(folder, position, state=optimizer.state())
                     yield Saved(step=step.step)
         documents = [document for row in rows[:RELOAD_ROWS] for document in documents_of(row).values()]
-        difference = _save(tuned, documents, target=folder / "weights")
+        difference = save_weights(tuned, documents, target=folder / "weights")
         summary = _summary(started, position, reload_difference=difference)
         write_atomic(folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
         _clear(folder)
@@ -251,48 +251,6 @@ def _require_room(bundle: Bundle, rows: Sequence[Row], virtual: int) -> None:
             received=f"{longest} tokens and {virtual}; the context is {context}",
             remedy=f"lower max_tokens to {context - virtual}, or take fewer virtual tokens",
         )
-
-
-def _save(tuned: Tuned, documents: Sequence[Encoded], *, target: Path) -> float:
-    """Save, load again and compare logits on ``documents``; only then do the weights get their name."""
-    tuned.settle()
-    tuned.model.train(False)
-    learned = learned_before(tuned)
-    with torch.no_grad():
-        expected = [plain_logits(tuned.model, ids, learned).float() for ids in _beginnings(tuned.model, documents)]
-    with atomic_folder(target, replace=True) as partial:
-        with tensor_storage(target):
-            tuned.save(partial)
-        with tuned.reloaded(partial) as again:
-            again.train(False)
-            found = _logits(again, documents)
-        difference = _largest_difference(expected, found)
-        if not difference <= RELOAD_TOLERANCE * expected[0].std().item():
-            raise TrainingError(
-                "the saved weights do not compute what the trained model computes",
-                where=str(target),
-                received=f"logits that differ by {difference:.2g}",
-                remedy="report this with the recipe; the last checkpoint is kept",
-            )
-    return difference
-
-
-def _largest_difference(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
-    """The largest difference of any logit; NaN if one is not finite: ``max`` loses a NaN among numbers."""
-    differences = [(a - b).abs().max().item() for a, b in zip(expected, found, strict=True)]
-    return max(differences) if all(map(math.isfinite, differences)) else math.nan
-
-
-@torch.no_grad()
-def _logits(model: torch.nn.Module, documents: Sequence[Encoded]) -> list[torch.Tensor]:
-    """Logits (T, V) of each document by itself, in float32, of its first tokens; those of a prompt come before."""
-    return [model(input_ids=ids).logits[0, -ids.shape[1] :].float() for ids in _beginnings(model, documents)]
-
-
-def _beginnings(model: torch.nn.Module, documents: Sequence[Encoded]) -> list[torch.Tensor]:
-    """The first tokens of each document, int64 (1, T)."""
-    device = next(model.parameters()).device
-    return [pack([document], device).ids[:, :RELOAD_TOKENS] for document in documents]
 
 
 def _summary(started: Started, position: Position, *, reload_difference: float) -> Summary:

@@ -1,7 +1,7 @@
 """From packed documents to losses, for any model; knows neither objective nor method nor transformers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Protocol
@@ -21,6 +21,8 @@ class Predictions:
     ``states`` are hidden states (N, H), or logits (N, V) where there is no ``head``. ``targets`` int64 (N) are the
     tokens to be predicted, ``owners`` int64 (N) their documents, ascending, of ``documents`` in all. ``picked``: the
     predictions of which these are some, and where they stand there, int64 (N).
+
+    A reward model predicts no tokens, N is 0, and ``rewards`` float32 (D) are what it makes of the documents.
     """
 
     states: Tensor
@@ -29,6 +31,7 @@ class Predictions:
     owners: Tensor
     documents: int
     picked: "tuple[Predictions, Tensor] | None" = None
+    rewards: Tensor | None = None
     _known: dict[float, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     def token_losses(self, *, smoothing: float = 0.0) -> Tensor:
@@ -57,7 +60,14 @@ class Predictions:
         """Return those of the documents from ``first`` to before ``end``, which are counted from 0 again."""
         sizes = self._sizes()
         at = slice(sum(sizes[:first]), sum(sizes[:end]))
-        return Predictions(self.states[at], self.head, self.targets[at], self.owners[at] - first, documents=end - first)
+        return Predictions(
+            self.states[at],
+            self.head,
+            self.targets[at],
+            self.owners[at] - first,
+            documents=end - first,
+            rewards=None if self.rewards is None else self.rewards[first:end],
+        )
 
     def pick(self, documents: Sequence[int]) -> "Predictions":
         """Return those of ``documents``, in that order, counted from 0; what is known of the tokens is shared."""
@@ -96,7 +106,8 @@ class Network:
     model does more to its logits than that layer; ``logits`` gives the model's own logits (N, V) of the positions
     that predict targets. ``backend`` names how attention is kept inside documents; ``shares``: whether it also keeps
     apart documents that share the places of what they begin with alike. ``width`` is that of the embeddings.
-    ``virtual`` tokens stand before every document.
+    ``virtual`` tokens stand before every document. ``score`` makes rewards, float32 (n), of hidden states (n, H); None:
+    the model predicts tokens. ``padding`` is the padding token of a reward model.
     """
 
     hidden: Forward
@@ -107,10 +118,20 @@ class Network:
     device: torch.device
     width: int
     virtual: int = 0
+    score: Callable[[Tensor], Tensor] | None = None
+    padding: int | None = None
+
+    @property
+    def reads(self) -> str:
+        """How losses read the output layer: in chunks (``chunked``), as the model computes it (``model``), or as one
+        number a document (``reward``)."""
+        if self.score is not None:
+            return "reward"
+        return "model" if self.head is None else "chunked"
 
     def pack(self, documents: Sequence[Encoded], *, share: bool = True) -> Packed:
         """Lay documents into a row for this model; ``share``: if it can, what they begin with alike stands once."""
-        return pack(documents, self.device, share=share and self.shares, virtual=self.virtual)
+        return pack(documents, self.device, share=share and self.shares, virtual=self.virtual, padding=self.padding)
 
     def predict(self, packed: Packed, *, noise: Sequence[float] = ()) -> Predictions:
         """Run the model once over a packed row.
@@ -120,6 +141,10 @@ class Network:
         are no part of L and get none.
         """
         drawn = self._draw(packed, noise) if any(noise) else None
+        if self.score is not None:
+            ends = packed.ending(self.hidden(packed, drawn))
+            none = packed.targets[:0]
+            return Predictions(ends[:0], None, none, none, documents=len(ends), rewards=self.score(ends))
         states = self.logits(packed, drawn) if self.head is None else packed.predicting(self.hidden(packed, drawn))
         return Predictions(states, self.head, packed.targets, packed.owners, documents=len(packed.lengths))
 

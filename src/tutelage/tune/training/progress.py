@@ -21,8 +21,9 @@ class Prepared(Record):
 class Started(Record):
     """Before the first step. ``dropped`` maps the index of a row that is not trained on to the reason.
 
-    ``backend`` names how attention is kept inside documents and ``head`` how the loss reads the output layer, both as
-    verified on this model; ``resumed_from`` is the number of steps that a checkpoint brought along.
+    ``backend`` names how attention is kept inside documents and ``head`` how the loss reads the output layer
+    (``chunked``, ``model``, or ``reward``: one number a document), both as verified on this model; ``resumed_from`` is
+    the number of steps that a checkpoint brought along.
     """
 
     kind: Literal["started"] = "started"
@@ -71,8 +72,9 @@ class Summary(Record):
     """The whole run. Tokens count every time they were trained on; ``seconds`` is the time inside steps.
 
     ``peak_rss_bytes`` is the peak of the whole process so far, ``peak_device_bytes`` that of the accelerator (0 on a
-    CPU). ``reload_difference`` is the largest difference of logits between the trained model and what was reloaded.
-    ``told`` are the means of what the objective told over the first and over the last tenth of the steps.
+    CPU). ``reload_difference`` is the largest difference of logits (of a reward model: of rewards) between the trained
+    model and what was reloaded. ``told`` are the means of what the objective told over the first and over the last
+    tenth of the steps.
     """
 
     kind: Literal["summary"] = "summary"
