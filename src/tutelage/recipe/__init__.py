@@ -8,6 +8,7 @@
 | ``construct`` | how data is made |
 | ``curate`` | which rows are kept |
 | ``tune`` | how the model is tuned |
+| ``objectives``, ``grpo`` | what is minimized |
 | ``evaluate`` | how much is measured, and the controls |
 | ``reflect`` | planning and promotion |
 | ``contradictions`` | settings that would be ignored beside others |

@@ -21,14 +21,17 @@ from tutelage.files import append_line, atomic_folder, write_atomic
 from tutelage.models.hardware import cast_weights, pick_dtype
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.template import Encoded
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, teaching_of
 from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
 from tutelage.tune.methods import Tuned, build_method
 from tutelage.tune.objectives import build_objective
+from tutelage.tune.policy import Policy, Reward
 from tutelage.tune.reference import FILE as REFERENCE_FILE
 from tutelage.tune.reference import Reference
 from tutelage.tune.retention import Memory, Retention, remember
+from tutelage.tune.rollouts import RolloutLog
 from tutelage.tune.rows import KINDS, Row, documents_of, why_unusable
 from tutelage.tune.teacher import FILE as TEACHER_FILE
 from tutelage.tune.teacher import OpenTeacher, Teacher
@@ -62,6 +65,7 @@ def train(
     folder: Path,
     seed: int,
     open_teacher: OpenTeacher | None = None,
+    reward: Reward | None = None,
 ) -> Iterator[Progress]:
     """Tune the bundle's model on ``rows``, of the kind that the objective learns from; the weights get to
     ``folder/weights``.
@@ -70,9 +74,10 @@ def train(
     step, :class:`Saved` per checkpoint and :class:`Summary` at the end; a finished run yields its summary again and
     does nothing. ``folder`` also gets ``metrics.jsonl`` (the steps), ``summary.json`` (written last) and, where the
     objective refers to the model as it came or to a teacher that speaks once, ``reference.json`` or
-    ``teacher.safetensors`` until it is finished. The model is taken over: its weights are cast to the
-    arithmetic of the section, LoRA freezes them and takes its adapter out at the end, full tuning changes them.
-    ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
+    ``teacher.safetensors`` until it is finished. The model is taken over: its weights are cast to the arithmetic of the
+    section, LoRA freezes them and takes its adapter out at the end, full tuning changes them. ``open_teacher`` gives
+    the teacher of distillation; without it, it is loaded to where the model is. ``reward`` scores the model's answers
+    where the rows are prompts; these answers stay in ``rollouts.jsonl``.
 
     Raises
     ------
@@ -85,7 +90,8 @@ def train(
     reference = Reference()
     teaching = teaching_of(section.objective)
     teacher = None if teaching is None else Teacher(teaching)
-    objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens)
+    policy = Policy(section.objective) if isinstance(section.objective, GrpoObjective) else None
+    objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens, policy=policy)
     kept, dropped = _usable(rows, section)
     rows = [rows[name] for name in kept]
     model = bundle.model
@@ -98,8 +104,9 @@ def train(
         yield finished
         return
     checkpoint = load_checkpoint(folder, fingerprint)  # a folder of another run is refused before anything is written
-    steps = total_steps(len(rows), batch_size=section.batch_size, epochs=section.epochs, max_steps=section.max_steps)
-    chosen_at = partial(rows_of_step, rows=len(rows), batch_size=section.batch_size, seed=seed)
+    size, updates = section.batch_size, objective.updates
+    steps = total_steps(len(rows), batch_size=size, epochs=section.epochs, max_steps=section.max_steps, updates=updates)
+    chosen_at = partial(rows_of_step, rows=len(rows), batch_size=size, seed=seed)
     if not reference.load(folder, fingerprint):
         asked = (objective.referred([rows[row] for row in chosen_at(index)]) for index in range(steps))
         yield from _refer(bundle, reference, asked, limit=section.micro_batch_tokens)
@@ -122,6 +129,9 @@ def train(
         stack.callback(tuned.release)
         if teacher is not None and teacher.section.top_k is None:
             stack.enter_context(teacher.beside(opened(teacher.section), bundle))
+        if policy is not None:
+            log = RolloutLog(folder, fingerprint)
+            policy.begin(bundle, tuned, rows, reward=reward, log=log, seed=derive_seed(seed, "answers"))
         optimizer = Optimizer(tuned.parameters, section.optimizer)
         position = Position(fingerprint=fingerprint, micro_batch_tokens=section.micro_batch_tokens, history=())
         if checkpoint is not None:
@@ -143,10 +153,10 @@ def train(
             yield started
             for index in range(len(position.history), steps):
                 began = time.perf_counter()
-                chosen = chosen_at(index)
+                chosen = chosen_at(index // updates)
                 members = [rows[row] for row in chosen]
                 model.train(False)  # what is looked at before a step is looked at without dropout
-                ready = objective.before(members, network, position.micro_batch_tokens)
+                ready = objective.at(index).before(members, network, position.micro_batch_tokens)
                 model.train()
                 batch = Batch(index + 1, ready, [kept[row] for row in chosen], members)
                 beside = [] if retention is None else [retention.of_step(index)]
@@ -161,7 +171,7 @@ def train(
                 norm = update(optimizer, batch, lr=lr, clip_norm=section.clip_norm)
                 step = Step(
                     step=index + 1,
-                    epoch=index // steps_an_epoch(len(rows), section.batch_size) + 1,
+                    epoch=index // (updates * steps_an_epoch(len(rows), size)) + 1,
                     loss=done.batches[0].loss,
                     told=dict(done.batches[0].told),
                     retention=done.batches[1].loss if beside else None,
@@ -221,7 +231,7 @@ def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[
             received=next(kind for kind, type_ in KINDS.items() if isinstance(other, type_)),
             remedy="give it such rows, or take another objective",
         )
-    reasons = {name: why_unusable(row, section.max_tokens) for name, row in enumerate(rows)}
+    reasons = {name: why_unusable(row, section.row_tokens) for name, row in enumerate(rows)}
     kept = [name for name, reason in reasons.items() if not reason]
     dropped = {name: reason for name, reason in reasons.items() if reason}
     if not kept:
