@@ -144,7 +144,8 @@ def made(
 
 def objective_of(section: GrpoObjective, rows: list[Asked], groups: list[list[Answered]]) -> Grpo:
     found = {row.item.id: group_of(group, section) for row, group in zip(rows, groups, strict=True)}
-    return Grpo(section, Policy(section), groups=found, facts={"reward": 0.25})
+    step = section.updates - 1  # the last on these answers: with more than one, of the old log-probabilities
+    return Grpo(section, Policy(section), step=step, groups=found, facts={"reward": 0.25})
 
 
 def by_hand(section: GrpoObjective, groups: list[list[Answered]]) -> tuple[Tensor, dict[str, float]]:

@@ -80,15 +80,15 @@ class Grpo(Objective[Asked]):
         groups, device = [self.groups[row.item.id] for row in rows], predictions.targets.device
         now = -self._losses(predictions)
         reference = now.detach()
-        if self.updates > 1:
+        if self.step % self.updates:
             reference = torch.cat([group.old for group in groups]).to(device)
         gains = torch.cat([group.advantages for group in groups]).to(device)[predictions.owners]
         weights = torch.cat([group.weights for group in groups]).to(device)[predictions.owners]
         ratio = torch.exp(now - reference)
         clipped = ratio.clamp(1 - self.section.clip_low, 1 + self.section.clip_high)
         losses = -torch.min(ratio * gains, clipped * gains)
-        counted, told = (weights > 0).float(), {name: losses.new_tensor(value) for name, value in self.facts.items()}
-        told = {name: value * len(rows) for name, value in told.items()}
+        counted = (weights > 0).float()
+        told = {name: losses.new_tensor(value * len(rows)) for name, value in self.facts.items()}
         tokens = max(1, sum(group.tokens for group in self.groups.values())) / len(self.groups)
         told["clipped"] = ((clipped * gains < ratio * gains).float() * counted).sum() / tokens
         if self.section.kl:

@@ -83,7 +83,8 @@ def train(
     ------
     TrainingError: no row can be trained on, loss or gradient are not finite, memory does not suffice for one row, or
         the saved weights do not compute what the trained model computes.
-    ModelError: documents packed into one row cannot be kept apart in this model.
+    ModelError: documents packed into one row cannot be kept apart in this model, or its answers cannot be sampled.
+    CompletionError: memory does not suffice to sample answers.
     RunError: ``folder`` holds another run.
     StorageError: the disk refuses; the last checkpoint stays.
     """
