@@ -147,7 +147,7 @@ def methods_page() -> str:
         [
             NOTICE,
             "\n# Objectives and methods\n\n",
-            "What is minimized × which weights move: any objective goes with any method, in `tune` of a "
+            "What is minimized × which weights move: in `tune` of a "
             "[recipe](recipe.md). `tutelage methods` prints this page. ",
             f"Shares of trained weights were counted on {DEFAULT_MODEL} at default settings; costs are compared with "
             "supervised tuning under LoRA.\n",

@@ -4,6 +4,7 @@ merged, and answers."""
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from peft import PeftModel
@@ -11,10 +12,14 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
+from support.letters import Letters
 from tutelage.completers.local import LocalCompleter
 from tutelage.models.load import Bundle, load_reward, load_tuned
 from tutelage.models.quiet import quiet
+from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
+from tutelage.pipeline.asking import reward_of
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.methods import (
     DoraMethod,
     FullMethod,
@@ -37,10 +42,11 @@ from tutelage.recipe.objectives import (
     SimpoObjective,
     SumObjective,
 )
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import AdamWOptimizer, TuneSection
 from tutelage.records import Request, Sampling, assistant, user
 from tutelage.tune import Step, Summary, train
-from tutelage.tune.rows import Pair, Rated, Row
+from tutelage.tune.rows import Asked, Pair, Rated, Row
 
 # PEFT asks transformers for an attribute that transformers has since renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -99,8 +105,9 @@ def logits(model: nn.Module) -> Tensor:
 def test_none_is_left_out() -> None:
     for union, cases in ((Method, METHODS), (Objective, OBJECTIVES)):
         kinds = {get_args(section.model_fields["kind"].annotation)[0] for section in get_args(get_args(union)[0])}
-        # one needs bitsandbytes (test_qlora.py), two are in no weight (test_soft_flow.py), one predicts no tokens
-        assert kinds - {"qlora", "prefix", "prompt", "reward"} == {case.kind for case in cases.values()}
+        # one needs bitsandbytes (test_qlora.py), two are in no weight (test_soft_flow.py), of two objectives below
+        others = {"qlora", "prefix", "prompt", "reward", "grpo"}
+        assert kinds - others == {case.kind for case in cases.values()}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -169,6 +176,37 @@ def test_a_reward_model_comes_back_with_its_head(tmp_path: Path, method: str) ->
 def test_a_method_without_a_head_is_refused_by_name(method: str) -> None:
     with pytest.raises(ValidationError, match=f"method: {METHODS[method].kind} trains no head for rewards"):
         TuneSection(objective=RewardObjective(kind="reward"), method=METHODS[method])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_answers_are_sampled_from_what_is_trained(tmp_path: Path, method: str) -> None:
+    bundle, task = tiny_model(), Letters()
+    section = TuneSection(
+        objective=GrpoObjective(kind="grpo", group=4, max_tokens=8, kl=0.05),
+        method=METHODS[method],
+        optimizer=AdamWOptimizer(kind="adamw", lr=1e-2),
+        batch_size=2,
+        max_steps=3,
+        checkpoint_every=0,
+    )
+    rows = []
+    for item in task.items("train", "basic", 6, 0):
+        ids = np.asarray(bundle.template.encode_prompt(item.messages), dtype=np.int32)
+        rows.append(Asked(Encoded(ids, np.zeros(len(ids), dtype=np.bool_)), item))
+    *news, summary = train(bundle, rows, section, folder=tmp_path, seed=0, reward=reward_of({task.name: task}))
+    assert isinstance(summary, Summary)
+    assert summary.reload_difference == 0.0
+    steps = [step for step in news if isinstance(step, Step)]
+    assert len(steps) == 3
+    assert all(step.told["gap"] < 1e-5 for step in steps), "sampler and trainer are one model"
+    assert steps[0].told["kl"] == pytest.approx(0, abs=1e-6)
+    assert steps[2].told["kl"] > steps[0].told["kl"], "the model has moved"
+
+
+@pytest.mark.parametrize("method", [PrefixMethod(kind="prefix"), PromptMethod(kind="prompt")])
+def test_virtual_tokens_are_not_sampled_with(method: Method) -> None:
+    with pytest.raises(ValidationError, match=f"method: {method.kind} is in no weight"):
+        TuneSection(objective=GrpoObjective(kind="grpo"), method=method)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -118,7 +118,10 @@ def test_what_can_be_used_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_shipped_recipes_pass(file: Path) -> None:
     recipe = load_recipe(file)
     assert isinstance(recipe, Recipe)
-    assert preflight(recipe)
+    if recipe.tune.objective.rows == "prompts":
+        validate_command(file, [], json=False)
+    else:
+        assert preflight(recipe)
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def tune(
     json: Json = False,
     offline: Offline = False,
 ) -> None:
-    """Tune on a round's curated rows, on the rows that tune.data names or on any file."""
+    """Tune on a round's curated rows, on the rows that tune.data names, on any file, or on the model's own answers."""
     from tutelage.cli.tune import Tuning, tune_command
 
     tuning = Tuning(recipe=recipe, data=data, model=model, out=out, round=round, settings=settings or [])

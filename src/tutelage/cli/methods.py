@@ -24,7 +24,7 @@ def methods_command(*, json: bool) -> None:
         OUT.print(shown)
         say("")
     say(f"Trained shares were counted on {DEFAULT_MODEL} at default settings. Costs are beside sft with lora.")
-    say("Any objective goes with any method. Keys and defaults: docs/reference/recipe.md")
+    say("A recipe says it when two do not go together. Keys and defaults: docs/reference/recipe.md")
 
 
 def tables() -> Iterator[Table]:

@@ -11,6 +11,7 @@ from tutelage.models.template_file import require_template
 from tutelage.pipeline.preflight import preflight
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.recipe.contradictions import idle_settings
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.tune import TorchOptimizer
 from tutelage.records.importers import import_examples
 from tutelage.tasks.build import build_tasks
@@ -21,6 +22,9 @@ def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
     recipe = load_recipe(path, settings)
     if recipe.tune.data is not None:
         _validate_rows(path, recipe, json=json)
+        return
+    if isinstance(recipe.tune.objective, GrpoObjective):
+        _validate_asking(path, recipe, recipe.tune.objective, json=json)
         return
     tasks = preflight(recipe, keys=False)
     look_for_optimizer(recipe)
@@ -43,6 +47,21 @@ def _validate_rows(path: Path, recipe: Recipe, *, json: bool) -> None:
         say_json({"valid": True, "name": recipe.name, "rows": len(rows), "model": recipe.model.id})
     else:
         say(f"{path} is valid: {len(rows):,} rows of {recipe.tune.data.path}, model {recipe.model.id}")
+
+
+def _validate_asking(path: Path, recipe: Recipe, objective: GrpoObjective, *, json: bool) -> None:
+    """Check a recipe for ``tutelage tune`` alone, whose tasks are asked while the model is tuned."""
+    from tutelage.pipeline.asking import asked_items
+
+    items = asked_items(recipe, objective, build_tasks(recipe.tasks, recipe.folder))
+    if recipe.model.template is not None:
+        require_template(recipe.folder / recipe.model.template)
+    look_for_optimizer(recipe)
+    if json:
+        say_json({"valid": True, "name": recipe.name, "prompts": len(items), "model": recipe.model.id})
+    else:
+        tasks = ", ".join(dict.fromkeys(item.task for item in items))
+        say(f"{path} is valid: {len(items):,} prompts of {tasks}, model {recipe.model.id}")
 
 
 def look_for_optimizer(recipe: Recipe) -> None:

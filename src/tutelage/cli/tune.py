@@ -55,20 +55,22 @@ def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> N
             say(f"Next: tutelage evaluate {base} --adapter {weights}")
 
 
-def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[Path, Path] | None:
-    """The file to learn from and the folder for what is learned; None: a round of the recipe's run."""
-    if wanted.round is not None and (wanted.data is not None or recipe.tune.data is not None):
+def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[Path | None, Path] | None:
+    """The file to learn from (None: the model's own answers) and the folder for what is learned; None: a round of the
+    recipe's run."""
+    own, asks = recipe.tune.data, recipe.tune.objective.rows == "prompts"
+    if wanted.round is not None and (wanted.data is not None or own is not None or asks):
         raise _refused(Problem("rows of your own are of no round", "--round", str(wanted.round), "leave it out"))
     if wanted.data is not None:
         if wanted.out is None:
             raise _refused(Problem("--out is missing", remedy="say where the weights are to go: -o FOLDER"))
         return wanted.data, wanted.out
-    if recipe.tune.data is not None:
+    if own is not None or asks:
         folder = wanted.out if wanted.out is not None else Path("runs") / recipe.name
         if (folder / "recipe.json").is_file():
             remedy = "choose another --out, or give the recipe another name"
             raise _refused(Problem("a run of a whole loop is in the way", str(folder), remedy=remedy))
-        return recipe.folder / recipe.tune.data.path, folder / "tune"
+        return None if own is None else recipe.folder / own.path, folder / "tune"
     if wanted.model is not None:
         what = "a round of a run starts from the recipe's model"
         raise _refused(Problem(what, received=f"--model {wanted.model}", remedy="leave it out"))

@@ -31,7 +31,7 @@ _TOLERANCE = {torch.bfloat16: 0.1, torch.float16: 0.1}
 
 @dataclass(slots=True)
 class Row:
-    """One answer in the making: ``tokens`` without the end token; ``stopped`` once that came."""
+    """One answer in the making: ``tokens`` without the end token; ``stopped`` once that came, ``end`` being which."""
 
     index: int
     prompt: tuple[int, ...]
@@ -40,6 +40,7 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     stopped: bool = False
+    end: int | None = None
     numbers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @property
@@ -189,7 +190,7 @@ class Decoder:
             if self.logprobs:
                 row.logprobs.append(chosen[number])
             if token in self.end_ids:
-                row.stopped = True
+                row.stopped, row.end = True, token
             else:
                 row.tokens.append(token)
             if row.done:

@@ -11,6 +11,7 @@ from tutelage.models.bundle import Bundle
 from tutelage.models.faults import is_out_of_memory
 from tutelage.records import Answer, Engine, Request
 
+REMEDY = "choose a smaller batch (engines.reference_batch, engines.sampling.batch_size) or a smaller model"
 _NO_LIMIT = 1 << 20
 
 
@@ -62,7 +63,7 @@ class LocalCompleter:
             logprobs=self._logprobs,
             virtual=bundle.virtual,
         )
-        for row in _in_words(done, self._batch_size):
+        for row in in_words(done, self._batch_size, REMEDY):
             yield answered(
                 prompts[row.index],
                 row.tokens,
@@ -79,8 +80,8 @@ class LocalCompleter:
         """Nothing to free: the bundle is the caller's, and every call frees its own cache."""
 
 
-def _in_words(rows: Iterator[Row], batch_size: int) -> Iterator[Row]:
-    """Say what to do when memory is refused in the middle of decoding."""
+def in_words(rows: Iterator[Row], batch_size: int, remedy: str) -> Iterator[Row]:
+    """Yield ``rows``, and say what to do when memory is refused in the middle of decoding: :class:`CompletionError`."""
     try:
         yield from rows
     except (MemoryError, RuntimeError) as fault:
@@ -89,5 +90,5 @@ def _in_words(rows: Iterator[Row], batch_size: int) -> Iterator[Row]:
         raise CompletionError(
             "the memory does not suffice to decode",
             received=f"batch {batch_size}: {str(fault).splitlines()[0][:200]}",
-            remedy="choose a smaller batch (engines.reference_batch, engines.sampling.batch_size) or a smaller model",
+            remedy=remedy,
         ) from fault

@@ -11,6 +11,7 @@
 | ``stages`` | measure, construct, curate, tune: each resumable by itself |
 | ``gating`` | the candidate against the promoted model |
 | ``final`` | the test split, the controls, the comparisons |
+| ``asking`` | prompts that the model answers while it is tuned, and who scores the answers |
 | ``engines`` | the models of a run |
 | ``shop`` | what every stage needs |
 """

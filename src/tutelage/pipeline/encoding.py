@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tutelage.errors import TemplateError
 from tutelage.files import write_atomic
-from tutelage.models.template import ChatTemplate
-from tutelage.records import Dropped, Example, Ledger, Preference, UnpairedPreference
+from tutelage.models.template import ChatTemplate, Encoded
+from tutelage.records import Dropped, Example, Item, Ledger, Preference, UnpairedPreference
 from tutelage.records.jsonl import write_records
-from tutelage.tune.rows import Pair, Rated, Row, why_unusable
+from tutelage.tune.rows import Asked, Pair, Rated, Row, why_unusable
 
-TrainingRow = Example | Preference | UnpairedPreference
+TrainingRow = Example | Preference | UnpairedPreference | Item
 
 MAX_DROPPED = 0.5
 """Share of the rows from which on dropping is refused: a model of the few that are left is not what was asked for."""
@@ -54,6 +56,9 @@ def _encode(template: ChatTemplate, row: TrainingRow) -> Row:
             return Pair(chosen, rejected, row.margin)
         case UnpairedPreference():
             return Rated(template.encode((*row.prompt, row.answer), last=True), row.wanted)
+        case Item():
+            ids = np.asarray(template.encode_prompt(row.messages), dtype=np.int32)
+            return Asked(Encoded(ids, np.zeros(len(ids), dtype=np.bool_)), row)
 
 
 def sort_out(rows: Sequence[TrainingRow], encoding: Encoding, *, max_tokens: int) -> tuple[Ledger, list[Dropped]]:

@@ -74,6 +74,8 @@ def _examples_of(row: TrainingRow) -> list[Example]:
             answers = [row.chosen, row.rejected]
         case UnpairedPreference():
             answers = [row.answer]
+        case Item():
+            return []  # asked, not learned from
     return [Example(id=row.id, messages=(*row.prompt, answer), lineage=row.lineage) for answer in answers]
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from tutelage.curate.build import build_steps
 from tutelage.curate.sieve import Curated
 from tutelage.curate.sieve import curate as sift
-from tutelage.errors import DataError, Problem, RunError
+from tutelage.errors import DataError, Problem, RecipeError, RunError
 from tutelage.evaluate.compare import compare as compare_scores
 from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import examine
 from tutelage.evaluate.summary import summarize
 from tutelage.events import Emit, Event, located, silent
 from tutelage.files import write_atomic
+from tutelage.pipeline.asking import asked_items, reward_of
 from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items, split_items
@@ -25,11 +26,12 @@ from tutelage.pipeline.stages import say_rounding
 from tutelage.pipeline.training import train_rows
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import ModelSection
 from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
 from tutelage.recipe.tune import TuneSection
-from tutelage.records import Example, Preference, Split, UnpairedPreference, content_id
+from tutelage.records import Example, Item, Preference, Split, UnpairedPreference, content_id
 from tutelage.records.base import RowKind
 from tutelage.records.comparison import Comparison
 from tutelage.records.importers import import_examples, import_preferences, import_unpaired, kind_of
@@ -38,7 +40,7 @@ from tutelage.records.scores import ItemScore, ScoreSummary
 from tutelage.runs import RunDirectory, read_state
 from tutelage.seeds import derive_seed
 from tutelage.tasks.build import build_tasks
-from tutelage.tune import Summary
+from tutelage.tune import Reward, Summary
 
 Rows = Path | str | Sequence[Example]
 AnyRows = Path | str | Sequence[TrainingRow]
@@ -47,10 +49,15 @@ RATE = (
     "The learning rate is {lr:g}, the default, one for supervised tuning; preferences usually want a hundredth "
     "to a tenth of it (tune.optimizer.lr)."
 )
+REINFORCED = (
+    "The learning rate is {lr:g}, the default, one for supervised tuning; reinforcement learning usually wants a tenth "
+    "of it or less (tune.optimizer.lr)."
+)
 FORMS: dict[RowKind, str] = {
     "examples": "messages, conversations, instruction + output, prompt + completion",
     "pairs": "a question, chosen and rejected",
     "unpaired": "a question, an answer and a label of true or false",
+    "prompts": "the recipe's tasks have them, leave the file out",
 }
 """What rows of each kind look like."""
 OBJECTIVES: dict[RowKind, str] = {
@@ -96,7 +103,8 @@ def read_rows(data: Rows) -> list[Example]:
 
 
 def read_training_rows(data: AnyRows, kind: RowKind) -> list[TrainingRow]:
-    """Return rows as what an objective of ``kind`` learns from; for ``unpaired``, a pair counts as two answers.
+    """Return rows as what an objective of ``kind`` learns from; for ``unpaired``, a pair counts as two answers. No file
+    holds prompts: they are those of tasks.
 
     Raises
     ------
@@ -113,7 +121,7 @@ def read_training_rows(data: AnyRows, kind: RowKind) -> list[TrainingRow]:
             return list(import_preferences(data, author=AUTHOR))
         case "unpaired":
             return list(import_unpaired(data, author=AUTHOR))
-        case "examples":
+        case _:
             return list(read_rows(data))
 
 
@@ -139,7 +147,7 @@ def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None)
 
 
 def tune(
-    data: AnyRows,
+    data: AnyRows | None = None,
     *,
     out: Path,
     model: Recipe | ModelSection | str = "default",
@@ -150,7 +158,9 @@ def tune(
 ) -> Summary:
     """Tune ``model`` on rows and leave the weights in ``out/weights``; the same call after a kill goes on.
 
-    ``data`` are rows of the kind that the objective learns from (:mod:`tutelage.records.importers`). ``model`` is a
+    ``data`` are rows of the kind that the objective learns from (:mod:`tutelage.records.importers`); none for one that
+    learns from the model's own answers, which asks train items of the recipe's tasks and leaves what was answered, and
+    how it was scored, in ``out/rollouts.jsonl``. ``model`` is a
     recipe (its model with its chat template, its threads, ``tune`` section and seed), a section of one
     (its template relative to the working folder), or a model's id. ``section`` and ``seed`` go before the recipe's.
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
@@ -164,17 +174,15 @@ def tune(
     """
     recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
     chosen = section if section is not None else recipe.tune
-    rows = read_training_rows(data, chosen.objective.rows)
     emit = located(emit, stage="tune")
+    rows, notes, reward = _learned(data, chosen, recipe)
     emit(Event("note", data={"text": _what_they_are(data, rows)}))
-    if (
-        chosen.objective.rows != "examples"
-        and chosen.objective.kind != "reward"
-        and "lr" not in chosen.optimizer.model_fields_set
-    ):
-        emit(Event("note", data={"text": RATE.format(lr=chosen.optimizer.lr)}))
-    shared = shared_words(rows, recipe)
-    emit(Event("note", data={"text": shared}))
+    wants_less = chosen.objective.rows != "examples" and chosen.objective.kind != "reward"
+    if wants_less and "lr" not in chosen.optimizer.model_fields_set:
+        said = REINFORCED if chosen.objective.rows == "prompts" else RATE
+        emit(Event("note", data={"text": said.format(lr=chosen.optimizer.lr)}))
+    for note in notes:
+        emit(Event("note", data={"text": note}))
     with Engines(recipe, offline=offline) as engines:
         return train_rows(
             engines.bundle(four_bit=wants_four_bits(chosen.method)),
@@ -183,9 +191,29 @@ def tune(
             folder=out,
             seed=derive_seed(recipe.seed if seed is None else seed, "tune"),
             emit=emit,
-            notes=(shared,),
+            notes=notes,
             open_teacher=engines.taught_by,
+            reward=reward,
         )
+
+
+def _learned(
+    data: AnyRows | None, section: TuneSection, recipe: Recipe
+) -> tuple[Sequence[TrainingRow], tuple[str, ...], Reward | None]:
+    """What is learned from, what is to be said of it, and who scores the model's answers where it is asked."""
+    objective = section.objective
+    if not isinstance(objective, GrpoObjective):
+        if data is None:
+            remedy = "give a file or rows, or an objective that learns from the model's own answers (grpo)"
+            raise RecipeError(recipe.name, [Problem("nothing to learn from", "tune.objective", objective.kind, remedy)])
+        rows = read_training_rows(data, objective.rows)
+        return rows, (shared_words(rows, recipe),), None
+    if data is not None:
+        what = "this objective asks the train split of the recipe's tasks, and learns from the model's answers"
+        remedy = "leave the rows out, or make the file a task: tasks: [{kind: rows, path: ..., check: ...}]"
+        raise RecipeError(recipe.name, [Problem(what, "tune.objective", objective.kind, remedy)])
+    tasks = build_tasks(recipe.tasks, recipe.folder)
+    return asked_items(recipe, objective, tasks), (), reward_of(tasks)
 
 
 def evaluate(
@@ -303,7 +331,7 @@ def scores_of(path: Path | str, label: str | None = None) -> Evaluated:
     return Evaluated(summary, read_records(folder / "scores.jsonl", ItemScore))
 
 
-def _what_they_are(data: AnyRows, rows: Sequence[TrainingRow]) -> str:
+def _what_they_are(data: AnyRows | None, rows: Sequence[TrainingRow]) -> str:
     """Say as what the rows were read."""
     of = f" of {data}" if isinstance(data, Path | str) else ""
     match rows[0] if rows else None:
@@ -312,6 +340,11 @@ def _what_they_are(data: AnyRows, rows: Sequence[TrainingRow]) -> str:
         case UnpairedPreference():
             wanted = sum(isinstance(row, UnpairedPreference) and row.wanted for row in rows)
             return f"{len(rows):,} answers{of}: {wanted:,} are wanted, {len(rows) - wanted:,} are not."
+        case Item():
+            asked = ", ".join(dict.fromkeys(row.task for row in rows if isinstance(row, Item)))
+            return (
+                f"{len(rows):,} prompts of {asked}, train split: the model answers them and learns from the verdicts."
+            )
         case _:
             return f"{len(rows):,} rows{of}: conversations, whose answers are learned."
 

@@ -8,7 +8,7 @@ from tutelage.events import Emit, Event
 from tutelage.models.load import Bundle
 from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
-from tutelage.tune import OpenTeacher, Prepared, Saved, Started, Step, Summary, train
+from tutelage.tune import OpenTeacher, Prepared, Reward, Saved, Started, Step, Summary, train
 
 
 def train_rows(
@@ -21,10 +21,12 @@ def train_rows(
     emit: Emit,
     open_teacher: OpenTeacher,
     notes: Sequence[str] = (),
+    reward: Reward | None = None,
 ) -> Summary:
     """Tune ``bundle``'s model on ``rows`` and leave the weights, ``dropped.jsonl`` and ``ledger.json`` in ``folder``.
 
     The ledger of a training that was finished before is left as it is; ``notes`` are what a new one says of the rows.
+    ``reward`` scores answers where the rows are prompts.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def train_rows(
     :func:`tutelage.tune.train` raises.
     """
     encoding = encode_all(bundle.template, rows)
-    ledger, dropped = sort_out(rows, encoding, max_tokens=section.max_tokens)
+    ledger, dropped = sort_out(rows, encoding, max_tokens=section.row_tokens)
     ledger = ledger.model_copy(update={"notes": tuple(notes)})
     if too_few(ledger):
         keep_ledger(folder, ledger, dropped)
@@ -43,7 +45,8 @@ def train_rows(
             remedy="raise tune.max_tokens, or make the rows shorter",
         )
     total = 0
-    for news in train(bundle, encoding.encoded, section, folder=folder, seed=seed, open_teacher=open_teacher):
+    steps = train(bundle, encoding.encoded, section, folder=folder, seed=seed, open_teacher=open_teacher, reward=reward)
+    for news in steps:
         match news:
             case Prepared(what=what, done=done, total=texts):
                 emit(Event("progress", data={"label": what, "done": done, "total": texts, "unit": "texts"}))

@@ -8,7 +8,8 @@
 | ``construct`` | how data is made |
 | ``curate`` | which rows are kept |
 | ``tune`` | how the model is tuned |
-| ``objectives``, ``methods`` | what is minimized, and which weights move |
+| ``objectives``, ``grpo`` | what is minimized |
+| ``methods``, ``soft_methods`` | which weights move |
 | ``evaluate`` | how much is measured, and the controls |
 | ``reflect`` | planning and promotion |
 | ``contradictions`` | settings that would be ignored beside others |

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tutelage.recipe.base import Section
 from tutelage.recipe.curate import ContaminationStep
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
 
 if TYPE_CHECKING:
@@ -31,14 +32,25 @@ class Idle:
 def idle_settings(recipe: "Recipe") -> list[Idle]:
     """Return every setting of ``recipe`` that would be ignored."""
     if recipe.tune.data is not None:
-        return [*_of_a_loop(recipe), *_of_tune(recipe)]
+        return [*_of_a_loop(recipe, "the recipe brings its own rows (tune.data)"), *_of_tune(recipe)]
+    if recipe.tune.objective.rows == "prompts":
+        why = "the model learns from its own answers (tune.objective)"
+        return [*_of_a_loop(recipe, why), *_of_tune(recipe), *_of_asked_tasks(recipe)]
     return [*_of_tune(recipe), *_of_tasks(recipe), *_of_construct(recipe), *_of_curate(recipe)]
 
 
-def _of_a_loop(recipe: "Recipe") -> Iterator[Idle]:
+def _of_a_loop(recipe: "Recipe", why: str) -> Iterator[Idle]:
     """What only a run reads, in a recipe for ``tutelage tune`` alone."""
     for key in ("rounds", "construct", "curate", "reflect", "controls"):
-        yield _idle(recipe, key, "the recipe brings its own rows (tune.data), and no loop is there to read it")
+        yield _idle(recipe, key, f"{why}, and no loop is there to read it")
+
+
+def _of_asked_tasks(recipe: "Recipe") -> Iterator[Idle]:
+    """What the loop alone reads of tasks whose prompts the model answers while it is tuned."""
+    for index, task in enumerate(recipe.tasks):
+        yield _idle(task, "weight", "every task gives as many prompts a level: objective.prompts", "tasks", index)
+        yield _idle(task, "answer_tokens", "answers are as long as objective.max_tokens allows", "tasks", index)
+        yield _idle(task, "sample_from", "there are no rounds", "tasks", index)
 
 
 def _idle(section: Section, key: str, why: str, *place: str | int) -> Idle:
@@ -53,6 +65,10 @@ def _of_tune(recipe: "Recipe") -> Iterator[Idle]:
     for section, at in found:
         if isinstance(section, KdObjective) and section.divergence != "jsd":
             yield _idle(section, "beta", f"it belongs to jsd, and the divergence is {section.divergence}", *at)
+        if isinstance(section, GrpoObjective) and section.updates == 1:
+            for key in ("clip_low", "clip_high"):
+                why = "nothing is clipped in the first step on new answers, and there is no second, updates is 1"
+                yield _idle(section, key, why, *at)
 
 
 def _of_tasks(recipe: "Recipe") -> Iterator[Idle]:

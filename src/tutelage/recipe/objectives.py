@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from tutelage.recipe.base import Section
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.records.base import RowKind
 
 Average = Literal["token", "square", "row"]
@@ -225,6 +226,7 @@ Objective = Annotated[
     | OrpoObjective
     | SimpoObjective
     | RewardObjective
+    | GrpoObjective
     | SumObjective,
     Field(discriminator="kind"),
 ]

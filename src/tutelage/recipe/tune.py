@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tutelage.recipe.base import Section, is_number
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.methods import FullMethod as FullMethod
 from tutelage.recipe.methods import LoraMethod as LoraMethod
 from tutelage.recipe.methods import Method as Method
@@ -202,6 +203,33 @@ class TuneSection(Section):
         if self.objective.rows == "unpaired" and self.batch_size < 2:
             raise ValueError(
                 "objective: kto compares the rows of a step with one another; take a batch_size of 2 or more"
+            )
+        return self
+
+    @property
+    def row_tokens(self) -> int:
+        """Longest row: ``max_tokens``, less what the answer to a prompt may take."""
+        return self.max_tokens - (self.objective.max_tokens if isinstance(self.objective, GrpoObjective) else 0)
+
+    @model_validator(mode="after")
+    def _asks_what_it_can_answer(self) -> Self:
+        if self.objective.rows == "prompts" and self.data is not None:
+            raise ValueError(
+                "data: grpo asks the train split of the recipe's tasks; leave it out, or make the file a task "
+                "({kind: rows, path: ..., check: ...})"
+            )
+        if self.row_tokens < 2:
+            raise ValueError(
+                f"max_tokens: prompt and answer together are at most {self.max_tokens} tokens, and "
+                "objective.max_tokens leaves none of them to the prompt"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_what_it_trains(self) -> Self:
+        if isinstance(self.objective, GrpoObjective) and self.method.kind in ("prefix", "prompt"):
+            raise ValueError(
+                f"method: {self.method.kind} is in no weight of the model that grpo samples from; take lora or another"
             )
         return self
 

@@ -17,8 +17,9 @@ PARADIGMS: tuple[Paradigm, ...] = ("expert", "distill", "self", "rehearsal")
 """The three paradigms of making data, and the rows that keep what the start could do."""
 
 
-RowKind = Literal["examples", "pairs", "unpaired"]
-"""What an objective learns from: examples, pairs of answers, single answers that are wanted or not."""
+RowKind = Literal["examples", "pairs", "unpaired", "prompts"]
+"""What an objective learns from: examples, pairs of answers, single answers that are wanted or not, its own answers to
+prompts."""
 
 
 class Record(BaseModel):

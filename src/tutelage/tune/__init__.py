@@ -9,13 +9,15 @@
 | ``reference`` | log-probabilities under the model as it came |
 | ``rewards`` | what a reward model makes of documents |
 | ``teacher``, ``divergences`` | what a teacher expects, and how far the student is from it |
+| ``policy``, ``rollouts`` | the model as the one that answers, its answers and their log |
 | ``retention`` | the penalty on forgetting |
 
 A new objective or method is one file and one line in its package's index; neither knows of the other.
 """
 
+from tutelage.tune.policy import Reward
 from tutelage.tune.teacher import OpenTeacher
 from tutelage.tune.training.loop import train
 from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, Step, Summary
 
-__all__ = ["OpenTeacher", "Prepared", "Progress", "Saved", "Started", "Step", "Summary", "train"]
+__all__ = ["OpenTeacher", "Prepared", "Progress", "Reward", "Saved", "Started", "Step", "Summary", "train"]

@@ -1,9 +1,10 @@
-"""What objectives learn from: documents, pairs of them, and documents that are wanted or not."""
+"""What objectives learn from: documents, pairs of them, documents that are wanted or not, and prompts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tutelage.models.template import Encoded
+from tutelage.records import Item
 from tutelage.records.base import RowKind
 from tutelage.tune.training.batches import unusable
 
@@ -26,9 +27,17 @@ class Rated:
     wanted: bool
 
 
-Row = Encoded | Pair | Rated
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt that the model is to answer, without targets, and the item whose check scores the answers."""
 
-KINDS: Mapping[RowKind, type] = {"examples": Encoded, "pairs": Pair, "unpaired": Rated}
+    prompt: Encoded
+    item: Item
+
+
+Row = Encoded | Pair | Rated | Asked
+
+KINDS: Mapping[RowKind, type] = {"examples": Encoded, "pairs": Pair, "unpaired": Rated, "prompts": Asked}
 """The type of each kind of rows."""
 
 
@@ -39,12 +48,17 @@ def documents_of(row: Row) -> Mapping[str, Encoded]:
             return {"chosen": row.chosen, "rejected": row.rejected}
         case Rated():
             return {"": row.answer}
+        case Asked():
+            return {"": row.prompt}
         case Encoded():
             return {"": row}
 
 
 def why_unusable(row: Row, max_tokens: int) -> str:
     """Return why a row cannot be trained on; empty if it can."""
+    if isinstance(row, Asked):
+        longer = len(row.prompt) > max_tokens
+        return f"a prompt of {len(row.prompt)} tokens; the longest answer leaves {max_tokens}" if longer else ""
     for name, document in documents_of(row).items():
         if reason := unusable(document, max_tokens):
             return f"{name}: {reason}" if name else reason

@@ -10,13 +10,16 @@
 | ``orpo`` | ``orpo`` | pairs | | target tokens, and pairs |
 | ``simpo`` | ``simpo`` | pairs | | pairs |
 | ``reward`` | ``reward`` | pairs | | pairs |
+| ``grpo`` | ``grpo``, ``advantages`` | prompts | with ``kl`` | tokens or answers (``average``) |
 | ``sum`` | ``sums`` | those of its parts | | those of its parts |
 """
 
 from typing import Any
 
 from tutelage.recipe import objectives as sections
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.tune.objectives.dpo import Dpo
+from tutelage.tune.objectives.grpo import Grpo
 from tutelage.tune.objectives.ipo import Ipo
 from tutelage.tune.objectives.kd import Kd
 from tutelage.tune.objectives.kto import Kto
@@ -26,6 +29,7 @@ from tutelage.tune.objectives.reward import Reward
 from tutelage.tune.objectives.sft import Sft
 from tutelage.tune.objectives.simpo import Simpo
 from tutelage.tune.objectives.sums import Sum
+from tutelage.tune.policy import Policy
 from tutelage.tune.reference import Reference
 from tutelage.tune.teacher import Teacher
 
@@ -36,10 +40,12 @@ def build_objective(
     teacher: Teacher | None = None,
     *,
     longest: int | None = None,
+    policy: Policy | None = None,
 ) -> Objective[Any]:
     """Return the objective of a recipe; ``reference`` may be filled later, and ``teacher`` asked (``kd`` needs one).
 
-    ``longest``: most tokens of a document that an objective makes up itself.
+    ``longest``: most tokens of a document that an objective makes up itself. ``policy``: who answers (``grpo`` needs
+    it).
     """
     match section:
         case sections.SftObjective():
@@ -59,6 +65,9 @@ def build_objective(
             return Simpo(section.beta, section.gamma)
         case sections.RewardObjective():
             return Reward(section.margin, section.center)
+        case GrpoObjective():
+            assert policy is not None
+            return Grpo(section, policy)
         case sections.SumObjective():
             found = ((part.weight, part.objective) for part in section.parts)
             return Sum(tuple((w, build_objective(one, reference, teacher, longest=longest)) for w, one in found))

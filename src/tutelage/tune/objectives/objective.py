@@ -37,6 +37,11 @@ class Objective(ABC, Generic[Row]):
         """What each term of the loss is multiplied by."""
         return (1.0,)
 
+    @property
+    def updates(self) -> int:
+        """How many steps, one after another, are made of the same rows."""
+        return 1
+
     @abstractmethod
     def documents(self, row: Row) -> tuple[Encoded, ...]:
         """Return what the network must see of a row; all of it is packed into one micro-batch."""
@@ -56,6 +61,10 @@ class Objective(ABC, Generic[Row]):
     def taught(self, rows: Sequence[Row]) -> Sequence[Encoded]:
         """Return the documents of ``rows`` that a teacher must read."""
         return ()
+
+    def at(self, step: int) -> Self:
+        """Return the objective of a step, counted from 0; most are the same in all."""
+        return self
 
     def before(self, rows: Sequence[Row], network: Network, limit: int) -> Self:
         """Return the objective of a step of ``rows``, having looked at what the model says before it.

@@ -190,9 +190,12 @@ def steps_an_epoch(rows: int, batch_size: int) -> int:
     return math.ceil(rows / batch_size)
 
 
-def total_steps(rows: int, *, batch_size: int, epochs: int, max_steps: int) -> int:
-    """Return the optimizer steps of a whole run: ``epochs``, but at most ``max_steps`` unless that is 0."""
-    steps = epochs * steps_an_epoch(rows, batch_size)
+def total_steps(rows: int, *, batch_size: int, epochs: int, max_steps: int, updates: int = 1) -> int:
+    """Return the optimizer steps of a whole run: ``epochs``, but at most ``max_steps`` unless that is 0.
+
+    ``updates`` of them are made of the same rows.
+    """
+    steps = updates * epochs * steps_an_epoch(rows, batch_size)
     return min(steps, max_steps) if max_steps else steps
 
 

@@ -22,7 +22,7 @@ from tutelage.errors import RunError, StorageError
 from tutelage.files import atomic_folder, read_text, storage
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Record
-from tutelage.tune.rows import Pair, Rated, Row, documents_of
+from tutelage.tune.rows import Asked, Pair, Rated, Row, documents_of
 from tutelage.tune.training.progress import Step, Summary
 
 REMEDY = "give the run another folder, or delete this one to start over"
@@ -109,6 +109,8 @@ def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, 
             digest.update(f"margin {row.margin!r}|".encode())
         if isinstance(row, Rated):
             digest.update(b"wanted|" if row.wanted else b"unwanted|")
+        if isinstance(row, Asked):
+            digest.update(row.item.to_json().encode())
     for name, weight in model.named_parameters():
         digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
         digest.update(weight.detach().flatten()[:8].float().cpu().numpy().tobytes())

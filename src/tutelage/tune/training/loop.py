@@ -22,14 +22,17 @@ from tutelage.models.hardware import cast_weights, pick_dtype
 from tutelage.models.load import Bundle, load_bundle
 from tutelage.models.rewards import with_reward_head
 from tutelage.models.template import Encoded
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, RewardObjective, teaching_of
 from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
 from tutelage.tune.methods import build_method, learned_before
 from tutelage.tune.objectives import build_objective
+from tutelage.tune.policy import Policy, Reward
 from tutelage.tune.reference import FILE as REFERENCE_FILE
 from tutelage.tune.reference import Reference
 from tutelage.tune.retention import Memory, Retention, remember
+from tutelage.tune.rollouts import RolloutLog
 from tutelage.tune.rows import KINDS, Row, documents_of, why_unusable
 from tutelage.tune.teacher import FILE as TEACHER_FILE
 from tutelage.tune.teacher import OpenTeacher, Teacher
@@ -60,6 +63,7 @@ def train(
     folder: Path,
     seed: int,
     open_teacher: OpenTeacher | None = None,
+    reward: Reward | None = None,
 ) -> Iterator[Progress]:
     """Tune the bundle's model on ``rows``, of the kind that the objective learns from; the weights get to
     ``folder/weights``.
@@ -72,19 +76,22 @@ def train(
     arithmetic of the section, LoRA freezes them and takes its adapter out at the end, prefix and prompt tuning freeze
     them, full tuning changes them. For rewards its decoder gets a head of its own, drawn from the seed and saved with
     the weights. ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
+    ``reward`` scores the model's answers where the rows are prompts; these answers stay in ``rollouts.jsonl``.
 
     Raises
     ------
     TrainingError: no row can be trained on, loss or gradient are not finite, memory does not suffice for one row, or
         the saved weights do not compute what the trained model computes.
-    ModelError: documents packed into one row cannot be kept apart in this model.
+    ModelError: documents packed into one row cannot be kept apart in this model, or its answers cannot be sampled.
+    CompletionError: memory does not suffice to sample answers.
     RunError: ``folder`` holds another run.
     StorageError: the disk refuses; the last checkpoint stays.
     """
     reference = Reference()
     teaching = teaching_of(section.objective)
     teacher = None if teaching is None else Teacher(teaching)
-    objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens)
+    policy = Policy(section.objective) if isinstance(section.objective, GrpoObjective) else None
+    objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens, policy=policy)
     kept, dropped = _usable(rows, section)
     rows = [rows[name] for name in kept]
     if isinstance(section.objective, RewardObjective):
@@ -102,8 +109,9 @@ def train(
         yield finished
         return
     checkpoint = load_checkpoint(folder, fingerprint)  # a folder of another run is refused before anything is written
-    steps = total_steps(len(rows), batch_size=section.batch_size, epochs=section.epochs, max_steps=section.max_steps)
-    chosen_at = partial(rows_of_step, rows=len(rows), batch_size=section.batch_size, seed=seed)
+    size, updates = section.batch_size, objective.updates
+    steps = total_steps(len(rows), batch_size=size, epochs=section.epochs, max_steps=section.max_steps, updates=updates)
+    chosen_at = partial(rows_of_step, rows=len(rows), batch_size=size, seed=seed)
     if not reference.load(folder, fingerprint):
         asked = (objective.referred([rows[row] for row in chosen_at(index)]) for index in range(steps))
         yield from _refer(bundle, reference, asked, limit=section.micro_batch_tokens)
@@ -126,6 +134,9 @@ def train(
         stack.callback(tuned.release)
         if teacher is not None and teacher.section.top_k is None:
             stack.enter_context(teacher.beside(opened(teacher.section), bundle))
+        if policy is not None:
+            log = RolloutLog(folder, fingerprint)
+            policy.begin(bundle, tuned, rows, reward=reward, log=log, seed=derive_seed(seed, "answers"))
         optimizer = Optimizer(tuned.parameters, section.optimizer)
         position = Position(fingerprint=fingerprint, micro_batch_tokens=section.micro_batch_tokens, history=())
         if checkpoint is not None:
@@ -149,10 +160,10 @@ def train(
             yield started
             for index in range(len(position.history), steps):
                 began = time.perf_counter()
-                chosen = chosen_at(index)
+                chosen = chosen_at(index // updates)
                 members = [rows[row] for row in chosen]
                 model.train(False)  # what is looked at before a step is looked at without dropout
-                ready = objective.before(members, network, position.micro_batch_tokens)
+                ready = objective.at(index).before(members, network, position.micro_batch_tokens)
                 model.train()
                 batch = Batch(index + 1, ready, [kept[row] for row in chosen], members)
                 beside = [] if retention is None else [retention.of_step(index)]
@@ -167,7 +178,7 @@ def train(
                 norm = update(optimizer, batch, lr=lr, clip_norm=section.clip_norm)
                 step = Step(
                     step=index + 1,
-                    epoch=index // steps_an_epoch(len(rows), section.batch_size) + 1,
+                    epoch=index // (updates * steps_an_epoch(len(rows), size)) + 1,
                     loss=done.batches[0].loss,
                     told=dict(done.batches[0].told),
                     retention=done.batches[1].loss if beside else None,
@@ -227,7 +238,7 @@ def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[
             received=next(kind for kind, type_ in KINDS.items() if isinstance(other, type_)),
             remedy="give it such rows, or take another objective",
         )
-    reasons = {name: why_unusable(row, section.max_tokens) for name, row in enumerate(rows)}
+    reasons = {name: why_unusable(row, section.row_tokens) for name, row in enumerate(rows)}
     kept = [name for name, reason in reasons.items() if not reason]
     dropped = {name: reason for name, reason in reasons.items() if reason}
     if not kept:

@@ -40,18 +40,23 @@ class PositionLoss(ABC):
 
 @dataclass(frozen=True, slots=True)
 class CrossEntropies(PositionLoss):
-    """The loss (1 − ε)·−log p(target) + ε · mean over the vocabulary of −log p, in nats, for int64 ``targets`` (N)."""
+    """The loss (1 − ε)·−log p(target) + ε · mean over the vocabulary of −log p, in nats, for int64 ``targets`` (N); p
+    is that of the logits divided by ``temperature``."""
 
     targets: Tensor
     smoothing: float = 0.0
+    temperature: float = 1.0
 
     def __call__(self, logits: Tensor, at: slice) -> Tensor:
         """Return the losses."""
+        logits = logits if self.temperature == 1 else logits / self.temperature
         return cross_entropy(logits, self.targets[at], reduction="none", label_smoothing=self.smoothing)
 
     def with_slopes(self, logits: Tensor, at: slice) -> tuple[Tensor, Tensor]:
-        """Return the losses and p − (1 − ε)·1[target] − ε/V in the place of ``logits``."""
+        """Return the losses and p − (1 − ε)·1[target] − ε/V, over the temperature, in the place of ``logits``."""
         targets, smoothing = self.targets[at][:, None], self.smoothing
+        if self.temperature != 1:
+            logits.div_(self.temperature)
         whole = logits.logsumexp(-1, keepdim=True)
         losses = whole - logits.gather(1, targets)
         if smoothing:
@@ -60,6 +65,8 @@ class CrossEntropies(PositionLoss):
         slopes.scatter_add_(1, targets, torch.full_like(losses, smoothing - 1))
         if smoothing:
             slopes.sub_(smoothing / logits.shape[-1])
+        if self.temperature != 1:
+            slopes.div_(self.temperature)
         return losses[:, 0], slopes
 
 

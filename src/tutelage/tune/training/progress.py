@@ -42,7 +42,8 @@ class Step(Record):
     """One optimizer step, counted from 1. ``loss`` is Σ loss / Σ weight over the rows of the step (for SFT: nats a
     target token), ``retention`` the mean divergence from the start in nats a token, without its weight (None: no
     penalty), ``told`` what the objective tells of its rows besides, as means over them (of pairs: ``accuracy``, the
-    share whose chosen answer has the higher reward, ``margin`` between both, ``chosen`` and ``rejected``);
+    share whose chosen answer has the higher reward, ``margin`` between both, ``chosen`` and ``rejected``; of answers
+    to prompts: ``tutelage.tune.policy.facts_of``, the share of ``clipped`` tokens and the ``kl`` divergence);
     ``grad_norm`` is the norm before clipping; ``tokens`` counts all tokens, those of the penalty too,
     ``target_tokens`` the learned ones of the rows."""
 

@@ -1,0 +1,58 @@
+"""What the model is asked while it is tuned, and who scores its answers: the tasks of the recipe, by their check."""
+
+from collections.abc import Mapping, Sequence
+
+from tutelage.errors import Problem, RecipeError
+from tutelage.recipe import Recipe
+from tutelage.recipe.grpo import GrpoObjective
+from tutelage.records import Answer, Item, Verdict
+from tutelage.seeds import derive_seed
+from tutelage.tasks.protocol import Task
+from tutelage.tasks.verdicts import checked, drawn, once
+from tutelage.tune import Reward
+
+
+def asked_items(recipe: Recipe, section: GrpoObjective, tasks: Mapping[str, Task]) -> list[Item]:
+    """Return ``section.prompts`` train items of each level of each task; fewer where a user's rows have no more.
+
+    Raises
+    ------
+    RecipeError: no task has a level that is asked for, or anything to ask that a check can judge.
+    """
+    there = list(dict.fromkeys(level for task in tasks.values() for level in task.levels))
+    problems = [
+        Problem(
+            "no task of this recipe has this level", "tune.objective.levels", level, f"there are: {', '.join(there)}"
+        )
+        for level in section.levels or ()
+        if level not in there
+    ]
+    if problems:
+        raise RecipeError(recipe.name, problems)
+    found = [
+        item
+        for name, task in tasks.items()
+        for level in task.levels
+        if section.levels is None or level in section.levels
+        for item in drawn(task, "train", level, section.prompts, derive_seed(recipe.seed, "asked", name, level))
+    ]
+    if not found:
+        remedy = "give rows a check, and the train split a share of them"
+        raise RecipeError(
+            recipe.name, [Problem("the tasks have nothing to ask that can be checked", "tasks", "", remedy)]
+        )
+    return once(found)
+
+
+def reward_of(tasks: Mapping[str, Task]) -> Reward:
+    """Return what scores answers by the check of each item's task."""
+
+    def reward(items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+        found: dict[int, Verdict] = {}
+        for name in dict.fromkeys(item.task for item in items):
+            own = [at for at, item in enumerate(items) if item.task == name]
+            verdicts = checked(tasks[name], [items[at] for at in own], [answers[at] for at in own])
+            found |= dict(zip(own, verdicts, strict=True))
+        return [found[at] for at in range(len(items))]
+
+    return reward
