@@ -33,8 +33,8 @@ class PromptMethod(Section):
 
 class PrefixMethod(Section):
     """Prefix tuning (Li & Liang 2021): of virtual tokens before each text the keys and values of every layer are
-    learned. Wants some twenty times LoRA's learning rate, about 1e-2; with a projection far less (the authors took
-    5e-5). Saved as PEFT's ``PREFIX_TUNING``; it cannot be merged."""
+    learned. Wants some twenty times LoRA's learning rate, about 1e-2; with a projection a tenth of that, 1e-3 or
+    less. Saved as PEFT's ``PREFIX_TUNING``; it cannot be merged."""
 
     kind: Literal["prefix"]
 
@@ -47,8 +47,8 @@ class PrefixMethod(Section):
 
     init: Init | None = None
     """What they are before the first step: what the model makes of tokens drawn from its ``vocabulary`` or of a
-    ``text``, or ``random`` numbers (normal, standard deviation 1; of a projection, those its layers make), which put
-    a model off more than it ever learns back in few steps. null: ``vocabulary``, with a projection ``random``."""
+    ``text``, or ``random`` numbers (normal, standard deviation 1; of a projection, those its layers make). null:
+    ``vocabulary``, with a projection ``random``."""
 
     text: str | None = Field(default=None, min_length=1)
     """Of ``init: text``: repeated or cut to as many tokens."""
