@@ -236,6 +236,26 @@ def chat(
 
 
 @app.command()
+def doctor(
+    model: Annotated[str, typer.Argument(help="A model, a recipe or a run's folder.", metavar="MODEL")],
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None, typer.Option("--device", help="Where to look (default: auto).")
+    ] = None,
+    adapter: Adapter = None,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Check a model before you tune or trust it. On your machine, with numbers; the exit code is 1 if a check fails.
+
+    Chat template and loss mask, tied embeddings, sampler against trainer, packing, memory of a step, micro-batches, our
+    layers against plain transformers and PEFT, saving and merging.
+    """
+    from tutelage.cli.doctor import doctor_command
+
+    doctor_command(model, adapter=adapter, device=device, json=json, offline=offline)
+
+
+@app.command()
 def runs(
     folder: Annotated[Path, typer.Argument(help="Where the runs are.", metavar="[FOLDER]")] = Path("runs"),
     json: Json = False,
