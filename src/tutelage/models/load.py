@@ -19,6 +19,7 @@ from tutelage.models.default import ALIASES, default_file
 from tutelage.models.faults import InWords
 from tutelage.models.gguf_file import converted
 from tutelage.models.hardware import Dtype, cast_weights, pick_device, pick_dtype
+from tutelage.models.plain import write_model
 from tutelage.models.quiet import quiet
 from tutelage.models.template import ChatTemplate
 from tutelage.models.tiny import tiny_model
@@ -135,16 +136,8 @@ def save_folder(bundle: Bundle, path: Path) -> None:
     Raises :class:`ModelError` when an adapter stands beside the weights, and :class:`tutelage.errors.StorageError`
     when the folder exists already or cannot be written.
     """
-    if bundle.source.adapter and not bundle.source.merged:
-        raise ModelError(
-            "a model folder holds no adapter beside the weights",
-            where=str(path),
-            received=bundle.source.identity,
-            remedy="load it with merge=True, or keep the adapter's own folder",
-        )
-    with atomic_folder(path) as partial, quiet():
-        bundle.model.save_pretrained(partial)
-        bundle.tokenizer.save_pretrained(partial)
+    with atomic_folder(path) as partial:
+        write_model(bundle, partial)
 
 
 def _place(model_id: str, revision: str | None, offline: bool) -> _Place:

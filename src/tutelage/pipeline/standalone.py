@@ -17,12 +17,13 @@ from tutelage.evaluate.summary import summarize
 from tutelage.events import Emit, Event, located, silent
 from tutelage.files import write_atomic
 from tutelage.pipeline.encoding import TrainingRow
-from tutelage.pipeline.engines import Engines
+from tutelage.pipeline.engines import Engines, origin_of
 from tutelage.pipeline.items import guarded_items, split_items
 from tutelage.pipeline.leaks import beyond_guarded, shared_words
 from tutelage.pipeline.levels import with_levels_of
 from tutelage.pipeline.stages import say_rounding
 from tutelage.pipeline.training import train_rows
+from tutelage.pipeline.tuned import keep_origin
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.model import ModelSection
@@ -149,7 +150,8 @@ def tune(
     recipe (its model with its chat template, its threads, ``tune`` section and seed), a section of one
     (its template relative to the working folder), or a model's id. ``section`` and ``seed`` go before the recipe's.
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
-    ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it. Rows that share words with what
+    ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it; ``out/tuned.json`` says what the
+    weights were made of, for ``tutelage export``. Rows that share words with what
     the recipe scores models on are trained on; a note tells how many, in the ledger too.
 
     Raises
@@ -167,8 +169,10 @@ def tune(
     shared = shared_words(rows, recipe)
     emit(Event("note", data={"text": shared}))
     with Engines(recipe, offline=offline) as engines:
-        return train_rows(
-            engines.bundle(),
+        bundle = engines.bundle()
+        start = origin_of(bundle)
+        summary = train_rows(
+            bundle,
             rows,
             chosen,
             folder=out,
@@ -177,6 +181,8 @@ def tune(
             notes=(shared,),
             open_teacher=engines.taught_by,
         )
+    keep_origin(out, recipe, chosen, data=data, rows=len(rows), seed=seed, start=start)
+    return summary
 
 
 def evaluate(
