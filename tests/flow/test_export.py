@@ -23,7 +23,7 @@ from tutelage.models.bundle import Bundle
 from tutelage.models.load import load_bundle
 from tutelage.models.quiet import quiet
 from tutelage.models.tiny import tiny_model
-from tutelage.pipeline.export import Wanted, export, parity
+from tutelage.pipeline.export import Exported, Wanted, export, parity
 from tutelage.pipeline.export import writing as stage
 from tutelage.pipeline.export.parity import encoded_rows
 from tutelage.pipeline.export.push import files_to_send, require_push
@@ -65,6 +65,14 @@ def logits(model: Any, ids: list[int]) -> Tensor:
     return found
 
 
+def run_lines(made: Exported, name: str) -> str:
+    """What the Python lines of an export print in a process of their own."""
+    code = next(text for what, text in made.lines if what == name)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def by_hand(tuned: Path, ids: list[int]) -> Tensor:
     """The tuned model as the formula has it: W + (alpha/r)·BA into the weights of a fresh start."""
     bundle = tiny_model()
@@ -101,6 +109,7 @@ def test_an_adapter_is_what_peft_loads(tuned: Path, tmp_path: Path) -> None:
     assert facts["license"] == "apache-2.0"
     for words in ("neither scored nor gated", "rows.jsonl: license not recorded", "LoRA of rank 4", "4 rows", "6 of 6"):
         assert words in written, words
+    assert run_lines(made, "transformers and peft")
 
 
 def test_a_merged_model_is_what_transformers_loads_and_its_lines_run(tuned: Path, tmp_path: Path) -> None:
@@ -113,10 +122,7 @@ def test_a_merged_model_is_what_transformers_loads_and_its_lines_run(tuned: Path
     assert again.generation_config.eos_token_id == tiny_model().template.end_ids[0]
     assert tokenizer.chat_template == tiny_model().tokenizer.chat_template
     assert made.dtype == "float32"
-    code = next(text for what, text in made.lines if what == "transformers")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert run_lines(made, "transformers")
 
 
 def test_what_rounding_costs_is_said(tuned: Path, tmp_path: Path) -> None:
