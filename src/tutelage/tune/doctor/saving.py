@@ -11,7 +11,6 @@ from tutelage.models.adapters import MERGE_TOLERANCE, adapt
 from tutelage.models.bundle import Bundle
 from tutelage.models.template import Encoded
 from tutelage.tune.doctor.check import Check, distance, is_exact, judged, refused
-from tutelage.tune.doctor.embeddings import is_tied
 from tutelage.tune.methods import Tuned
 
 SAVING, MERGING = "save and reload", "merge"
@@ -51,13 +50,13 @@ def check_merging(bundle: Bundle, folder: Path, documents: Sequence[Encoded], ex
     """
     tolerance = ROUNDED_TOLERANCES[is_exact(bundle.model.dtype)]
     words = f"{MERGE_TOLERANCE:g}; mean {tolerance:g}"
-    tied = is_tied(bundle)
+    tied = _are_one(bundle)
     try:
         adapted = adapt(bundle.model, folder, merge=True)
     except ModelError as error:
         return refused(MERGING, error, tolerance=words)
     bundle.model = adapted.model
-    untied = tied and _head_of(bundle) is not bundle.model.get_input_embeddings().weight
+    untied = tied and not _are_one(bundle)
     measured = f"{adapted.moved:.2g} sd at most in float32"
     figures, ok = {"moved": adapted.moved, "tolerance": tolerance}, not untied
     if expected is not None:
@@ -83,6 +82,7 @@ def _logits(model: nn.Module, documents: Sequence[Encoded]) -> Tensor:
     return torch.cat([model(input_ids=one[None]).logits[0].float() for one in ids])
 
 
-def _head_of(bundle: Bundle) -> object:
+def _are_one(bundle: Bundle) -> bool:
+    """Whether embeddings and output layer are one weight."""
     head = bundle.model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    return None if head is None else head.weight
+    return head is not None and head.weight is bundle.model.get_input_embeddings().weight
