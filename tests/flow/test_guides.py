@@ -118,6 +118,14 @@ def test_reading_a_report(reader: Path) -> None:
     assert "promoted weights:" in said
 
 
+def test_serving(reader: Path) -> None:
+    said = follow("serving", reader)
+    assert "Nothing stands in the way of tuning this model here." in said
+    assert "my-adapter: round 1 of my-task, a PEFT adapter" in said
+    assert "vllm serve my-model" in said
+    assert "round 1" in (reader / "my-model" / "README.md").read_text(encoding="utf-8")
+
+
 def test_own_task(tmp_path: Path) -> None:
     said = follow("own-task", tmp_path)
     assert "The date is right." in said
@@ -134,7 +142,7 @@ def test_own_teacher(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["tour", *(f"guides/{name}" for name in ("own-data", "own-task", "own-teacher", "reading-a-report"))],
+    ["tour", *(f"guides/{name}" for name in ("own-data", "own-task", "own-teacher", "reading-a-report", "serving"))],
 )
 def test_what_a_page_names_is_there(page: str) -> None:
     file = DOCS / f"{page}.md"

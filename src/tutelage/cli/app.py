@@ -253,6 +253,59 @@ def chat(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or what `tune` wrote.", metavar="RUN")],
+    out: Annotated[Path, typer.Argument(help="The new folder.", metavar="OUT")],
+    round: Annotated[int | None, typer.Option("--round", min=1, help="This round's candidate.")] = None,
+    start: Annotated[bool, typer.Option("--start", help="The untuned model; needs --merged.")] = False,
+    merged: Annotated[bool, typer.Option("--merged", help="A whole model, the adapter added into it.")] = False,
+    dtype: Annotated[
+        Literal["auto", "bfloat16", "float32"], typer.Option("--dtype", help="Of merged weights (auto: the run's).")
+    ] = "auto",
+    gguf: Annotated[
+        bool, typer.Option("--gguf", help="Also gguf/model.gguf (Llama alone; not run in llama.cpp).")
+    ] = False,
+    push: Annotated[
+        str | None, typer.Option("--push", metavar="ID", help="Send it to a hub (never tried by our tests).")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Write a tuned model for other programs. Whole or not at all, read again and compared first.
+
+    The promoted model of a run, or what `tune` made of rows of your own: a PEFT adapter, or with --merged a plain
+    transformers folder, with a model card and the lines that load or serve it.
+    """
+    from tutelage.cli.export import Sending, export_command
+    from tutelage.pipeline.export import Wanted
+
+    wanted = Wanted(round=round, start=start, merged=merged, dtype=dtype, gguf=gguf)
+    export_command(run, out, wanted, Sending(push, sure=yes), quiet=quiet, json=json, offline=offline)
+
+
+@app.command()
+def doctor(
+    model: Annotated[str, typer.Argument(help="A model, a recipe or a run's folder.", metavar="MODEL")],
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None, typer.Option("--device", help="Where to look (default: auto).")
+    ] = None,
+    adapter: Adapter = None,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Check a model before you tune or trust it. On your machine, with numbers; the exit code is 1 if a check fails.
+
+    Chat template and loss mask, tied embeddings, sampler against trainer, packing, memory of a step, micro-batches, our
+    layers against plain transformers and PEFT, saving and merging.
+    """
+    from tutelage.cli.doctor import doctor_command
+
+    doctor_command(model, adapter=adapter, device=device, json=json, offline=offline)
+
+
+@app.command()
 def runs(
     folder: Annotated[Path, typer.Argument(help="Where the runs are.", metavar="[FOLDER]")] = Path("runs"),
     json: Json = False,

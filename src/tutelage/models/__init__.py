@@ -12,6 +12,8 @@
 | ``gguf_file`` | a GGUF file as a cached model folder |
 | ``gguf_header`` | the plain metadata of a GGUF file |
 | ``default`` | the file of the default model |
+| ``gguf_writing`` | a model as a GGUF file |
+| ``plain`` | model and adapter folders as transformers and PEFT alone write and read them |
 | ``adapters`` | putting a PEFT adapter onto a model |
 | ``rewards`` | a language model as a reward model |
 | ``hardware`` | device and arithmetic |

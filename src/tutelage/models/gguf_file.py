@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from tutelage.errors import ModelError
 from tutelage.files import atomic_folder, read_json, sha256_file, write_json
@@ -53,16 +53,17 @@ def converted(path: Path) -> Converted:
     return Converted(folder, digest, str(_manifest(folder).get("license", "")))
 
 
-def _convert(path: Path, digest: str, folder: Path) -> None:
+def read_gguf(path: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Return model and tokenizer of a GGUF file, weights unpacked to ``dtype``. Raises :class:`ModelError`."""
     facts = read_metadata(path)
     # transformers draws a bar of its own while it unpacks.
     with quiet(), redirect_stderr(io.StringIO()):
         with InWords(lambda reason: broken_gguf(path, reason)):
             tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
-            model = AutoModelForCausalLM.from_pretrained(
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
                 str(path.parent),
                 gguf_file=path.name,
-                dtype=torch.bfloat16,
+                dtype=dtype,
                 quantization_config=GgufConfig(dequantize=True),
             )
         if not isinstance(tokenizer, PreTrainedTokenizerFast):
@@ -74,14 +75,17 @@ def _convert(path: Path, digest: str, folder: Path) -> None:
         # The weights are plain now; the note would make every later load look for the GGUF file.
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
-        with atomic_folder(folder, replace=True) as partial:
-            model.save_pretrained(partial)
-            tokenizer.save_pretrained(partial)
-            files = {entry.name: sha256_file(entry) for entry in sorted(partial.iterdir())}
-            write_json(
-                partial / _MANIFEST,
-                {"gguf_sha256": digest, "license": facts.get("general.license", ""), "files": files},
-            )
+    return model, tokenizer
+
+
+def _convert(path: Path, digest: str, folder: Path) -> None:
+    license = read_metadata(path).get("general.license", "")
+    model, tokenizer = read_gguf(path, torch.bfloat16)
+    with quiet(), atomic_folder(folder, replace=True) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        files = {entry.name: sha256_file(entry) for entry in sorted(partial.iterdir())}
+        write_json(partial / _MANIFEST, {"gguf_sha256": digest, "license": license, "files": files})
 
 
 def _manifest(folder: Path) -> dict[str, object]:

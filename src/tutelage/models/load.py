@@ -29,6 +29,7 @@ from tutelage.models.faults import InWords
 from tutelage.models.four_bit import require_four_bits
 from tutelage.models.gguf_file import converted
 from tutelage.models.hardware import Dtype, cast_weights, pick_device, pick_dtype
+from tutelage.models.plain import write_model
 from tutelage.models.quiet import quiet
 from tutelage.models.rewards import reward_head, with_reward_head
 from tutelage.models.template import ChatTemplate
@@ -197,16 +198,8 @@ def save_folder(bundle: Bundle, path: Path) -> None:
     Raises :class:`ModelError` when an adapter stands beside the weights, and :class:`tutelage.errors.StorageError`
     when the folder exists already or cannot be written.
     """
-    if bundle.source.adapter and not bundle.source.merged:
-        raise ModelError(
-            "a model folder holds no adapter beside the weights",
-            where=str(path),
-            received=bundle.source.identity,
-            remedy="keep the adapter's own folder" + (", or load it with merge=True" if bundle.virtual is None else ""),
-        )
-    with atomic_folder(path) as partial, quiet():
-        bundle.model.save_pretrained(partial)
-        bundle.tokenizer.save_pretrained(partial)
+    with atomic_folder(path) as partial:
+        write_model(bundle, partial)
 
 
 def _place(model_id: str, revision: str | None, offline: bool) -> _Place:

@@ -131,7 +131,7 @@ class Engines:
             four_bit=four_bit,
         )
         if self.run is not None and bundle.source.id == model.id:  # whole tuned weights are a model of their own
-            self.run.require_model(_origin(bundle))
+            self.run.require_model(origin_of(bundle))
         return bundle
 
     def _local(self, weights: Path | None, batch_size: int) -> Completer:
@@ -170,8 +170,8 @@ class Engines:
         return found
 
 
-def _origin(bundle: Bundle) -> ModelOrigin:
-    """The starting model of a bundle, without what was tuned."""
+def origin_of(bundle: Bundle) -> ModelOrigin:
+    """Return the starting model of a bundle, without what was tuned."""
     return ModelOrigin(
         model=replace(bundle.source, adapter="", merged=False).identity,
         template=bundle.template.digest[:16],

@@ -18,12 +18,13 @@ from tutelage.events import Emit, Event, located, silent
 from tutelage.files import write_atomic
 from tutelage.pipeline.asking import asked_items, reward_of
 from tutelage.pipeline.encoding import TrainingRow
-from tutelage.pipeline.engines import Engines
+from tutelage.pipeline.engines import Engines, origin_of
 from tutelage.pipeline.items import guarded_items, split_items
 from tutelage.pipeline.leaks import beyond_guarded, shared_words
 from tutelage.pipeline.levels import with_levels_of
 from tutelage.pipeline.stages import say_rounding
 from tutelage.pipeline.training import train_rows
+from tutelage.pipeline.tuned import keep_origin
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.grpo import GrpoObjective
@@ -164,7 +165,8 @@ def tune(
     recipe (its model with its chat template, its threads, ``tune`` section and seed), a section of one
     (its template relative to the working folder), or a model's id. ``section`` and ``seed`` go before the recipe's.
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
-    ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it. Rows that share words with what
+    ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it; ``out/tuned.json`` says what the
+    weights were made of, for ``tutelage export``. Rows that share words with what
     the recipe scores models on are trained on; a note tells how many, in the ledger too.
 
     Raises
@@ -184,8 +186,10 @@ def tune(
     for note in notes:
         emit(Event("note", data={"text": note}))
     with Engines(recipe, offline=offline) as engines:
-        return train_rows(
-            engines.bundle(four_bit=wants_four_bits(chosen.method)),
+        bundle = engines.bundle(four_bit=wants_four_bits(chosen.method))
+        start = origin_of(bundle)
+        summary = train_rows(
+            bundle,
             rows,
             chosen,
             folder=out,
@@ -195,6 +199,8 @@ def tune(
             open_teacher=engines.taught_by,
             reward=reward,
         )
+    keep_origin(out, recipe, chosen, data=data, rows=len(rows), seed=seed, start=start)
+    return summary
 
 
 def _learned(

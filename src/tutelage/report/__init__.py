@@ -3,7 +3,8 @@
 | file | what |
 |---|---|
 | ``page`` | ``write_report``: the page as one self-contained HTML file |
-| ``cards`` | ``write_card``: a model card for the promoted weights |
+| ``cards`` | ``write_card``, ``card``, ``tuning_card``: a model card for the promoted weights or an exported folder |
+| ``artifact`` | what a card says of the folder it lies in |
 | ``reading`` | ``RunData``: whatever a run directory holds so far |
 | ``headline`` | the verdict of the run, and what its figures do not prove |
 | ``losses`` | the loss of held-out references, and what it does not prove |

@@ -1,17 +1,23 @@
-"""A model card for the promoted weights, in the form that model hubs read: facts at the top, then words."""
+"""A model card for the promoted weights or an exported folder, in the form that model hubs read: facts at the top, then
+words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from tutelage.files import write_atomic
 from tutelage.recipe.methods import saves_whole_model
+from tutelage.recipe.model import ModelSection
+from tutelage.recipe.tune import TuneSection
 from tutelage.records.scores import ScoreSummary
 from tutelage.report import losses, numbers, tables
+from tutelage.report.artifact import Artifact, gate, licenses, lineage, tuning, use
+from tutelage.report.artifact import facts as artifact_facts
 from tutelage.report.contamination import contamination
 from tutelage.report.headline import caveats, engine_words, headline
 from tutelage.report.names import rival
-from tutelage.report.reading import RunData, read_run
+from tutelage.report.reading import START, RunData, read_run
 from tutelage.runs import RunDirectory
 
 
@@ -28,16 +34,27 @@ def write_card(run: RunDirectory) -> Path:
     return path
 
 
-def card(data: RunData, *, weights: str | None) -> str:
-    """Return the card; ``weights`` is where the promoted ones lie in the run, None if the start was kept."""
+def card(data: RunData, *, weights: str | None, artifact: Artifact | None = None) -> str:
+    """Return the card; ``weights`` is where the promoted ones lie in the run, None if the start was kept.
+
+    With an ``artifact`` it is the card of an exported folder: of the run's figures those of another model are left out.
+    """
     recipe = data.recipe
+    data = _about(data, artifact.label) if artifact is not None else data
     found = headline(data)
-    facts: dict[str, object] = {"base_model": recipe.model.id, "tags": ["instruction-tuning", "tutelage"]}
-    if weights is not None and not saves_whole_model(recipe.tune.method):
-        facts["library_name"] = "peft"
-    parts = [f"---\n{yaml.safe_dump(facts, sort_keys=False)}---\n", f"# {recipe.name}\n", f"**{found.status}.**"]
-    parts += [" ".join(found.words)]
-    if weights is not None:
+    adapter = (
+        artifact.is_adapter
+        if artifact is not None
+        else (weights is not None and not saves_whole_model(recipe.tune.method))
+    )
+    parts = _head(recipe.name, artifact_facts(recipe.model.id, artifact, adapter=adapter))
+    if artifact is not None:
+        which = "the model that this run started from, untuned" if artifact.label == START else artifact.label
+        parts += [f"{artifact.holds} It is {which}.", *use(artifact), "## The run\n"]
+    parts += [f"**{found.status}.**", " ".join(found.words)]
+    if artifact is not None:
+        parts += _made(data, artifact)
+    elif weights is not None:
         parts += [f"Weights: `{weights}` of the run, tuned from `{recipe.model.id}` with seed {recipe.seed}."]
     rows = tables.score_rows(data)
     if rows:
@@ -51,7 +68,50 @@ def card(data: RunData, *, weights: str | None) -> str:
         made = ", ".join(f"{name} {version}" for name, version in data.manifest.versions.items())
         parts += ["## Made with\n", f"{made}. Recipe SHA-256: `{data.manifest.recipe_sha256}`."]
     limits = "\n".join(f"- **{heading}.** {words}" for heading, words in caveats(data))
-    return "\n\n".join([*parts, "## What these figures do not prove\n", limits]).replace("\n\n\n", "\n\n") + "\n"
+    return _joined([*parts, "## What these figures do not prove\n", limits])
+
+
+def tuning_card(
+    artifact: Artifact, *, name: str, model: ModelSection, section: TuneSection, seed: int, rows: int, data: str
+) -> str:
+    """Return the card of a model that ``tutelage tune`` made of the ``rows`` of the file ``data``: it has no scores."""
+    told = tuning(section, seed=seed, rows=rows, steps=None)
+    parts = _head(name, artifact_facts(model.id, artifact, adapter=artifact.is_adapter))
+    parts += [f"{artifact.holds} It was tuned from `{model.id}`, and **neither scored nor gated**."]
+    parts += [*use(artifact), "## How it was tuned\n", told]
+    parts += ["No scores stand here because none were made: `tutelage evaluate` scores it, `tutelage compare` sets it "]
+    parts[-1] += (
+        "against its start. Whether its rows share words with what it will be scored on was not looked at here."
+    )
+    return _joined([*parts, *licenses(model, artifact, (), data=data or "The rows it was tuned on")])
+
+
+def _head(name: str, found: dict[str, object]) -> list[str]:
+    return [f"---\n{yaml.safe_dump(found, sort_keys=False)}---\n", f"# {name}\n"]
+
+
+def _joined(parts: list[str]) -> str:
+    return "\n\n".join(parts).replace("\n\n\n", "\n\n") + "\n"
+
+
+def _about(data: RunData, label: str) -> RunData:
+    """The run as the card of its model ``label`` tells it: comparisons of another model are not its own."""
+    if label == data.shown or data.outcome is None:
+        return replace(data, shown=label)
+    return replace(data, shown=label, outcome=data.outcome.model_copy(update={"comparisons": (), "losses": ()}))
+
+
+def _made(data: RunData, artifact: Artifact) -> list[str]:
+    """How the exported model was tuned and gated, of which rows, and whose work that is."""
+    found = next((one for one in data.rounds if f"round {one.number}" == artifact.label), None)
+    parts = []
+    if found is not None:
+        facts = next((one.facts for one in data.tunings if one.name == f"Round {found.number}"), None)
+        rows, steps = (facts.rows, facts.steps) if facts is not None else (None, None)
+        told = tuning(data.recipe.tune, seed=data.recipe.seed, rows=rows, steps=steps)
+        parts += ["## How it was tuned and gated\n", told, lineage(found.kept)]
+        parts += [gate(found.verdict) if found.verdict is not None else "It was not gated."]
+    return [*(part for part in parts if part), *licenses(data.recipe.model, artifact, data.recipe.tasks)]
 
 
 def _before_after(rows: list[tables.ScoreRow], label: str) -> str:

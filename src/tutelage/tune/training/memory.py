@@ -2,8 +2,12 @@
 
 import resource
 import sys
+from pathlib import Path
 
 import torch
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_CLEAR_PEAK = "5"  # what Linux is told to set the peak of resident memory back to what is resident now
 
 
 def peak_rss_bytes() -> int:
@@ -15,3 +19,33 @@ def peak_rss_bytes() -> int:
 def peak_device_bytes() -> int:
     """Return the peak of memory allocated on the accelerator so far; 0 without one."""
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+
+
+def begin_peak(device: torch.device) -> int | None:
+    """Start to measure the peak of memory on ``device`` from here on; return the bytes in use now.
+
+    None: the system does not tell the peak of a part of a process's life (Linux does).
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    try:
+        _CLEAR.write_text(_CLEAR_PEAK, encoding="ascii")
+    except OSError:
+        return None
+    return _status("VmRSS")
+
+
+def peak_since(device: torch.device) -> int | None:
+    """Return the peak since :func:`begin_peak`, in bytes; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return _status("VmHWM")
+
+
+def _status(key: str) -> int | None:
+    try:
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), None)
