@@ -154,7 +154,11 @@ def tune(
     json: Json = False,
     offline: Offline = False,
 ) -> None:
-    """Tune on a round's curated rows, on the rows that tune.data names, on any file, or on the model's own answers."""
+    """Tune on rows of a round or a file, or on own answers.
+
+    The rows of a round are those that its curation kept; a file is what tune.data or --data names. Objectives that
+    learn from the model's own answers (grpo) ask it what the recipe's tasks ask.
+    """
     from tutelage.cli.tune import Tuning, tune_command
 
     tuning = Tuning(recipe=recipe, data=data, model=model, out=out, round=round, settings=settings or [])
@@ -318,7 +322,10 @@ def runs(
 
 @app.command()
 def methods(json: Json = False) -> None:
-    """List what a model can be tuned with: objectives and methods, and when to take which."""
+    """List objectives and methods of tuning.
+
+    With paper, formula, when to take which, trained share and cost; those of the literature that are not built, too.
+    """
     from tutelage.cli.methods import methods_command
 
     methods_command(json=json)
