@@ -1,0 +1,260 @@
+"""What objectives and methods do to a real model, on rows that nobody learned from, over several seeds.
+
+    python benchmarks/effects.py dpo --data pairs.json --seeds 0 1 2 --output benchmarks/results/effects-dpo.json
+    python benchmarks/effects.py kd --data rows.json --seeds 0 1 2 --output benchmarks/results/effects-kd.json
+    python benchmarks/effects.py methods --data rows.json --seeds 0 1 2 --output benchmarks/results/effects-methods.json
+
+``dpo``: the share of held-out pairs whose chosen answer has the higher reward β·(log π − log start), against one half.
+``kd``: the model is the teacher of its own copy without every second layer; the same rows by cross-entropy are the
+control. Divergence from the teacher and loss on held-out answers. ``methods``: the loss on held-out answers before and after.
+
+A seed decides which rows are held out, their order and what begins at random. What is finished is kept in ``--output``
+and not done again; a tuning that was interrupted goes on. Intervals are Wilson's for shares and bootstraps over rows
+(of one seed) for losses; the table over seeds has a t interval.
+"""
+
+import argparse
+import json
+import math
+import random
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+import tutelage
+from tutelage.files import write_atomic
+from tutelage.models.load import Bundle, load_bundle, load_tuned, save_folder
+from tutelage.models.template import Encoded
+from tutelage.pipeline.standalone import read_rows
+from tutelage.recipe.methods import DoraMethod, FullMethod, Ia3Method, LoraMethod, Method
+from tutelage.recipe.objectives import DpoObjective, KdObjective, SftObjective
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
+from tutelage.recipe.tune import AdamWOptimizer, TuneSection
+from tutelage.records import Example, Preference
+from tutelage.records.importers import import_preferences
+from tutelage.statistics import wilson
+from tutelage.tune.reference import logprobs_of
+from tutelage.tune.training.attention import connect
+
+BETA = 0.1
+METHODS: dict[str, tuple[Method, float]] = {
+    "lora": (LoraMethod(kind="lora"), 2e-4),
+    "dora": (DoraMethod(kind="dora"), 2e-4),
+    "ia3": (Ia3Method(kind="ia3"), 3e-3),
+    "prefix": (PrefixMethod(kind="prefix"), 1e-2),
+    "prompt": (PromptMethod(kind="prompt"), 3e-2),
+}
+"""With the learning rates that their sections recommend."""
+
+
+def section(**changes: Any) -> TuneSection:
+    """Settings of all tunings but for ``changes``."""
+    return TuneSection(**{"batch_size": 8, "max_tokens": 1024, **changes})
+
+
+def split(rows: Sequence[Any], held: int, seed: int) -> tuple[list[Any], list[Any]]:
+    """Rows to learn from, and rows that are held out."""
+    order = list(rows)
+    random.Random(seed).shuffle(order)
+    return order[held:], order[:held]
+
+
+@torch.no_grad()
+def logprobs(bundle: Bundle, documents: Sequence[Encoded]) -> np.ndarray:
+    """Σ log p of the targets of each document, in nats."""
+    with connect(bundle.model) as network:
+        found = [value for _, values in logprobs_of(documents, network, 2048) for value in values.tolist()]
+    return np.array(found)
+
+
+def dpo(rows: Sequence[Preference], seed: int, work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Held-out accuracy of the implicit reward, and its margin."""
+    train, held = split(rows, given.held_out, seed)
+    objective = DpoObjective(kind="dpo", beta=BETA)
+    chosen = section(objective=objective, optimizer=AdamWOptimizer(kind="adamw", lr=2e-5), epochs=given.epochs)
+    summary = tutelage.tune(train, out=work, model=given.model, section=chosen, seed=seed)
+    template = load_bundle(given.model).template
+    documents = [
+        template.encode((*row.prompt, answer), last=True) for row in held for answer in (row.chosen, row.rejected)
+    ]
+    tuned = logprobs(load_tuned(given.model, work / "weights"), documents)
+    rewards = BETA * (tuned - logprobs(load_bundle(given.model), documents)).reshape(-1, 2)
+    right = int((rewards[:, 0] > rewards[:, 1]).sum())
+    share = wilson(right, len(held))
+    return {
+        "pairs": len(held),
+        "accuracy": right / len(held),
+        "interval": [share.low, share.high],
+        "margin": float((rewards[:, 0] - rewards[:, 1]).mean()),
+        "learned": {"rows": summary.rows, "seconds": round(summary.seconds, 1), "losses": ends(summary.losses)},
+    }
+
+
+def kd(rows: Sequence[Example], seed: int, work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Divergence from the teacher and loss of a student that learned from logits, and of one that learned from text."""
+    train, held = split(rows, given.held_out, seed)
+    train = train[: given.rows]
+    student = halved(given.model, work / "student")
+    found: dict[str, Any] = {}
+    for name, objective in (
+        ("kd", KdObjective(kind="kd", teacher=given.model)),
+        ("sft", SftObjective(kind="sft")),
+    ):
+        chosen = section(
+            objective=objective,
+            method=FullMethod(kind="full"),
+            optimizer=AdamWOptimizer(kind="adamw", lr=2e-4),
+            epochs=given.epochs,
+        )
+        tutelage.tune(train, out=work / name, model=str(student), section=chosen, seed=seed)
+        found[name] = against(given.model, str(work / name / "weights"), held)
+    found["start"] = against(given.model, str(student), held)
+    divergences, losses = (np.array(found["sft"][of]) - np.array(found["kd"][of]) for of in ("divergences", "losses"))
+    found["sft - kd"] = {"divergence": bootstrap(divergences, seed), "loss": bootstrap(losses, seed)}
+    for name in ("kd", "sft", "start"):
+        found[name] = {of: float(np.mean(values)) for of, values in found[name].items()}
+    return found
+
+
+def halved(model: str, folder: Path) -> Path:
+    """The model without every second layer, as a folder."""
+    if not (folder / "config.json").is_file():
+        bundle = load_bundle(model)
+        layers = bundle.model.base_model.layers
+        bundle.model.base_model.layers = torch.nn.ModuleList(list(layers)[::2])
+        for number, layer in enumerate(bundle.model.base_model.layers):
+            layer.self_attn.layer_idx = number
+        bundle.model.config.num_hidden_layers = len(bundle.model.base_model.layers)
+        save_folder(bundle, folder)
+    return folder
+
+
+@torch.no_grad()
+def against(teacher_id: str, student_id: str, rows: Sequence[Example]) -> dict[str, list[float]]:
+    """KL(teacher ‖ student) and −log p of the written token, means over the target tokens of each row."""
+    teacher, student = load_bundle(teacher_id), load_bundle(student_id)
+    found: dict[str, list[float]] = {"divergences": [], "losses": []}
+    for row in rows:
+        document = teacher.template.encode(row.messages)
+        ids = torch.as_tensor(document.ids, dtype=torch.int64)[None]
+        at = torch.as_tensor(document.targets).nonzero()[:, 0]
+        expected, now = (
+            one.model(input_ids=ids).logits[0, at - 1].float().log_softmax(-1) for one in (teacher, student)
+        )
+        found["divergences"].append((expected.exp() * (expected - now)).sum(-1).mean().item())
+        found["losses"].append(-now.gather(1, ids[0, at][:, None]).mean().item())
+    return found
+
+
+def methods(rows: Sequence[Example], seed: int, work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Loss on held-out answers, before and after each method."""
+    train, held = split(rows, given.held_out, seed)
+    bundle = load_bundle(given.model)
+    documents = [bundle.template.encode(row.messages) for row in held]
+    tokens = np.array([document.targets[1:].sum() for document in documents])
+    before = -logprobs(bundle, documents) / tokens
+    found: dict[str, Any] = {"start": float(before.mean())}
+    for name, (method, lr) in METHODS.items():
+        chosen = section(method=method, optimizer=AdamWOptimizer(kind="adamw", lr=lr), epochs=given.epochs)
+        summary = tutelage.tune(train[: given.rows], out=work / name, model=given.model, section=chosen, seed=seed)
+        tuned = load_tuned(given.model, work / name / "weights")
+        after = np.array([loss_behind(tuned, document) for document in documents])
+        found[name] = {
+            "loss": float(after.mean()),
+            "fell": bootstrap(before - after, seed),
+            "trained": summary.trainable_parameters,
+            "tokens_per_second": round(summary.tokens_per_second),
+        }
+    return found
+
+
+@torch.no_grad()
+def loss_behind(bundle: Bundle, document: Encoded) -> float:
+    """Mean −log p of a document's targets, behind the virtual tokens of the bundle if it has any."""
+    ids = torch.as_tensor(document.ids, dtype=torch.int64)[None]
+    cache = {} if bundle.virtual is None else {"past_key_values": bundle.virtual.cache()}
+    logits = bundle.model(input_ids=ids, **cache).logits[0, :-1].float().log_softmax(-1)
+    at = torch.as_tensor(document.targets[1:])
+    return -logits.gather(1, ids[0, 1:, None])[at].mean().item()
+
+
+def bootstrap(values: np.ndarray, seed: int, draws: int = 5000) -> list[float]:
+    """Mean of ``values`` over rows, and its 95 % interval."""
+    generator = np.random.default_rng(seed)
+    means = values[generator.integers(0, len(values), (draws, len(values)))].mean(1)
+    return [float(values.mean()), *map(float, np.quantile(means, [0.025, 0.975]))]
+
+
+def over_seeds(values: Sequence[float]) -> dict[str, float]:
+    """Mean and t interval over seeds."""
+    mean, many = float(np.mean(values)), len(values)
+    if many < 2:
+        return {"mean": mean, "seeds": many}
+    reach = float(stats.t.ppf(0.975, many - 1) * np.std(values, ddof=1) / math.sqrt(many))
+    return {"mean": mean, "low": mean - reach, "high": mean + reach, "seeds": many}
+
+
+def ends(losses: Sequence[float]) -> list[float]:
+    """Means of the first and of the last tenth."""
+    size = max(1, len(losses) // 10)
+    return [round(float(np.mean(part)), 4) for part in (losses[:size], losses[-size:])]
+
+
+def summaries(kind: str, seeds: dict[str, Any]) -> dict[str, Any]:
+    """What is claimed, over seeds."""
+    runs = list(seeds.values())
+    match kind:
+        case "dpo":
+            return {"accuracy": over_seeds([run["accuracy"] for run in runs])}
+        case "kd":
+            return {of: over_seeds([run["sft - kd"][of][0] for run in runs]) for of in ("divergence", "loss")}
+        case _:
+            return {name: over_seeds([run[name]["fell"][0] for run in runs]) for name in METHODS}
+
+
+EXPERIMENTS: dict[str, Callable[[Sequence[Any], int, Path, argparse.Namespace], dict[str, Any]]] = {
+    "dpo": dpo,
+    "kd": kd,
+    "methods": methods,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=list(EXPERIMENTS))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--held-out", type=int, default=100)
+    parser.add_argument("--rows", type=int, default=300, help="rows to learn from, where there are more")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--work", type=Path, default=Path("runs/effects"))
+    parser.add_argument("--output", type=Path, required=True)
+    given = parser.parse_args()
+    settings = {name: str(value) for name, value in vars(given).items() if name not in ("seeds", "work", "output")}
+    kept: dict[str, Any] = {"settings": settings, "seeds": {}}
+    if given.output.is_file():
+        kept = json.loads(given.output.read_text(encoding="utf-8"))
+        if kept["settings"] != settings:
+            raise SystemExit(f"{given.output} holds figures of other settings: {kept['settings']}")
+    rows: Sequence[Any] = (
+        import_preferences(given.data, author="benchmark") if given.kind == "dpo" else read_rows(given.data)
+    )
+    for seed in given.seeds:
+        if str(seed) in kept["seeds"]:
+            continue
+        found = EXPERIMENTS[given.kind](rows, seed, given.work / f"{given.kind}-{seed}", given)
+        kept["seeds"][str(seed)] = found
+        kept |= {"command": " ".join(["python", *sys.argv]), "over_seeds": summaries(given.kind, kept["seeds"])}
+        write_atomic(given.output, json.dumps(kept, indent=1) + "\n")
+        print(seed, json.dumps(found), flush=True)
+    print(json.dumps(kept["over_seeds"], indent=1))
+
+
+if __name__ == "__main__":
+    main()
