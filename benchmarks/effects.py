@@ -6,7 +6,8 @@
 
 ``dpo``: the share of held-out pairs whose chosen answer has the higher reward β·(log π − log start), against one half.
 ``kd``: the model is the teacher of its own copy without every second layer; the same rows by cross-entropy are the
-control. Divergence from the teacher and loss on held-out answers. ``methods``: the loss on held-out answers before and after.
+control; divergence from the teacher and loss on held-out answers. ``methods``: the loss on held-out answers before and
+after.
 
 A seed decides which rows are held out, their order and what begins at random. What is finished is kept in ``--output``
 and not done again; a tuning that was interrupted goes on. Intervals are Wilson's for shares and bootstraps over rows
