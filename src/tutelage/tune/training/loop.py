@@ -92,7 +92,7 @@ def train(
     teacher = None if teaching is None else Teacher(teaching)
     policy = Policy(section.objective) if isinstance(section.objective, GrpoObjective) else None
     objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens, policy=policy)
-    kept, dropped = _usable(rows, section)
+    kept, dropped = _usable(rows, section, bundle.context)
     rows = [rows[name] for name in kept]
     if isinstance(section.objective, RewardObjective):
         bundle = with_reward_head(bundle, seed=derive_seed(seed, "head"))
@@ -228,7 +228,7 @@ def _refer(
                 yield Prepared(what="reference", done=number, total=len(wanted))
 
 
-def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[int, str]]:
+def _usable(rows: Sequence[Row], section: TuneSection, context: int | None) -> tuple[list[int], dict[int, str]]:
     if not rows:
         raise TrainingError("there are no rows to train on", remedy="look at the ledger: where did they go?")
     wanted = KINDS[section.objective.rows]
@@ -238,7 +238,7 @@ def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[
             received=next(kind for kind, type_ in KINDS.items() if isinstance(other, type_)),
             remedy="give it such rows, or take another objective",
         )
-    reasons = {name: why_unusable(row, section.row_tokens) for name, row in enumerate(rows)}
+    reasons = {name: why_unusable(row, section, context) for name, row in enumerate(rows)}
     kept = [name for name, reason in reasons.items() if not reason]
     dropped = {name: reason for name, reason in reasons.items() if reason}
     if not kept:
@@ -253,7 +253,7 @@ def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[
 
 def _require_room(bundle: Bundle, rows: Sequence[Row], virtual: int) -> None:
     """Refuse rows that do not fit the model's context behind virtual tokens."""
-    context = getattr(bundle.model.config.get_text_config(), "max_position_embeddings", None)
+    context = bundle.context
     longest = max(len(document) for row in rows for document in documents_of(row).values())
     if virtual and context and longest + virtual > context:
         raise TrainingError(

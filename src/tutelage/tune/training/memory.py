@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_MEMORY = Path("/proc/meminfo")
+_GROUP = Path("/sys/fs/cgroup")
 _CLEAR_PEAK = "5"  # what Linux is told to set the peak of resident memory back to what is resident now
 
 
@@ -19,6 +21,21 @@ def peak_rss_bytes() -> int:
 def peak_device_bytes() -> int:
     """Return the peak of memory allocated on the accelerator so far; 0 without one."""
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Return how much memory may still be taken on ``device``; None: the system does not tell (Linux does).
+
+    On a CPU: what the kernel thinks can be had without swapping, or what is left to the process's control group (a
+    container), if that is less.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    limits = [_kibibytes(_MEMORY, "MemAvailable")]
+    most, used = (_number(_GROUP / name) for name in ("memory.max", "memory.current"))
+    if most is not None and used is not None:
+        limits.append(max(0, most - used))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def begin_peak(device: torch.device) -> int | None:
@@ -44,8 +61,20 @@ def peak_since(device: torch.device) -> int | None:
 
 
 def _status(key: str) -> int | None:
+    return _kibibytes(_STATUS, key)
+
+
+def _kibibytes(file: Path, key: str) -> int | None:
     try:
-        lines = _STATUS.read_text(encoding="ascii").splitlines()
+        lines = file.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), None)
+
+
+def _number(file: Path) -> int | None:
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None  # "max": no limit
