@@ -51,6 +51,7 @@ from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, 
 from tutelage.tune.training.saving import save_weights
 from tutelage.tune.training.schedules import rate_share
 from tutelage.tune.training.step import Batch, accumulate, update
+from tutelage.tune.training.watchdog import watch
 
 RELOAD_ROWS = 3
 
@@ -80,12 +81,10 @@ def train(
 
     Raises
     ------
-    TrainingError: no row can be trained on, loss or gradient are not finite, memory does not suffice for one row, or
-        the saved weights do not compute what the trained model computes.
+    TrainingError: no row can be trained on, loss or gradient are not finite or diverge (``section.watchdog``), memory
+        does not suffice for one row, or the saved weights do not compute what the trained model computes.
     ModelError: documents packed into one row cannot be kept apart in this model, or its answers cannot be sampled.
-    CompletionError: memory does not suffice to sample answers.
-    RunError: ``folder`` holds another run.
-    StorageError: the disk refuses; the last checkpoint stays.
+    CompletionError: no memory to sample them. RunError: ``folder`` holds another run. StorageError: the disk refuses.
     """
     reference = Reference()
     teaching = teaching_of(section.objective)
@@ -143,6 +142,7 @@ def train(
             position = checkpoint[0]
             optimizer.restore(checkpoint[1])
         write_atomic(folder / "metrics.jsonl", "".join(step.to_json() + "\n" for step in position.history))
+        is_well = watch(section.watchdog, position.history)
         learned = learned_before(tuned)
         _require_room(bundle, rows, 0 if learned is None else learned.count)
         with connect(tuned.model, learned) as network:
@@ -195,7 +195,8 @@ def train(
                 )
                 append_line(folder / "metrics.jsonl", step.to_json())
                 yield step
-                if section.checkpoint_every and (step.step % section.checkpoint_every == 0 or step.step == steps):
+                every = section.checkpoint_every if is_well(step) else 0  # none replaces the last good one
+                if every and (step.step % every == 0 or step.step == steps):
                     save_checkpoint(folder, position, state=optimizer.state())
                     yield Saved(step=step.step)
         documents = [document for row in rows[:RELOAD_ROWS] for document in documents_of(row).values()]
