@@ -15,6 +15,7 @@ from tutelage.pipeline.preflight import preflight
 from tutelage.pipeline.rounds import Progress, curate_made, probe_stage
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import construct_stage, tune_stage
+from tutelage.pipeline.tracking import tracked
 from tutelage.recipe import Recipe
 from tutelage.records import Example
 from tutelage.records.jsonl import read_records
@@ -77,8 +78,12 @@ def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool, teache
     tasks = preflight(recipe, keys=teacher)
     check_optimizer(recipe.tune)
     path = out if out is not None else Path("runs") / recipe.name
-    with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline, run=folder) as engines:
-        listeners = to_all(folder.log, emit)
+    with (
+        RunDirectory.create(path, recipe) as folder,
+        tracked(recipe, path, emit, offline=offline) as follow,
+        Engines(recipe, offline=offline, run=folder) as engines,
+    ):
+        listeners = to_all(folder.log, emit, follow)
         shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)
         shop.say_changes()
         yield settle_levels(shop)
