@@ -25,7 +25,7 @@ from tutelage.tune.doctor.footprint import Meter
 from tutelage.tune.estimate import estimate_step
 from tutelage.tune.room import largest_micro_batch, memory_words
 from tutelage.tune.rows import Asked, Pair, why_unusable
-from tutelage.tune.training.memory import free_bytes
+from tutelage.tune.training.memory import _left_to_group, free_bytes
 
 SECTION = TuneSection(method=LoraMethod(kind="lora", r=2), batch_size=2, checkpoint_every=0)
 
@@ -68,15 +68,28 @@ def test_the_estimate_is_told_with_what_is_free_and_what_to_lower() -> None:
     alone = SECTION.model_copy(update={"micro_batch_tokens": 64})
     assert "the longest row has 300 tokens" in memory_words(bundle, rows, alone, free=1)
     full = SECTION.model_copy(update={"method": FullMethod(kind="full"), "max_tokens": 20})
-    assert "adafactor" in memory_words(bundle, [document(20)], full, free=1)
+    assert "take lora, which trains far less, or optimizer" in memory_words(bundle, [document(20)], full, free=1)
     light = full.model_copy(update={"optimizer": AdafactorOptimizer(kind="adafactor")})
-    assert len(memory_words(bundle, [document(20)], light, free=1)) > 0
+    assert memory_words(bundle, [document(20)], light, free=1).endswith("take lora, which trains far less")
+    deep = SECTION.model_copy(update={"method": LoraMethod(kind="lora", r=64), "max_tokens": 20})
+    assert "tune.method.r" in memory_words(bundle, [document(20)], deep, free=1)
     assert memory_words(bundle, [document(2000)], SECTION) == "", "no row is trained on"
 
 
 def test_free_memory_is_less_than_the_machine_has() -> None:
     free = free_bytes(torch.device("cpu"))
     assert free is None or 2**20 < free < 2**50
+
+
+def test_what_is_left_to_a_container_by_hand(tmp_path: Path) -> None:
+    assert _left_to_group(tmp_path) is None
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("700\n")
+    assert _left_to_group(tmp_path) is None
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert _left_to_group(tmp_path) == 300
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 150\nactive_file 50\n")
+    assert _left_to_group(tmp_path) == 450
 
 
 def test_a_prompt_leaves_room_for_its_answer_in_the_context() -> None:

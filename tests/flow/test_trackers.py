@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tutelage.errors import MissingExtra, RunError
-from tutelage.events import Event
+from tutelage.events import Event, silent
 from tutelage.pipeline.standalone import tune
 from tutelage.pipeline.tracking import Measures, _load_extra, _passing_on, measures_of, tracked
 from tutelage.recipe import Recipe, parse_recipe
@@ -85,7 +85,7 @@ def test_a_tracker_elsewhere_is_refused_offline(uri: str, tmp_path: Path) -> Non
     named = recipe(f"{{kind: mlflow, uri: '{uri}'}}")
     with (
         pytest.raises(RunError, match="not on this machine") as caught,
-        tracked(named, tmp_path, lambda event: None, offline=True),
+        tracked(named.trackers, named, tmp_path, emit=silent, offline=True),
     ):
         pass
     assert "secret" not in str(caught.value)
@@ -110,7 +110,7 @@ def test_tensorboard_is_told_what_the_steps_were(tmp_path: Path) -> None:
     assert [one.step for one in scalars] == [1, 2, 3, 4, 5, 6]
     assert [one.value for one in scalars] == pytest.approx(losses_of(tmp_path), rel=1e-6)
     named = recipe("{kind: tensorboard, folder: logs}").relative_to(tmp_path)
-    with tracked(named, tmp_path / "run", lambda event: None, offline=True) as follow:
+    with tracked(named.trackers, named, tmp_path / "run", emit=silent, offline=True) as follow:
         follow(Event("verdict", round=1, data={"outcome": "promoted", "text": "Promoted: it is better."}))
     kept = EventAccumulator(str(tmp_path / "logs"))
     kept.Reload()

@@ -38,7 +38,7 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
         started = time.monotonic()
         listeners(Event("run_started", data={"name": recipe.name, "path": str(path)}))
         with (
-            tracked(recipe, path, listeners, offline=offline) as follow,
+            tracked(recipe.trackers, recipe, path, emit=listeners, offline=offline) as follow,
             Engines(recipe, offline=offline, run=folder) as engines,
         ):
             told = to_all(listeners, follow)

@@ -186,7 +186,10 @@ def tune(
         emit(Event("note", data={"text": said.format(lr=chosen.optimizer.lr)}))
     for note in notes:
         emit(Event("note", data={"text": note}))
-    with tracked(recipe, out, emit, offline=offline) as follow, Engines(recipe, offline=offline) as engines:
+    with (
+        tracked(recipe.trackers, recipe, out, emit=emit, offline=offline) as follow,
+        Engines(recipe, offline=offline) as engines,
+    ):
         bundle = engines.bundle(four_bit=wants_four_bits(chosen.method))
         start = origin_of(bundle)
         summary = train_rows(

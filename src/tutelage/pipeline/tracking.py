@@ -79,18 +79,18 @@ def measures_of(event: Event) -> Measures | None:
 
 
 @contextmanager
-def tracked(recipe: Recipe, folder: Path, emit: Emit, *, offline: bool) -> Iterator[Emit]:
-    """Open the trackers of ``recipe`` for a run in ``folder`` and give what passes events on to them.
+def tracked(trackers: Sequence[Tracker], recipe: Recipe, folder: Path, *, emit: Emit, offline: bool) -> Iterator[Emit]:
+    """Open ``trackers`` of ``recipe`` for a run in ``folder`` and give what passes events on to them.
 
     ``emit`` hears of a tracker that fails on the way. Raises :class:`MissingExtra`; :class:`RunError` for one that
     cannot be opened, or is elsewhere while ``offline``.
     """
-    if not recipe.trackers:
+    if not trackers:
         yield silent
         return
     with ExitStack() as stack:
         sinks = []
-        for section in recipe.trackers:
+        for section in trackers:
             sink = _open(section, recipe, folder, offline=offline)
             stack.callback(sink.close)
             sinks.append(sink)

@@ -1,10 +1,13 @@
-"""Whether a step will fit, said before the first one: its estimated memory beside what is free."""
+"""Whether a step will fit, said before the first one: its estimated memory beside what is free.
+
+Not counted beside what the estimate leaves out: a teacher that reads along, and the cache in which answers are drawn.
+"""
 
 from collections.abc import Sequence
 
 from tutelage.models.bundle import Bundle
 from tutelage.recipe.grpo import GrpoObjective
-from tutelage.recipe.tune import TuneSection
+from tutelage.recipe.tune import AdafactorOptimizer, TuneSection
 from tutelage.tune.estimate import StepMemory, estimate_step
 from tutelage.tune.rows import Asked, Row, documents_of, why_unusable
 from tutelage.tune.training.batches import target_count
@@ -64,8 +67,10 @@ def _size(row: Row, section: TuneSection) -> tuple[int, int]:
 def _remedy(memory: StepMemory, tokens: int, section: TuneSection) -> str:
     """What to lower: that which takes the most."""
     if memory.training > memory.activations + memory.logits:
-        lighter = "optimizer: {kind: adafactor} keeps no first moment, and lora trains far less"
-        return lighter if section.method.kind == "full" else "lower the rank of the adapters (tune.method.r)"
+        if section.method.kind != "full":
+            return "lower the rank of the adapters (tune.method.r)"
+        kept = isinstance(section.optimizer, AdafactorOptimizer)
+        return "take lora, which trains far less" + ("" if kept else ", or optimizer: {kind: adafactor}")
     if tokens > section.micro_batch_tokens:
         return f"the longest row has {tokens:,} tokens and is computed alone; lower tune.max_tokens to drop such rows"
     return f"lower tune.micro_batch_tokens (now {section.micro_batch_tokens:,}), which changes no result"

@@ -1,4 +1,4 @@
-"""How much memory the process has needed."""
+"""How much memory the process has needed, and how much it may still take."""
 
 import resource
 import sys
@@ -31,10 +31,7 @@ def free_bytes(device: torch.device) -> int | None:
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    limits = [_kibibytes(_MEMORY, "MemAvailable")]
-    most, used = (_number(_GROUP / name) for name in ("memory.max", "memory.current"))
-    if most is not None and used is not None:
-        limits.append(max(0, most - used))
+    limits = (_kibibytes(_MEMORY, "MemAvailable"), _left_to_group(_GROUP))
     return min((limit for limit in limits if limit is not None), default=None)
 
 
@@ -60,21 +57,25 @@ def peak_since(device: torch.device) -> int | None:
     return _status("VmHWM")
 
 
+def _left_to_group(group: Path) -> int | None:
+    """Bytes left to a control group (version 2); None where it has no limit. Idle cached files count as free."""
+    most, used = ("".join(_lines(group / name)) for name in ("memory.max", "memory.current"))
+    if not (most.isdigit() and used.isdigit()):  # "max": no limit
+        return None
+    cached = [int(line.split()[1]) for line in _lines(group / "memory.stat") if line.startswith("inactive_file ")]
+    return max(0, int(most) - int(used) + sum(cached))
+
+
 def _status(key: str) -> int | None:
     return _kibibytes(_STATUS, key)
 
 
 def _kibibytes(file: Path, key: str) -> int | None:
-    try:
-        lines = file.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), None)
+    return next((int(line.split()[1]) * 1024 for line in _lines(file) if line.startswith(f"{key}:")), None)
 
 
-def _number(file: Path) -> int | None:
+def _lines(file: Path) -> list[str]:
     try:
-        text = file.read_text(encoding="ascii").strip()
+        return file.read_text(encoding="ascii").splitlines()
     except OSError:
-        return None
-    return int(text) if text.isdigit() else None  # "max": no limit
+        return []
