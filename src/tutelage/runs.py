@@ -135,7 +135,7 @@ class RunDirectory:
                 raise
 
     def _same_recipe(self, recipe: Recipe) -> None:
-        place = {"folder"}  # where the file lies does not change what it says
+        place = {"folder", "trackers"}  # where the file lies and who listens does not change what it says
         before = self.recipe.model_dump(mode="json", exclude=place)
         now = recipe.model_dump(mode="json", exclude=place)
         if before == now:

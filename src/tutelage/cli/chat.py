@@ -8,6 +8,7 @@ from tutelage.cli.targets import find_target
 from tutelage.completers.local import LocalCompleter
 from tutelage.errors import CompletionError
 from tutelage.models.load import load_tuned
+from tutelage.models.template_file import template_of
 from tutelage.records import Conversation, Request, Sampling, assistant, user
 from tutelage.records import system as system_turn
 from tutelage.seeds import derive_seed
@@ -20,7 +21,7 @@ def chat_command(
     target = find_target(given, [], adapter)
     recipe = target.recipe
     section = recipe.model if recipe is not None else None
-    replaced = recipe.folder / recipe.model.template if recipe is not None and recipe.model.template else None
+    replaced = template_of(recipe.model, recipe.folder) if recipe is not None else None
     with waiting(f"loading {target.model}"):
         bundle = load_tuned(
             target.model,

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from tutelage.cli.console import OUT, say, say_json, table, waiting
 from tutelage.cli.targets import find_target
+from tutelage.models.template_file import template_of
 from tutelage.pipeline.doctor import doctor
 from tutelage.recipe.model import ModelSection
 from tutelage.tune.doctor import Check
@@ -20,7 +21,7 @@ def doctor_command(given: str, *, adapter: Path | None, device: str | None, json
     """Make all checks, print them, and leave with :data:`FAILED` if one fails."""
     target = find_target(given, [], adapter)
     section = target.recipe.model if target.recipe is not None else ModelSection(id=target.model)
-    template = target.recipe.folder / section.template if target.recipe and section.template else None
+    template = template_of(section, target.recipe.folder) if target.recipe is not None else None
     wanted = section if device is None else section.model_copy(update={"device": device})
     found: list[Check] = []
     with waiting(f"examining {target.model}", quiet=json):

@@ -13,6 +13,7 @@ from tutelage.construct.expert import expert_rows
 from tutelage.errors import InputErrors, Problem, TemplateError
 from tutelage.models.load import load_template
 from tutelage.models.template import ChatTemplate
+from tutelage.models.template_file import template_of
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ExpertSection
 from tutelage.recipe.tune import TuneSection
@@ -53,7 +54,7 @@ def preview_command(
         raise InputErrors("preview", [Problem("no model is named", remedy="say whose chat template: --model ID")])
     own = recipe if model is None else None  # --model brings a chat template of its own
     revision = own.model.revision if own is not None else None
-    replaced = own.folder / own.model.template if own is not None and own.model.template is not None else None
+    replaced = template_of(own.model, own.folder) if own is not None else None
     limit = max_tokens or (recipe.tune if recipe is not None else TuneSection()).max_tokens
     with waiting(f"reading the chat template of {named}", quiet=json):
         template = load_template(named, revision=revision, offline=offline, template=replaced)
@@ -64,7 +65,8 @@ def preview_command(
     if json:
         say_json(_as_json(named, limit, measured))
         return
-    say(f"{len(found):,} {where}, chat template of {named}")
+    used = f"of {named}" if own is None or own.model.template == "own" else f"{own.model.template} for {named}"
+    say(f"{len(found):,} {where}, chat template {used}")
     for one in [*usable, *too_long, *faulty][:rows]:
         _print_row(template, one, limit)
     _print_counts(measured, usable, limit)

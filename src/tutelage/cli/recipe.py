@@ -7,13 +7,12 @@ from typing import Any
 import yaml
 
 from tutelage.cli.console import say, say_json
-from tutelage.models.template_file import require_template
+from tutelage.models.template_file import require_template, template_of
 from tutelage.pipeline.preflight import preflight
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.recipe.contradictions import idle_settings
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.tune import TorchOptimizer
-from tutelage.records.importers import import_examples
 from tutelage.tasks.build import build_tasks
 
 
@@ -37,10 +36,12 @@ def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
 
 def _validate_rows(path: Path, recipe: Recipe, *, json: bool) -> None:
     """Check a recipe for ``tutelage tune`` alone."""
+    from tutelage.pipeline.standalone import read_training_rows
+
     assert recipe.tune.data is not None
-    rows = import_examples(recipe.folder / recipe.tune.data.path, author="expert")
-    if recipe.model.template is not None:
-        require_template(recipe.folder / recipe.model.template)
+    rows = read_training_rows(recipe.folder / recipe.tune.data.path, recipe.tune.objective.rows)
+    if (template := template_of(recipe.model, recipe.folder)) is not None:
+        require_template(template)
     build_tasks(recipe.tasks, recipe.folder)
     look_for_optimizer(recipe)
     if json:
@@ -54,8 +55,8 @@ def _validate_asking(path: Path, recipe: Recipe, objective: GrpoObjective, *, js
     from tutelage.pipeline.asking import asked_items
 
     items = asked_items(recipe, objective, build_tasks(recipe.tasks, recipe.folder))
-    if recipe.model.template is not None:
-        require_template(recipe.folder / recipe.model.template)
+    if (template := template_of(recipe.model, recipe.folder)) is not None:
+        require_template(template)
     look_for_optimizer(recipe)
     if json:
         say_json({"valid": True, "name": recipe.name, "prompts": len(items), "model": recipe.model.id})

@@ -90,7 +90,9 @@ def _recipe(wanted: Tuning) -> Recipe:
         recipe = recipe_for("default")
     if wanted.model is None:
         return recipe
-    other = {"id": wanted.model, "revision": None, "template": None}  # these belong to the recipe's own model
+    other = {"id": wanted.model, "revision": None}  # this and the template belong to the recipe's own model
+    if not any(setting.startswith("model.template=") for setting in wanted.settings):
+        other["template"] = "own"
     return recipe.model_copy(update={"model": recipe.model.model_copy(update=other)})
 
 

@@ -41,7 +41,7 @@ def check_address(base_url: str, allow_remote: bool) -> None:
         raise CompletionError(
             "the address holds credentials", where=public_address(base_url), remedy="name a key variable instead"
         )
-    if not allow_remote and not _is_loopback(parts.hostname or ""):
+    if not allow_remote and not is_loopback(parts.hostname or ""):
         raise CompletionError(
             "the endpoint is not on this machine",
             received=public_address(base_url),
@@ -55,7 +55,8 @@ def public_address(base_url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine."""
     if host == "localhost":
         return True
     try:

@@ -51,3 +51,9 @@ class Bundle:
     rounded: float | None = None
     four_bit: bool = False
     virtual: VirtualTokens | None = None
+
+    @property
+    def context(self) -> int | None:
+        """Most tokens of a text that the model was made for; None where its configuration does not say."""
+        found: int | None = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return found

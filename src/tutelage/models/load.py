@@ -20,10 +20,11 @@ from transformers import (
 )
 
 from tutelage.errors import ModelError
-from tutelage.files import atomic_folder, read_text, sha256_file
+from tutelage.files import atomic_folder, sha256_file
 from tutelage.models.adapters import CONFIG as ADAPTER_CONFIG
 from tutelage.models.adapters import adapt, adapter_digest, add_adapter, require_adapter, require_reward_adapter
 from tutelage.models.bundle import Bundle, ModelSource
+from tutelage.models.chatml import put_template
 from tutelage.models.default import ALIASES, default_file
 from tutelage.models.faults import InWords
 from tutelage.models.four_bit import require_four_bits
@@ -266,7 +267,7 @@ def _load_tokenizer(place: _Place, template: Path | None) -> PreTrainedTokenizer
             remedy="use a model with a tokenizer.json",
         )
     if template is not None:
-        tokenizer.chat_template = read_text(template)
+        put_template(tokenizer, template)
     return tokenizer
 
 
@@ -345,7 +346,7 @@ def _move(model: PreTrainedModel, device: torch.device) -> None:
 def _with_template(bundle: Bundle, template: Path | None) -> Bundle:
     if template is None:
         return bundle
-    bundle.tokenizer.chat_template = read_text(template)
+    put_template(bundle.tokenizer, template)
     return replace(bundle, template=ChatTemplate(bundle.tokenizer))
 
 

@@ -121,7 +121,8 @@ def _source_of(tokenizer: PreTrainedTokenizerFast) -> str:
         raise TemplateError(
             "the tokenizer has no chat template",
             where=str(tokenizer.name_or_path),
-            remedy="give one in the recipe (model.template), or use an instruction-tuned model",
+            remedy="use an instruction-tuned model, or say how chats are written: model.template: chatml in the recipe "
+            "(or --set model.template=chatml), or a file of your own",
         )
     try:
         return str(tokenizer.get_chat_template())

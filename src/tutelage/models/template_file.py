@@ -1,4 +1,4 @@
-"""A chat template in a file of the user's own, read as Jinja before any model is opened."""
+"""Chat templates in place of the tokenizer's own: files of the user, and ChatML for base models that have none."""
 
 from pathlib import Path
 
@@ -10,6 +10,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tutelage.errors import TemplateError
 from tutelage.files import read_text
+from tutelage.recipe.model import ModelSection
+
+CHATML = Path(__file__).with_name("chatml.jinja")
+"""ChatML (OpenAI 2023): <|im_start|>, the role, a line break, the words, <|im_end|>, a line break."""
 
 
 class _Generation(Extension):
@@ -21,6 +25,17 @@ class _Generation(Extension):
         """Read the block as what stands in it."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def template_of(section: ModelSection, folder: Path) -> Path | None:
+    """Return the file of the chat template of ``section``, relative to ``folder``; None: the tokenizer's own."""
+    match section.template:
+        case "own":
+            return None
+        case "chatml":
+            return CHATML
+        case file:
+            return folder / file
 
 
 def require_template(path: Path) -> None:

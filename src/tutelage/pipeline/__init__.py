@@ -13,5 +13,6 @@
 | ``final`` | the test split, the controls, the comparisons |
 | ``asking`` | prompts that the model answers while it is tuned, and who scores the answers |
 | ``engines`` | the models of a run |
+| ``tracking`` | TensorBoard and MLflow, told of a run's events |
 | ``shop`` | what every stage needs |
 """

@@ -10,6 +10,7 @@ import numpy as np
 from tutelage.errors import TemplateError
 from tutelage.files import write_atomic
 from tutelage.models.template import ChatTemplate, Encoded
+from tutelage.recipe.tune import TuneSection
 from tutelage.records import Dropped, Example, Item, Ledger, Preference, UnpairedPreference
 from tutelage.records.jsonl import write_records
 from tutelage.tune.rows import Asked, Pair, Rated, Row, why_unusable
@@ -61,11 +62,13 @@ def _encode(template: ChatTemplate, row: TrainingRow) -> Row:
             return Asked(Encoded(ids, np.zeros(len(ids), dtype=np.bool_)), row)
 
 
-def sort_out(rows: Sequence[TrainingRow], encoding: Encoding, *, max_tokens: int) -> tuple[Ledger, list[Dropped]]:
-    """Return the ledger of a training that takes documents of up to ``max_tokens``, and the rows that it drops."""
+def sort_out(
+    rows: Sequence[TrainingRow], encoding: Encoding, section: TuneSection, *, context: int | None
+) -> tuple[Ledger, list[Dropped]]:
+    """Return the ledger of a training of a model of ``context`` tokens (None: unknown), and the rows that it drops."""
     reasons = dict(encoding.refused)
     for place, row in zip(encoding.places, encoding.encoded, strict=True):
-        if reason := why_unusable(row, max_tokens):
+        if reason := why_unusable(row, section, context):
             reasons[place] = f"unusable for training: {reason}"
     gone = [
         Dropped(id=rows[at].id, step="tune", reason=reason, row=rows[at].to_json())

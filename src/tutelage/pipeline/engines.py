@@ -15,6 +15,7 @@ from tutelage.completers.remote import RemoteCompleter
 from tutelage.construct.sampling import Asker
 from tutelage.models.hardware import processors, release_memory
 from tutelage.models.load import Bundle, load_bundle, load_tuned
+from tutelage.models.template_file import template_of
 from tutelage.origin import ModelOrigin
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
@@ -127,7 +128,7 @@ class Engines:
             revision=model.revision,
             offline=self.offline,
             merge=merge,
-            template=self.recipe.folder / model.template if model.template is not None else None,
+            template=template_of(model, self.recipe.folder),
             four_bit=four_bit,
         )
         if self.run is not None and bundle.source.id == model.id:  # whole tuned weights are a model of their own

@@ -9,7 +9,7 @@ from tutelage.curate.build import build_steps
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
 from tutelage.evaluate.general_texts import general_prompts
 from tutelage.models.four_bit import require_bitsandbytes
-from tutelage.models.template_file import require_template
+from tutelage.models.template_file import require_template, template_of
 from tutelage.pipeline.items import unknown_names
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher
@@ -67,9 +67,13 @@ def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
 
 def _attempts(recipe: Recipe, *, keys: bool) -> Iterator[tuple[str, Callable[[], object]]]:
     """What is only used later, each with its place in the recipe and a way to find out whether it can be."""
-    template, planner, distill = recipe.model.template, recipe.reflect.planner, recipe.construct.distill
+    template, planner, distill = (
+        template_of(recipe.model, recipe.folder),
+        recipe.reflect.planner,
+        recipe.construct.distill,
+    )
     if template is not None:
-        yield "model.template", lambda: require_template(recipe.folder / template)
+        yield "model.template", lambda: require_template(template)
     if wants_four_bits(recipe.tune.method):
         yield "tune.method", require_bitsandbytes
     for index, step in enumerate(recipe.curate.steps):

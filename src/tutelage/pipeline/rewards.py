@@ -7,6 +7,7 @@ from pathlib import Path
 from tutelage.errors import DataError, ModelError, Problem
 from tutelage.events import Emit, Event, located, silent
 from tutelage.models.load import load_reward
+from tutelage.models.template_file import template_of
 from tutelage.pipeline.encoding import encode_all
 from tutelage.pipeline.standalone import AnyRows, read_training_rows, recipe_for
 from tutelage.recipe import Recipe
@@ -65,7 +66,7 @@ def reward_accuracy(
         device=section.device,
         revision=section.revision,
         offline=offline,
-        template=recipe.folder / section.template if section.template is not None else None,
+        template=template_of(section, recipe.folder),
     )
     encoding = encode_all(bundle.template, pairs)
     documents = [document for pair in _pairs(encoding.encoded) for document in (pair.chosen, pair.rejected)]

@@ -10,6 +10,7 @@ from tutelage.pipeline.levels import say_limits, settle_levels
 from tutelage.pipeline.preflight import preflight
 from tutelage.pipeline.rounds import run_rounds
 from tutelage.pipeline.shop import Shop
+from tutelage.pipeline.tracking import tracked
 from tutelage.recipe import Recipe
 from tutelage.records.outcome import RunOutcome
 from tutelage.runs import RunDirectory, read_state
@@ -36,8 +37,12 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
         listeners = to_all(folder.log, emit)
         started = time.monotonic()
         listeners(Event("run_started", data={"name": recipe.name, "path": str(path)}))
-        with Engines(recipe, offline=offline, run=folder) as engines:
-            shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)
+        with (
+            tracked(recipe.trackers, recipe, path, emit=listeners, offline=offline) as follow,
+            Engines(recipe, offline=offline, run=folder) as engines,
+        ):
+            told = to_all(listeners, follow)
+            shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, told)
             shop.say_changes()
             say_limits(shop)
             shop = settle_levels(shop)

@@ -15,6 +15,7 @@ from tutelage.pipeline.preflight import preflight
 from tutelage.pipeline.rounds import Progress, curate_made, probe_stage
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import construct_stage, tune_stage
+from tutelage.pipeline.tracking import tracked
 from tutelage.recipe import Recipe
 from tutelage.records import Example
 from tutelage.records.jsonl import read_records
@@ -64,7 +65,7 @@ def tune_round(
     ------
     RunError: the round has no curated rows yet.
     """
-    with _shop(recipe, out, emit=emit, offline=offline) as shop:
+    with _shop(recipe, out, emit=emit, offline=offline, track=True) as shop:
         rows = _records(shop, round, "curate")
         weights = tune_stage(shop, f"rounds/{round}/tune", rows, round=round).weights
         assert weights is not None
@@ -72,13 +73,20 @@ def tune_round(
 
 
 @contextmanager
-def _shop(recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool, teacher: bool = False) -> Iterator[Shop]:
-    """What a stage needs; ``teacher``: whether a teacher will be asked, so that its key must be there."""
+def _shop(
+    recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool, teacher: bool = False, track: bool = False
+) -> Iterator[Shop]:
+    """What a stage needs; ``teacher``: whether a teacher will be asked, so that its key must be there; ``track``:
+    whether trackers are told."""
     tasks = preflight(recipe, keys=teacher)
     check_optimizer(recipe.tune)
     path = out if out is not None else Path("runs") / recipe.name
-    with RunDirectory.create(path, recipe) as folder, Engines(recipe, offline=offline, run=folder) as engines:
-        listeners = to_all(folder.log, emit)
+    with (
+        RunDirectory.create(path, recipe) as folder,
+        tracked(recipe.trackers if track else (), recipe, path, emit=emit, offline=offline) as follow,
+        Engines(recipe, offline=offline, run=folder) as engines,
+    ):
+        listeners = to_all(folder.log, emit, follow)
         shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)
         shop.say_changes()
         yield settle_levels(shop)

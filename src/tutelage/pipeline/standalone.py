@@ -14,7 +14,7 @@ from tutelage.evaluate.compare import compare as compare_scores
 from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import examine
 from tutelage.evaluate.summary import summarize
-from tutelage.events import Emit, Event, located, silent
+from tutelage.events import Emit, Event, located, silent, to_all
 from tutelage.files import write_atomic
 from tutelage.pipeline.asking import asked_items, reward_of
 from tutelage.pipeline.encoding import TrainingRow
@@ -23,6 +23,7 @@ from tutelage.pipeline.items import guarded_items, split_items
 from tutelage.pipeline.leaks import beyond_guarded, shared_words
 from tutelage.pipeline.levels import with_levels_of
 from tutelage.pipeline.stages import say_rounding
+from tutelage.pipeline.tracking import tracked
 from tutelage.pipeline.training import train_rows
 from tutelage.pipeline.tuned import keep_origin
 from tutelage.recipe import Recipe
@@ -185,7 +186,10 @@ def tune(
         emit(Event("note", data={"text": said.format(lr=chosen.optimizer.lr)}))
     for note in notes:
         emit(Event("note", data={"text": note}))
-    with Engines(recipe, offline=offline) as engines:
+    with (
+        tracked(recipe.trackers, recipe, out, emit=emit, offline=offline) as follow,
+        Engines(recipe, offline=offline) as engines,
+    ):
         bundle = engines.bundle(four_bit=wants_four_bits(chosen.method))
         start = origin_of(bundle)
         summary = train_rows(
@@ -194,7 +198,7 @@ def tune(
             chosen,
             folder=out,
             seed=derive_seed(recipe.seed if seed is None else seed, "tune"),
-            emit=emit,
+            emit=to_all(emit, follow),
             notes=notes,
             open_teacher=engines.taught_by,
             reward=reward,

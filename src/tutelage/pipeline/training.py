@@ -9,6 +9,7 @@ from tutelage.models.load import Bundle
 from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
 from tutelage.tune import OpenTeacher, Prepared, Reward, Saved, Started, Step, Summary, train
+from tutelage.tune.room import memory_words
 
 
 def train_rows(
@@ -34,7 +35,7 @@ def train_rows(
     :func:`tutelage.tune.train` raises.
     """
     encoding = encode_all(bundle.template, rows)
-    ledger, dropped = sort_out(rows, encoding, max_tokens=section.row_tokens)
+    ledger, dropped = sort_out(rows, encoding, section, context=bundle.context)
     ledger = ledger.model_copy(update={"notes": tuple(notes)})
     if too_few(ledger):
         keep_ledger(folder, ledger, dropped)
@@ -42,9 +43,9 @@ def train_rows(
             f"{len(dropped):,} of {len(rows):,} rows cannot be trained on",
             where=str(folder / "dropped.jsonl"),
             received=f"the first: {dropped[0].reason}",
-            remedy="raise tune.max_tokens, or make the rows shorter",
+            remedy="make the rows shorter, or raise tune.max_tokens where it is the limit",
         )
-    total = 0
+    total, memory = 0, memory_words(bundle, encoding.encoded, section)
     steps = train(bundle, encoding.encoded, section, folder=folder, seed=seed, open_teacher=open_teacher, reward=reward)
     for news in steps:
         match news:
@@ -57,6 +58,8 @@ def train_rows(
                     emit(Event("note", data={"text": text}))
                 text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
                 emit(Event("note", data={"text": text}))
+                if memory:
+                    emit(Event("note", data={"text": memory}))
             case Step(step=done) as step:
                 emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
                 emit(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))

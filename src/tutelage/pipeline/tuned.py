@@ -40,7 +40,7 @@ def keep_origin(
     """Write ``tuned.json`` of a finished tuning into its folder."""
     template = recipe.model.template
     model = recipe.model
-    if template is not None:
+    if isinstance(template, Path):
         model = model.model_copy(update={"template": (recipe.folder / template).resolve()})
     kept = TunedFrom(
         model=model,

@@ -20,7 +20,7 @@ def input_files(recipe: Recipe) -> dict[str, Path]:
 
 
 def _names(recipe: Recipe) -> Iterator[str]:
-    if recipe.model.template is not None:
+    if isinstance(recipe.model.template, Path):
         yield str(recipe.model.template)
     for task in recipe.tasks:
         match task:

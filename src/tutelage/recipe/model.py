@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tutelage.recipe.base import Section
 
@@ -17,14 +17,22 @@ class ModelSection(Section):
     revision: str | None = None
     """The revision of a hub id; other ids have none."""
 
-    template: Path | None = None
-    """File of a chat template (Jinja) that replaces the tokenizer's own, relative to the recipe."""
+    template: Literal["own", "chatml"] | Path = "own"
+    """How chats are written. ``own``: by the tokenizer's own chat template. ``chatml``: in ChatML, for base models
+    that have none but know its tokens <|im_start|> and <|im_end|> (Qwen, SmolLM). Else a file of a chat template
+    (Jinja), relative to the recipe."""
 
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """Arithmetic of the weights; ``auto`` takes bfloat16 where the processor has it."""
 
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
+
+    @field_validator("template", mode="before")
+    @classmethod
+    def _nothing_is_its_own(cls, value: object) -> object:
+        """Null in recipes that runs have kept."""
+        return "own" if value is None else value
 
 
 class TransformersEngine(Section):

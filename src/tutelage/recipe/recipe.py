@@ -16,6 +16,7 @@ from tutelage.recipe.evaluate import ControlsSection, EvaluateSection
 from tutelage.recipe.model import EnginesSection, ModelSection
 from tutelage.recipe.reflect import ReflectSection
 from tutelage.recipe.tasks import TaskSection
+from tutelage.recipe.trackers import Tracker
 from tutelage.recipe.tune import TuneSection
 
 # The stage is called construct, and so is a method that pydantic has deprecated and that nobody here calls.
@@ -61,6 +62,9 @@ class Recipe(Section):
 
     controls: ControlsSection = ControlsSection()
     """Rivals that are scored beside the loop's models on the test split."""
+
+    trackers: tuple[Tracker, ...] = ()
+    """Where ``run`` and ``tune`` also show their numbers; they change nothing in a run and may be changed later."""
 
     folder: Path = Path()
     """What relative paths are relative to: the folder of the recipe file. Set when the file is read."""

@@ -11,6 +11,7 @@ from tutelage.recipe.methods import LoraMethod as LoraMethod
 from tutelage.recipe.methods import Method as Method
 from tutelage.recipe.methods import begins_at_zero, trains_reward_heads
 from tutelage.recipe.objectives import Objective, RewardObjective, SftObjective
+from tutelage.recipe.watchdog import WatchdogSection
 
 
 class AdamWOptimizer(Section):
@@ -197,6 +198,9 @@ class TuneSection(Section):
 
     checkpoint_every: int = Field(default=20, ge=0)
     """Steps between checkpoints; 0 = never."""
+
+    watchdog: WatchdogSection | None = None
+    """What stops a training that diverges; null: only what is not a number does."""
 
     @model_validator(mode="after")
     def _has_others_to_compare(self) -> Self:

@@ -11,6 +11,7 @@
 | ``teacher``, ``divergences`` | what a teacher expects, and how far the student is from it |
 | ``policy``, ``rollouts`` | the model as the one that answers, its answers and their log |
 | ``retention`` | the penalty on forgetting |
+| ``estimate``, ``room`` | the memory of a step, and whether it will fit |
 
 A new objective or method is one file and one line in its package's index; neither knows of the other.
 """

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tutelage.models.template import Encoded
+from tutelage.recipe.tune import TuneSection
 from tutelage.records import Item
 from tutelage.records.base import RowKind
 from tutelage.tune.training.batches import unusable
@@ -54,12 +55,14 @@ def documents_of(row: Row) -> Mapping[str, Encoded]:
             return {"": row}
 
 
-def why_unusable(row: Row, max_tokens: int) -> str:
-    """Return why a row cannot be trained on; empty if it can."""
+def why_unusable(row: Row, section: TuneSection, context: int | None = None) -> str:
+    """Return why a row cannot be trained on, by a model of ``context`` tokens if that is known; empty if it can."""
     if isinstance(row, Asked):
-        longer = len(row.prompt) > max_tokens
-        return f"a prompt of {len(row.prompt)} tokens; the longest answer leaves {max_tokens}" if longer else ""
+        answer = section.max_tokens - section.row_tokens
+        left = min(section.row_tokens, section.max_tokens if context is None else context - answer)
+        longer = len(row.prompt) > left
+        return f"a prompt of {len(row.prompt)} tokens; the longest answer leaves {left}" if longer else ""
     for name, document in documents_of(row).items():
-        if reason := unusable(document, max_tokens):
+        if reason := unusable(document, section.max_tokens, context):
             return f"{name}: {reason}" if name else reason
     return ""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tutelage.errors import RunError
 from tutelage.models.load import MODEL_CONFIG
+from tutelage.models.template_file import template_of
 from tutelage.origin import ModelOrigin
 from tutelage.pipeline.tuned import FILE as TUNED
 from tutelage.pipeline.tuned import TunedFrom
@@ -55,7 +56,7 @@ def find_source(folder: Path, *, round: int | None, start: bool) -> Source:
 
 def _of_run(run: RunDirectory, *, round: int | None, start: bool) -> Source:
     recipe, best = run.recipe, run.best
-    template = recipe.folder / recipe.model.template if recipe.model.template is not None else None
+    template = template_of(recipe.model, recipe.folder)
     if start:
         label, weights = "start", None
     elif round is not None:
@@ -79,7 +80,9 @@ def _of_run(run: RunDirectory, *, round: int | None, start: bool) -> Source:
 def _of_tuning(folder: Path) -> Source:
     tuned = read_state(folder / TUNED, TunedFrom)
     name = folder.resolve().parent.name if folder.name == "tune" else folder.resolve().name
-    return Source(name, "tuned", tuned.model, tuned.model.template, folder / "weights", tuned.start, tuned=tuned)
+    return Source(
+        name, "tuned", tuned.model, template_of(tuned.model, folder), folder / "weights", tuned.start, tuned=tuned
+    )
 
 
 def _rounds(run: RunDirectory) -> list[int]:

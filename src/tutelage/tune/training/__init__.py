@@ -15,5 +15,6 @@
 | ``schedules`` | learning rate over the steps |
 | ``checkpoint`` | atomic checkpoints without pickle |
 | ``saving`` | weights, named only after they were read again and compared |
-| ``memory`` | peak memory of process and accelerator |
+| ``watchdog`` | stops a training that diverges |
+| ``memory`` | peak memory of process and accelerator, and what is free |
 """

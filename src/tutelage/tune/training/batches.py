@@ -176,10 +176,15 @@ def target_count(document: Encoded) -> int:
     return int(document.targets[1:].sum())
 
 
-def unusable(document: Encoded, max_tokens: int) -> str:
-    """Return why a document cannot be trained on; empty if it can."""
+def unusable(document: Encoded, max_tokens: int, context: int | None = None) -> str:
+    """Return why a document cannot be trained on, by a model of ``context`` tokens if that is known; empty if it can.
+
+    Beyond its context a model has no place for a token (learned positions) or was never trained (rotary ones).
+    """
     if len(document.ids) > max_tokens:
         return f"{len(document.ids)} tokens; max_tokens is {max_tokens}"
+    if context is not None and len(document.ids) > context:
+        return f"{len(document.ids)} tokens; the model's context is {context}"
     if target_count(document) == 0:
         return "no target tokens"
     return ""

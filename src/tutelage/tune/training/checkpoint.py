@@ -96,10 +96,11 @@ def load_summary(folder: Path, fingerprint: str) -> Summary | None:
 def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, *, seed: int) -> str:
     """Return a hash of what decides the losses of a run: settings, seed, rows, and the model it starts from.
 
-    Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made decides nothing.
+    Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made, and what watches,
+    decides nothing.
     """
     digest = hashlib.sha256()
-    digest.update(section.model_dump_json(exclude={"checkpoint_every", "data"}).encode())
+    digest.update(section.model_dump_json(exclude={"checkpoint_every", "data", "watchdog"}).encode())
     digest.update(str(seed).encode())
     for row in rows:
         for document in documents_of(row).values():

@@ -51,6 +51,7 @@ from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, 
 from tutelage.tune.training.saving import save_weights
 from tutelage.tune.training.schedules import rate_share
 from tutelage.tune.training.step import Batch, accumulate, update
+from tutelage.tune.training.watchdog import watch
 
 RELOAD_ROWS = 3
 
@@ -80,19 +81,17 @@ def train(
 
     Raises
     ------
-    TrainingError: no row can be trained on, loss or gradient are not finite, memory does not suffice for one row, or
-        the saved weights do not compute what the trained model computes.
+    TrainingError: no row can be trained on, loss or gradient are not finite or diverge (``section.watchdog``), memory
+        does not suffice for one row, or the saved weights do not compute what the trained model computes.
     ModelError: documents packed into one row cannot be kept apart in this model, or its answers cannot be sampled.
-    CompletionError: memory does not suffice to sample answers.
-    RunError: ``folder`` holds another run.
-    StorageError: the disk refuses; the last checkpoint stays.
+    CompletionError: no memory to sample them. RunError: ``folder`` holds another run. StorageError: the disk refuses.
     """
     reference = Reference()
     teaching = teaching_of(section.objective)
     teacher = None if teaching is None else Teacher(teaching)
     policy = Policy(section.objective) if isinstance(section.objective, GrpoObjective) else None
     objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens, policy=policy)
-    kept, dropped = _usable(rows, section)
+    kept, dropped = _usable(rows, section, bundle.context)
     rows = [rows[name] for name in kept]
     if isinstance(section.objective, RewardObjective):
         bundle = with_reward_head(bundle, seed=derive_seed(seed, "head"))
@@ -143,6 +142,7 @@ def train(
             position = checkpoint[0]
             optimizer.restore(checkpoint[1])
         write_atomic(folder / "metrics.jsonl", "".join(step.to_json() + "\n" for step in position.history))
+        is_well = watch(section.watchdog, position.history)
         learned = learned_before(tuned)
         _require_room(bundle, rows, 0 if learned is None else learned.count)
         with connect(tuned.model, learned) as network:
@@ -195,7 +195,8 @@ def train(
                 )
                 append_line(folder / "metrics.jsonl", step.to_json())
                 yield step
-                if section.checkpoint_every and (step.step % section.checkpoint_every == 0 or step.step == steps):
+                every = section.checkpoint_every if is_well(step) else 0  # none replaces the last good one
+                if every and (step.step % every == 0 or step.step == steps):
                     save_checkpoint(folder, position, state=optimizer.state())
                     yield Saved(step=step.step)
         documents = [document for row in rows[:RELOAD_ROWS] for document in documents_of(row).values()]
@@ -228,7 +229,7 @@ def _refer(
                 yield Prepared(what="reference", done=number, total=len(wanted))
 
 
-def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[int, str]]:
+def _usable(rows: Sequence[Row], section: TuneSection, context: int | None) -> tuple[list[int], dict[int, str]]:
     if not rows:
         raise TrainingError("there are no rows to train on", remedy="look at the ledger: where did they go?")
     wanted = KINDS[section.objective.rows]
@@ -238,7 +239,7 @@ def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[
             received=next(kind for kind, type_ in KINDS.items() if isinstance(other, type_)),
             remedy="give it such rows, or take another objective",
         )
-    reasons = {name: why_unusable(row, section.row_tokens) for name, row in enumerate(rows)}
+    reasons = {name: why_unusable(row, section, context) for name, row in enumerate(rows)}
     kept = [name for name, reason in reasons.items() if not reason]
     dropped = {name: reason for name, reason in reasons.items() if reason}
     if not kept:
@@ -253,7 +254,7 @@ def _usable(rows: Sequence[Row], section: TuneSection) -> tuple[list[int], dict[
 
 def _require_room(bundle: Bundle, rows: Sequence[Row], virtual: int) -> None:
     """Refuse rows that do not fit the model's context behind virtual tokens."""
-    context = getattr(bundle.model.config.get_text_config(), "max_position_embeddings", None)
+    context = bundle.context
     longest = max(len(document) for row in rows for document in documents_of(row).values())
     if virtual and context and longest + virtual > context:
         raise TrainingError(
