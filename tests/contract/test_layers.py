@@ -11,7 +11,7 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "tutelage"
 LAYERS = [
     {"errors"},
-    {"files", "events", "seeds", "statistics", "text"},
+    {"files", "events", "seeds", "launch", "statistics", "text"},
     {"records"},
     {"recipe", "origin"},
     {"runs", "models", "tasks", "annotation"},
@@ -29,6 +29,7 @@ TORCH_FREE = {
     "files",
     "events",
     "seeds",
+    "launch",
     "origin",
     "statistics",
     "text",

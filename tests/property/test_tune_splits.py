@@ -1,6 +1,8 @@
-"""The same rows give the same loss and the same gradient, however they are split into micro-batches."""
+"""The same rows give the same loss and the same gradient, however they are split into micro-batches
+and over processes."""
 
 import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
 from typing import get_args
@@ -21,6 +23,7 @@ from tutelage.tune.objectives import Sft
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
+from tutelage.tune.training.processes import Processes, Value, shares
 from tutelage.tune.training.step import Accumulated, Batch, accumulate
 
 CONNECTED = ExitStack()
@@ -79,6 +82,55 @@ def test_any_split_gives_the_same(kind: str, lengths: list[int], limit: int, see
     assert found.keys() == expected.keys()
     for name, gradient in found.items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=2e-6)
+
+
+class OneOfMany(Processes):
+    """A process whose part alone is looked at: it hears nothing of the others."""
+
+    def gather(self, value: Value) -> list[Value]:
+        return [value]
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Leave them."""
+
+
+@pytest.mark.parametrize("kind", METHODS)
+@given(
+    st.lists(st.integers(2, 40), min_size=1, max_size=8),
+    st.integers(1, 120),
+    st.integers(1, 5),
+    st.integers(0, 99),
+    st.sampled_from(get_args(Average)),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_number_of_processes_gives_the_same(
+    kind: str, lengths: list[int], limit: int, count: int, seed: int, average: Average
+) -> None:
+    network, optimizer, vocabulary = prepared(kind)
+    rows = documents(lengths, seed, vocabulary)
+    whole, expected = gradients(rows, kind, 10_000, average)
+    batch = Batch(1, Sft(average), range(len(rows)), rows)
+    parts = [
+        accumulate(network, [batch], optimizer=optimizer, limit=limit, seed=0, processes=OneOfMany(rank, count))
+        for rank in range(count)
+    ]
+    found = {name: master.grad.clone() for name, master in optimizer.masters.items() if master.grad is not None}
+    optimizer.discard()
+    assert sum(part.batches[0].loss for part in parts) == pytest.approx(whole.batches[0].loss, rel=1e-5)
+    assert {part.batches[0].target_tokens for part in parts} == {whole.batches[0].target_tokens}
+    assert found.keys() == expected.keys()
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=2e-6)
+
+
+@given(st.lists(st.integers(1, 99), max_size=12), st.integers(1, 6))
+def test_shares_are_a_partition_and_even(sizes: list[int], count: int) -> None:
+    found = shares(sizes, count)
+    assert len(found) == count
+    assert sorted(index for share in found for index in share) == list(range(len(sizes)))
+    assert all(share == sorted(share) for share in found)
+    tokens = [sum(sizes[index] for index in share) for share in found]
+    assert max(tokens) - min(tokens) <= max(sizes, default=0)
 
 
 @given(st.lists(st.integers(2, 40), min_size=2, max_size=8), st.integers(0, 99))

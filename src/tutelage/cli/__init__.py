@@ -44,6 +44,8 @@ def main() -> None:
 
 def _fail(message: str, code: int) -> None:
     from tutelage.cli.console import fail
+    from tutelage.launch import place
 
-    fail(message)
+    here = place()
+    fail(message if here.count == 1 else f"in process {here.rank}: {message}")
     sys.exit(code)

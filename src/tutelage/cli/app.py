@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from tutelage.errors import InputErrors, Problem
+from tutelage.launch import place
+
 app = typer.Typer(
     name="tutelage",
     help="Turn a language model, a few expert examples and a teacher into an instruction-tuned model, with evidence.",
@@ -43,6 +46,9 @@ def tutelage(
         typer.echo(f"tutelage {metadata.version('tutelage')}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
+    elif context.invoked_subcommand != "tune" and (count := place().count) > 1:
+        what, remedy = "this command runs in one process", "start it without torchrun; tune alone is for several"
+        raise InputErrors(context.invoked_subcommand, [Problem(what, received=f"{count}", remedy=remedy)])
 
 
 @app.command()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tutelage.cli.console import Terminal, say, say_json
 from tutelage.errors import InputErrors, Problem
+from tutelage.launch import place
 from tutelage.pipeline.single import tune_round
 from tutelage.pipeline.standalone import recipe_for, tune
 from tutelage.recipe import Recipe, load_recipe
@@ -33,7 +34,12 @@ def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> N
     if wanted.recipe is None and wanted.data is None:
         raise _refused(Problem("nothing to tune on", remedy="give a recipe, or --data FILE and -o FOLDER"))
     recipe = _recipe(wanted)
-    own = _own_rows(wanted, recipe)
+    own, here = _own_rows(wanted, recipe), place()
+    if own is None and here.count > 1:
+        what, remedy = "a round of a run is tuned in one process", "start it without torchrun, or give it --data FILE"
+        raise _refused(Problem(what, received=f"{here.count} processes", remedy=remedy))
+    if here.rank:
+        quiet, json = True, False
     with Terminal(quiet=quiet, json=json) as terminal:
         if own is None:
             folder = wanted.out if wanted.out is not None else Path("runs") / recipe.name

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from tutelage.errors import ModelError
+from tutelage.launch import place
 
 Dtype = Literal["auto", "bfloat16", "float32"]
 _DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -24,10 +25,12 @@ for _variable in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
 
 
 def processors() -> int:
-    """Return how many processors this process may use; those of the machine where the system does not tell."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many processors this process may use; those of the machine where the system does not tell.
+
+    Processes that torchrun started together share them.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, allowed // place().local_count)
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -16,6 +16,8 @@ from tutelage.evaluate.run import examine
 from tutelage.evaluate.summary import summarize
 from tutelage.events import Emit, Event, located, silent, to_all
 from tutelage.files import write_atomic
+from tutelage.launch import place
+from tutelage.models.hardware import pick_device
 from tutelage.pipeline.asking import asked_items, reward_of
 from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.engines import Engines, origin_of
@@ -43,6 +45,7 @@ from tutelage.runs import RunDirectory, read_state
 from tutelage.seeds import derive_seed
 from tutelage.tasks.build import build_tasks
 from tutelage.tune import Reward, Summary
+from tutelage.tune.training.processes import joined
 
 Rows = Path | str | Sequence[Example]
 AnyRows = Path | str | Sequence[TrainingRow]
@@ -168,7 +171,8 @@ def tune(
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
     ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it; ``out/tuned.json`` says what the
     weights were made of, for ``tutelage export``. Rows that share words with what
-    the recipe scores models on are trained on; a note tells how many, in the ledger too.
+    the recipe scores models on are trained on; a note tells how many, in the ledger too. Under torchrun its processes
+    make every step together, each with its share of the rows, and give what one gives; the first one speaks and writes.
 
     Raises
     ------
@@ -177,17 +181,14 @@ def tune(
     """
     recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
     chosen = section if section is not None else recipe.tune
-    emit = located(emit, stage="tune")
+    emit = located(emit, stage="tune") if place().rank == 0 else silent
     rows, notes, reward = _learned(data, chosen, recipe)
-    emit(Event("note", data={"text": _what_they_are(data, rows)}))
-    wants_less = chosen.objective.rows != "examples" and chosen.objective.kind != "reward"
-    if wants_less and "lr" not in chosen.optimizer.model_fields_set:
-        said = REINFORCED if chosen.objective.rows == "prompts" else RATE
-        emit(Event("note", data={"text": said.format(lr=chosen.optimizer.lr)}))
-    for note in notes:
+    for note in (_what_they_are(data, rows), *_of_the_rate(chosen), *notes):
         emit(Event("note", data={"text": note}))
+    trackers = recipe.trackers if place().rank == 0 else ()
     with (
-        tracked(recipe.trackers, recipe, out, emit=emit, offline=offline) as follow,
+        joined(pick_device(recipe.model.device)) as processes,
+        tracked(trackers, recipe, out, emit=emit, offline=offline) as follow,
         Engines(recipe, offline=offline) as engines,
     ):
         bundle = engines.bundle(four_bit=wants_four_bits(chosen.method))
@@ -202,9 +203,20 @@ def tune(
             notes=notes,
             open_teacher=engines.taught_by,
             reward=reward,
+            processes=processes,
         )
-    keep_origin(out, recipe, chosen, data=data, rows=len(rows), seed=seed, start=start)
+    if processes.is_main:
+        keep_origin(out, recipe, chosen, data=data, rows=len(rows), seed=seed, start=start)
     return summary
+
+
+def _of_the_rate(section: TuneSection) -> list[str]:
+    """Say that a learning rate which nobody set is one for supervised tuning, where the objective wants less."""
+    wants_less = section.objective.rows != "examples" and section.objective.kind != "reward"
+    if not wants_less or "lr" in section.optimizer.model_fields_set:
+        return []
+    said = REINFORCED if section.objective.rows == "prompts" else RATE
+    return [said.format(lr=section.optimizer.lr)]
 
 
 def _learned(

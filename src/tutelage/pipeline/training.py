@@ -8,8 +8,10 @@ from tutelage.events import Emit, Event
 from tutelage.models.load import Bundle
 from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
-from tutelage.tune import OpenTeacher, Prepared, Reward, Saved, Started, Step, Summary, train
+from tutelage.records import Dropped
+from tutelage.tune import OpenTeacher, Prepared, Reward, Started, Step, Summary, train
 from tutelage.tune.room import memory_words
+from tutelage.tune.training.processes import ALONE, Processes
 
 
 def train_rows(
@@ -23,11 +25,12 @@ def train_rows(
     open_teacher: OpenTeacher,
     notes: Sequence[str] = (),
     reward: Reward | None = None,
+    processes: Processes = ALONE,
 ) -> Summary:
     """Tune ``bundle``'s model on ``rows`` and leave the weights, ``dropped.jsonl`` and ``ledger.json`` in ``folder``.
 
     The ledger of a training that was finished before is left as it is; ``notes`` are what a new one says of the rows.
-    ``reward`` scores answers where the rows are prompts.
+    ``reward`` scores answers where the rows are prompts. Of several ``processes`` the main one writes.
 
     Raises
     ------
@@ -38,33 +41,43 @@ def train_rows(
     ledger, dropped = sort_out(rows, encoding, section, context=bundle.context)
     ledger = ledger.model_copy(update={"notes": tuple(notes)})
     if too_few(ledger):
-        keep_ledger(folder, ledger, dropped)
-        raise TrainingError(
-            f"{len(dropped):,} of {len(rows):,} rows cannot be trained on",
-            where=str(folder / "dropped.jsonl"),
-            received=f"the first: {dropped[0].reason}",
-            remedy="make the rows shorter, or raise tune.max_tokens where it is the limit",
-        )
+        if processes.is_main:
+            keep_ledger(folder, ledger, dropped)
+        raise _too_few(dropped, len(rows), folder)
     total, memory = 0, memory_words(bundle, encoding.encoded, section)
-    steps = train(bundle, encoding.encoded, section, folder=folder, seed=seed, open_teacher=open_teacher, reward=reward)
+    steps = train(
+        bundle,
+        encoding.encoded,
+        section,
+        folder=folder,
+        seed=seed,
+        open_teacher=open_teacher,
+        reward=reward,
+        processes=processes,
+    )
     for news in steps:
         match news:
             case Prepared(what=what, done=done, total=texts):
                 emit(Event("progress", data={"label": what, "done": done, "total": texts, "unit": "texts"}))
             case Started(steps=total, trainable_parameters=trainable):
-                keep_ledger(folder, ledger, dropped)
-                if dropped:
-                    text = f"{len(dropped):,} of {len(rows):,} rows cannot be trained on: dropped.jsonl"
-                    emit(Event("note", data={"text": text}))
+                if processes.is_main:
+                    keep_ledger(folder, ledger, dropped)
+                gone = f"{len(dropped):,} of {len(rows):,} rows cannot be trained on: dropped.jsonl" if dropped else ""
                 text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
-                emit(Event("note", data={"text": text}))
-                if memory:
-                    emit(Event("note", data={"text": memory}))
+                for note in filter(None, (gone, text, memory)):
+                    emit(Event("note", data={"text": note}))
             case Step(step=done) as step:
                 emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
                 emit(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))
-            case Saved():
-                continue
             case Summary() as summary:
                 return summary
     raise AssertionError("training ended without a summary")
+
+
+def _too_few(dropped: Sequence[Dropped], rows: int, folder: Path) -> TrainingError:
+    return TrainingError(
+        f"{len(dropped):,} of {rows:,} rows cannot be trained on",
+        where=str(folder / "dropped.jsonl"),
+        received=f"the first: {dropped[0].reason}",
+        remedy="make the rows shorter, or raise tune.max_tokens where it is the limit",
+    )

@@ -30,23 +30,24 @@ class Reference:
     """Log-probabilities (nats) of documents' targets under the model as it came, by document."""
 
     def __init__(self) -> None:
-        self._logprobs: dict[str, float] = {}
+        self.known: dict[str, float] = {}
+        """By the key of the document."""
 
     def of(self, documents: Sequence[Encoded], like: Tensor) -> Tensor:
         """Return the log-probabilities of ``documents`` (R), on the device of ``like``, float32."""
-        found = [self._logprobs[key_of(document)] for document in documents]
+        found = [self.known[key_of(document)] for document in documents]
         return torch.tensor(found, dtype=torch.float32, device=like.device)
 
     def missing(self, documents: Iterable[Encoded]) -> list[Encoded]:
         """Return those of ``documents`` that are not known yet, each once."""
-        unknown = {key: document for document in documents if (key := key_of(document)) not in self._logprobs}
+        unknown = {key: document for document in documents if (key := key_of(document)) not in self.known}
         return list(unknown.values())
 
     def learn(self, documents: Sequence[Encoded], network: Network, limit: int) -> Iterator[int]:
         """Compute the log-probabilities of ``documents``, ``limit`` tokens at once; yield how many are done."""
         done = 0
         for part, found in logprobs_of(documents, network, limit):
-            self._logprobs.update({key_of(one): value for one, value in zip(part, found.tolist(), strict=True)})
+            self.known.update({key_of(one): value for one, value in zip(part, found.tolist(), strict=True)})
             done += len(part)
             yield done
 
@@ -65,14 +66,14 @@ class Reference:
         except ValidationError as error:
             raise RunError("the reference is damaged", where=str(file), remedy="delete it, it is made anew") from error
         if kept.fingerprint == fingerprint:
-            self._logprobs.update(kept.logprobs)
+            self.known.update(kept.logprobs)
         return kept.fingerprint == fingerprint
 
     def save(self, folder: Path, fingerprint: str) -> None:
         """Keep all that is known in ``folder``; nothing, if nothing is."""
-        if not self._logprobs:
+        if not self.known:
             return
-        write_atomic(folder / FILE, Kept(fingerprint=fingerprint, logprobs=self._logprobs).model_dump_json() + "\n")
+        write_atomic(folder / FILE, Kept(fingerprint=fingerprint, logprobs=self.known).model_dump_json() + "\n")
 
 
 def key_of(document: Encoded) -> str:

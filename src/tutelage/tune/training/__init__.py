@@ -12,6 +12,7 @@
 | ``lean``, ``gated``, ``normed``, ``adapted`` | blocks that keep less: gated block, norm, LoRA layer |
 | ``losses`` | losses of positions in chunks, without full logits |
 | ``optimizers`` | float32 master weights, clipping, AdamW |
+| ``processes`` | several processes that make a step together |
 | ``schedules`` | learning rate over the steps |
 | ``checkpoint`` | atomic checkpoints without pickle |
 | ``saving`` | weights, named only after they were read again and compared |

@@ -8,13 +8,14 @@ that an uninterrupted run gives.
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tutelage.errors import TrainingError
 from tutelage.files import append_line, write_atomic
@@ -24,13 +25,13 @@ from tutelage.models.rewards import with_reward_head
 from tutelage.models.template import Encoded
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, RewardObjective, teaching_of
-from tutelage.recipe.tune import TuneSection
+from tutelage.recipe.tune import RetentionSection, TuneSection
 from tutelage.seeds import derive_seed
-from tutelage.tune.methods import build_method, learned_before
+from tutelage.tune.methods import Tuned, build_method, learned_before
 from tutelage.tune.objectives import build_objective
 from tutelage.tune.policy import Policy, Reward
 from tutelage.tune.reference import FILE as REFERENCE_FILE
-from tutelage.tune.reference import Reference
+from tutelage.tune.reference import Reference, key_of
 from tutelage.tune.retention import Memory, Retention, remember
 from tutelage.tune.rollouts import RolloutLog
 from tutelage.tune.rows import KINDS, Row, documents_of, why_unusable
@@ -46,7 +47,9 @@ from tutelage.tune.training.checkpoint import (
     save_checkpoint,
 )
 from tutelage.tune.training.memory import peak_device_bytes, peak_rss_bytes
+from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
+from tutelage.tune.training.processes import ALONE, Processes, digest_of, shares
 from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, Step, Summary
 from tutelage.tune.training.saving import save_weights
 from tutelage.tune.training.schedules import rate_share
@@ -65,6 +68,7 @@ def train(
     seed: int,
     open_teacher: OpenTeacher | None = None,
     reward: Reward | None = None,
+    processes: Processes = ALONE,
 ) -> Iterator[Progress]:
     """Tune the bundle's model on ``rows``, of the kind that the objective learns from; the weights get to
     ``folder/weights``.
@@ -77,57 +81,55 @@ def train(
     arithmetic of the section, LoRA freezes them and takes its adapter out at the end, prefix and prompt tuning freeze
     them, full tuning changes them. For rewards its decoder gets a head of its own, drawn from the seed and saved with
     the weights. ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
-    ``reward`` scores the model's answers where the rows are prompts; these answers stay in ``rollouts.jsonl``.
+    ``reward`` scores the model's answers where the rows are prompts; these answers stay in ``rollouts.jsonl``. Several
+    ``processes`` that call it alike make every step together, and the main one writes the files.
 
     Raises
     ------
     TrainingError: no row can be trained on, loss or gradient are not finite or diverge (``section.watchdog``), memory
-        does not suffice for one row, or the saved weights do not compute what the trained model computes.
+        does not suffice for one row, the saved weights do not compute what the trained model computes, or another
+        process has ended.
     ModelError: documents packed into one row cannot be kept apart in this model, or its answers cannot be sampled.
     CompletionError: no memory to sample them. RunError: ``folder`` holds another run. StorageError: the disk refuses.
     """
     reference = Reference()
     teaching = teaching_of(section.objective)
     teacher = None if teaching is None else Teacher(teaching)
+    if isinstance(section.objective, GrpoObjective):
+        processes.refuse("reinforcement learning", where="tune.objective")
     policy = Policy(section.objective) if isinstance(section.objective, GrpoObjective) else None
     objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens, policy=policy)
     kept, dropped = _usable(rows, section, bundle.context)
     rows = [rows[name] for name in kept]
-    if isinstance(section.objective, RewardObjective):
-        bundle = with_reward_head(bundle, seed=derive_seed(seed, "head"))
+    bundle = _taken_over(bundle, section, seed)
     model = bundle.model
-    if bundle.virtual is not None:
-        remedy = "load the base model"
-        raise TrainingError("virtual tokens stand before the texts of the model already", remedy=remedy)
-    if section.dtype != "auto":
-        cast_weights(model, pick_dtype(section.dtype, model.device))
     fingerprint = fingerprint_of(model, rows, section, seed=seed)
-    finished = load_summary(folder, fingerprint)
+    # a folder of another run is refused before anything is written
+    finished, checkpoint = _found(folder, fingerprint, processes)
     if finished is not None:
-        _clear(folder)  # a kill may have come between summary and removal
+        if processes.is_main:
+            _clear(folder)  # a kill may have come between summary and removal
         yield finished
         return
-    checkpoint = load_checkpoint(folder, fingerprint)  # a folder of another run is refused before anything is written
     size, updates = section.batch_size, objective.updates
     steps = total_steps(len(rows), batch_size=size, epochs=section.epochs, max_steps=section.max_steps, updates=updates)
     chosen_at = partial(rows_of_step, rows=len(rows), batch_size=size, seed=seed)
     if not reference.load(folder, fingerprint):
         asked = (objective.referred([rows[row] for row in chosen_at(index)]) for index in range(steps))
-        yield from _refer(bundle, reference, asked, limit=section.micro_batch_tokens)
-        reference.save(folder, fingerprint)
+        yield from _refer(bundle, reference, asked, limit=section.micro_batch_tokens, processes=processes)
+        if processes.is_main:
+            reference.save(folder, fingerprint)
     opened = open_teacher if open_teacher is not None else partial(_load_teacher, device=model.device)
-    if teacher is not None and teacher.section.top_k is not None and not teacher.load(folder, fingerprint):
-        texts = objective.taught(rows)
-        for number, total in teacher.store(texts, opened(teacher.section), bundle, section.micro_batch_tokens):
-            yield Prepared(what="teacher", done=number, total=total)
-        teacher.save(folder, fingerprint)
+    if teacher is not None and teacher.section.top_k is not None:
+        with processes.main_first():
+            if not teacher.load(folder, fingerprint):
+                texts, own = objective.taught(rows), opened(teacher.section)
+                for number, total in teacher.store(texts, own, bundle, section.micro_batch_tokens):
+                    yield Prepared(what="teacher", done=number, total=total)
+                teacher.save(folder, fingerprint)
     retention = None
     if section.retention is not None:
-        memories: list[Memory] = []
-        for memory in remember(bundle, section.retention, seed=derive_seed(seed, "memories")):
-            memories.append(memory)
-            yield Prepared(what="free texts", done=len(memories), total=section.retention.texts)
-        retention = Retention(memories, section.retention, seed=seed)
+        retention = yield from _retain(bundle, section.retention, seed=seed, processes=processes)
     with ExitStack() as stack:
         tuned = build_method(section.method)(bundle, derive_seed(seed, "method"))
         stack.callback(tuned.release)
@@ -141,24 +143,17 @@ def train(
         if checkpoint is not None:
             position = checkpoint[0]
             optimizer.restore(checkpoint[1])
-        write_atomic(folder / "metrics.jsonl", "".join(step.to_json() + "\n" for step in position.history))
+        processes.require_same(lambda: digest_of([*model.parameters(), *optimizer.masters.values()]), "weights")
+        if processes.is_main:
+            write_atomic(folder / "metrics.jsonl", "".join(step.to_json() + "\n" for step in position.history))
         is_well = watch(section.watchdog, position.history)
         learned = learned_before(tuned)
         _require_room(bundle, rows, 0 if learned is None else learned.count)
         with connect(tuned.model, learned) as network:
-            started = Started(
-                rows=len(rows),
-                dropped=dropped,
-                steps=steps,
-                resumed_from=len(position.history),
-                trainable_parameters=sum(parameter.numel() for parameter in tuned.parameters.values()),
-                parameters=sum(parameter.numel() for parameter in model.parameters()),
-                dtype=str(model.dtype).removeprefix("torch."),
-                backend=network.backend,
-                head=network.reads,
-            )
+            made = len(position.history)
+            started = _started(tuned, network, rows=len(rows), dropped=dropped, steps=steps, made=made)
             yield started
-            for index in range(len(position.history), steps):
+            for index in range(made, steps):
                 began = time.perf_counter()
                 chosen = chosen_at(index // updates)
                 members = [rows[row] for row in chosen]
@@ -173,6 +168,7 @@ def train(
                     optimizer=optimizer,
                     limit=position.micro_batch_tokens,
                     seed=derive_seed(seed, "dropout", index),
+                    processes=processes,
                 )
                 lr = section.optimizer.lr * rate_share(section.schedule, index, steps=steps)
                 norm = update(optimizer, batch, lr=lr, clip_norm=section.clip_norm)
@@ -193,18 +189,44 @@ def train(
                 position = Position(
                     fingerprint=fingerprint, micro_batch_tokens=done.limit, history=(*position.history, step)
                 )
-                append_line(folder / "metrics.jsonl", step.to_json())
+                if processes.is_main:
+                    append_line(folder / "metrics.jsonl", step.to_json())
                 yield step
                 every = section.checkpoint_every if is_well(step) else 0  # none replaces the last good one
                 if every and (step.step % every == 0 or step.step == steps):
-                    save_checkpoint(folder, position, state=optimizer.state())
+                    processes.from_main(partial(save_checkpoint, folder, position, state=optimizer.state()))
                     yield Saved(step=step.step)
         documents = [document for row in rows[:RELOAD_ROWS] for document in documents_of(row).values()]
-        difference = save_weights(tuned, documents, target=folder / "weights")
+        processes.require_same(lambda: digest_of(optimizer.masters.values()), "trained weights")
+        difference = processes.from_main(partial(save_weights, tuned, documents, target=folder / "weights"))
         summary = _summary(started, position, reload_difference=difference)
-        write_atomic(folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
-        _clear(folder)
+        if processes.is_main:
+            write_atomic(folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
+            _clear(folder)
     yield summary
+
+
+def _taken_over(bundle: Bundle, section: TuneSection, seed: int) -> Bundle:
+    """The bundle in the arithmetic of the section, with a head for rewards if these are learned."""
+    if bundle.virtual is not None:
+        remedy = "load the base model"
+        raise TrainingError("virtual tokens stand before the texts of the model already", remedy=remedy)
+    if isinstance(section.objective, RewardObjective):
+        bundle = with_reward_head(bundle, seed=derive_seed(seed, "head"))
+    if section.dtype != "auto":
+        cast_weights(bundle.model, pick_dtype(section.dtype, bundle.model.device))
+    return bundle
+
+
+def _found(
+    folder: Path, fingerprint: str, processes: Processes
+) -> tuple[Summary | None, tuple[Position, dict[str, Tensor]] | None]:
+    """What there is of the run: the summary of a finished one, else the newest checkpoint; the same for everybody."""
+    finished = load_summary(folder, fingerprint)
+    checkpoint = load_checkpoint(folder, fingerprint) if finished is None else None
+    made = 0 if checkpoint is None else len(checkpoint[0].history)
+    processes.require_same(lambda: (fingerprint, finished is None, made), "model, settings, rows or checkpoint")
+    return finished, checkpoint
 
 
 def _clear(folder: Path) -> None:
@@ -219,14 +241,32 @@ def _load_teacher(section: KdObjective, *, device: torch.device) -> Bundle:
 
 
 def _refer(
-    bundle: Bundle, reference: Reference, asked: Iterator[Sequence[Encoded]], *, limit: int
+    bundle: Bundle, reference: Reference, asked: Iterator[Sequence[Encoded]], *, limit: int, processes: Processes
 ) -> Iterator[Prepared]:
-    """Let ``reference`` learn what the model as it came says of the documents that the steps ask for."""
+    """Let ``reference`` learn what the model as it came says of the documents that the steps ask for.
+
+    Each process reads its share, and all learn what the others have read.
+    """
     wanted = reference.missing(chain.from_iterable(asked))
     if wanted:
+        own = [wanted[index] for index in shares(list(map(len, wanted)), processes.count)[processes.rank]]
         with connect(bundle.model) as network:
-            for number in reference.learn(wanted, network, limit):
-                yield Prepared(what="reference", done=number, total=len(wanted))
+            for number in reference.learn(own, network, limit):
+                yield Prepared(what="reference", done=number, total=len(own))
+        for found in processes.gather(reference.known):
+            reference.known.update(found)
+
+
+def _retain(
+    bundle: Bundle, section: RetentionSection, *, seed: int, processes: Processes
+) -> Generator[Prepared, None, Retention]:
+    """Let the model write its free texts: every process draws the same ones."""
+    memories: list[Memory] = []
+    for memory in remember(bundle, section, seed=derive_seed(seed, "memories")):
+        memories.append(memory)
+        yield Prepared(what="free texts", done=len(memories), total=section.texts)
+    processes.require_same(lambda: [key_of(memory.text) for memory in memories], "free texts")
+    return Retention(memories, section, seed=seed)
 
 
 def _usable(rows: Sequence[Row], section: TuneSection, context: int | None) -> tuple[list[int], dict[int, str]]:
@@ -263,6 +303,20 @@ def _require_room(bundle: Bundle, rows: Sequence[Row], virtual: int) -> None:
             received=f"{longest} tokens and {virtual}; the context is {context}",
             remedy=f"lower max_tokens to {context - virtual}, or take fewer virtual tokens",
         )
+
+
+def _started(tuned: Tuned, network: Network, *, rows: int, dropped: dict[int, str], steps: int, made: int) -> Started:
+    return Started(
+        rows=rows,
+        dropped=dropped,
+        steps=steps,
+        resumed_from=made,
+        trainable_parameters=sum(parameter.numel() for parameter in tuned.parameters.values()),
+        parameters=sum(parameter.numel() for parameter in tuned.model.parameters()),
+        dtype=str(tuned.model.dtype).removeprefix("torch."),
+        backend=network.backend,
+        head=network.reads,
+    )
 
 
 def _summary(started: Started, position: Position, *, reload_difference: float) -> Summary:

@@ -18,6 +18,7 @@ from tutelage.recipe.methods import Ia3Method, LoraMethod, Method, QloraMethod
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, TorchOptimizer, TuneSection
 from tutelage.recipe.tune import Optimizer as Section
+from tutelage.tune.training.processes import Processes
 
 UNSUITABLE = {
     "LBFGS": "computes the loss several times a step",
@@ -58,6 +59,16 @@ class Optimizer:
             gradient = parameter.grad.float()
             master.grad = gradient if master.grad is None else master.grad.add_(gradient)
             parameter.grad = None
+
+    def add_up(self, processes: Processes) -> None:
+        """Add what other processes have collected; a weight that none has a gradient of keeps none."""
+        masters = list(self.masters.values())
+        known = processes.gather([master.grad is not None for master in masters])
+        moved = [master for master, *has in zip(masters, *known, strict=True) if any(has)]
+        for master in moved:
+            if master.grad is None:
+                master.grad = torch.zeros_like(master)
+        processes.add_up([master.grad for master in moved if master.grad is not None])
 
     def discard(self) -> None:
         """Forget what has been collected."""

@@ -1,4 +1,4 @@
-"""One optimizer step: any split into micro-batches gives the same loss and the same gradient."""
+"""One optimizer step: any split into micro-batches and over processes gives the same loss and the same gradient."""
 
 import math
 from collections import defaultdict
@@ -17,6 +17,7 @@ from tutelage.tune.objectives.objective import Objective
 from tutelage.tune.training.batches import flatten, micro_batches, target_count
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
+from tutelage.tune.training.processes import ALONE, Processes, shares
 
 REMEDY = "lower the learning rate, or look at these rows; the last checkpoint is kept"
 
@@ -58,11 +59,18 @@ class Accumulated:
 
 
 def accumulate(
-    network: Network, batches: Sequence[Batch[Any]], *, optimizer: Optimizer, limit: int, seed: int
+    network: Network,
+    batches: Sequence[Batch[Any]],
+    *,
+    optimizer: Optimizer,
+    limit: int,
+    seed: int,
+    processes: Processes = ALONE,
 ) -> Accumulated:
     """Collect the gradient of Σ scale · loss over ``batches`` in ``optimizer``.
 
-    Rows of several batches share micro-batches: the model runs once over all that ``limit`` allows.
+    Rows of several batches share micro-batches: the model runs once over all that ``limit`` allows. Of several
+    ``processes`` each computes its share of the rows, and all get the sums.
 
     Parameters
     ----------
@@ -71,31 +79,36 @@ def accumulate(
 
     Raises
     ------
-    TrainingError: a loss is not finite, or the memory does not suffice for a single row.
+    TrainingError: a loss is not finite, the memory does not suffice for a single row, or another process has ended.
     """
     documents = [[batch.objective.documents(row) for row in batch.rows] for batch in batches]
     places = [(number, index) for number, groups in enumerate(documents) for index in range(len(groups))]
     sizes = [sum(len(one.ids) + network.virtual for one in documents[number][index]) for number, index in places]
+    own = shares(sizes, processes.count)[processes.rank]
+    places, sizes = [places[index] for index in own], [sizes[index] for index in own]
     while True:
         split = micro_batches(sizes, limit)
         try:
             with torch.random.fork_rng(devices=[network.device] if network.device.type == "cuda" else []):
-                torch.manual_seed(seed)
+                torch.manual_seed(processes.seed(seed))
                 parts = [[places[index] for index in part] for part in split]
                 found = _collect(network, batches, documents, parts, optimizer=optimizer)
-            return Accumulated(
-                batches=tuple(
-                    Collected(loss, told, sum(map(_length, own)), sum(map(target_count, own)))
-                    for (loss, told), own in zip(found, map(flatten, documents), strict=True)
-                ),
-                micro_batches=len(split),
-                limit=limit,
-            )
+            break
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             limit = _smaller(split, sizes, error)
         optimizer.discard()
+    optimizer.add_up(processes)
+    everywhere = processes.gather((found, len(split), limit))
+    return Accumulated(
+        batches=tuple(
+            Collected(*_added_up(parts), sum(map(_length, texts)), sum(map(target_count, texts)))
+            for texts, *parts in zip(map(flatten, documents), *(part for part, _, _ in everywhere), strict=True)
+        ),
+        micro_batches=sum(count for _, count, _ in everywhere),
+        limit=min(allowed for _, _, allowed in everywhere),
+    )
 
 
 def _collect(
@@ -132,6 +145,12 @@ def _collect(
         torch.stack(shares).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.collect()
     return list(zip(losses, map(dict, told), strict=True))
+
+
+def _added_up(parts: Sequence[tuple[float, Mapping[str, float]]]) -> tuple[float, dict[str, float]]:
+    """Loss and what is told of a batch, of which each process had a part."""
+    names = dict.fromkeys(name for _, told in parts for name in told)
+    return sum(loss for loss, _ in parts), {name: sum(told.get(name, 0.0) for _, told in parts) for name in names}
 
 
 def update(optimizer: Optimizer, batch: Batch[Any], *, lr: float, clip_norm: float) -> float:

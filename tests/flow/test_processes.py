@@ -1,0 +1,171 @@
+"""Several processes tune what one tunes: the same losses, the same files, and no process waits for one that is gone."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from support.together import ANSWERS, QUESTIONS, work
+from tutelage.models.quiet import quiet
+from tutelage.models.tiny import tiny_model
+from tutelage.tune import Step
+
+SCRIPT = Path(__file__).parents[1] / "support" / "together.py"
+PATIENCE_S = 120
+COMMON = {
+    "optimizer": {"kind": "adamw", "lr": 1e-3},
+    "batch_size": 2,  # of five rows: the last step of an epoch has one, and one process none
+    "epochs": 2,
+    "max_tokens": 200,
+    "micro_batch_tokens": 64,
+    "dtype": "float32",
+    "checkpoint_every": 2,
+}
+LORA = {"kind": "lora", "r": 4}
+SUM = [{"weight": 1.0, "objective": {"kind": "dpo"}}, {"weight": 0.1, "objective": {"kind": "sft"}}]
+TAUGHT = [
+    {"weight": 1.0, "objective": {"kind": "sft"}},
+    {"weight": 1.0, "objective": {"kind": "kd", "teacher": "tiny", "top_k": 5}},
+]
+SECTIONS: dict[str, dict[str, Any]] = {
+    "sft, full": {"method": {"kind": "full"}},
+    "sft, lora, retention": {"method": LORA, "retention": {"texts": 3, "tokens": 20}},
+    "dpo, lora": {"method": LORA, "objective": {"kind": "dpo"}},
+    "sum, lora": {"method": LORA, "objective": {"kind": "sum", "parts": SUM}},
+    "kto, lora": {"method": LORA, "objective": {"kind": "kto"}},
+    "sum with kd": {"objective": {"kind": "sum", "parts": TAUGHT}},
+}
+
+
+def job(out: Path, name: str, **more: Any) -> dict[str, Any]:
+    return {"out": str(out / name.replace(", ", "-")), "section": {**COMMON, **SECTIONS[name]}, **more}
+
+
+def start(folder: Path, jobs: list[dict[str, Any]], count: int = 2) -> list[subprocess.Popen[str]]:
+    """Start processes that do ``jobs`` together, as torchrun would."""
+    (folder / "jobs.json").write_text(json.dumps(jobs))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
+    return [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(folder / "jobs.json")],
+            env={**os.environ, **common, "RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+
+
+def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Wait for all and return their exit codes and errors; none of them outlives the test."""
+    try:
+        said = [process.communicate(timeout=PATIENCE_S)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(process.returncode, errors) for process, errors in zip(processes, said, strict=True)]
+
+
+def steps(of: dict[str, Any]) -> list[Step]:
+    return [Step.from_json(line) for line in (Path(of["out"]) / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what two processes tuned."""
+    folder = tmp_path_factory.mktemp("two")
+    for code, errors in ended(start(folder, [job(folder, name) for name in SECTIONS])):
+        assert code == 0, errors
+    return folder
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_two_processes_say_what_one_says(name: str, two: Path, tmp_path: Path) -> None:
+    alone, together = job(tmp_path, name), job(two, name)
+    work(alone)
+    assert len(steps(together)) == 6
+    for one, other in zip(steps(alone), steps(together), strict=True):
+        assert other.loss == pytest.approx(one.loss, rel=1e-5)
+        assert other.told == pytest.approx(one.told, rel=1e-4, abs=1e-5)
+        assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-3)
+        assert other.retention == (one.retention and pytest.approx(one.retention, rel=1e-4, abs=1e-6))
+        assert (other.epoch, other.lr, other.rows) == (one.epoch, one.lr, one.rows)
+        assert (other.tokens, other.target_tokens) == (one.tokens, one.target_tokens)
+    files = [{str(file.relative_to(of["out"])) for file in Path(of["out"]).rglob("*")} for of in (alone, together)]
+    assert files[0] == files[1], "the main process alone writes, and leaves what one process leaves"
+
+
+def test_the_weights_are_whole(two: Path) -> None:
+    bundle = tiny_model()
+    ids = torch.tensor([bundle.tokenizer("What is the name?")["input_ids"]])
+    full = AutoModelForCausalLM.from_pretrained(Path(job(two, "sft, full")["out"]) / "weights", dtype=torch.float32)
+    with quiet():
+        adapted = PeftModel.from_pretrained(bundle.model, str(Path(job(two, "dpo, lora")["out"]) / "weights"))
+    with torch.no_grad():
+        found, adapted_found = full(input_ids=ids).logits, adapted(input_ids=ids).logits
+        with adapted.disable_adapter():
+            start_found = adapted(input_ids=ids).logits
+    assert found.shape == start_found.shape
+    assert 1e-3 < (found - start_found).abs().max() < 10
+    assert (adapted_found - start_found).abs().max() > 1e-4
+
+
+def test_killed_processes_go_on_where_they_were(two: Path, tmp_path: Path) -> None:
+    name = "sft, lora, retention"
+    dies = job(tmp_path, name, die=3)
+    assert [code for code, _ in ended(start(tmp_path, [dies]))] == [-signal.SIGKILL] * 2
+    assert (Path(dies["out"]) / "checkpoints" / "000002").is_dir()
+    shutil.copytree(tmp_path / "sft-lora-retention", tmp_path / "alone" / "sft-lora-retention")
+    assert [code for code, _ in ended(start(tmp_path, [job(tmp_path, name)]))] == [0, 0]
+    expected = [step.loss for step in steps(job(two, name))]
+    assert [step.loss for step in steps(dies)] == expected
+    other = work(job(tmp_path / "alone", name))  # one process goes on from what two had done
+    assert other.losses == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_error_of_one_ends_all(tmp_path: Path) -> None:
+    began = time.monotonic()
+    processes = start(tmp_path, [job(tmp_path, "sft, full", fault=[1, 2])])
+    (code, errors), (other, fault) = ended(processes)
+    assert (other, fault.strip()) == (7, "a fault of this process alone")
+    assert code == 7
+    assert "another process has ended" in errors
+    assert "the same command goes on" in errors
+    assert time.monotonic() - began < PATIENCE_S / 2
+
+
+def test_the_command_under_torchrun(tmp_path: Path) -> None:
+    rows = [{"prompt": q, "completion": a} for q, a in zip(QUESTIONS, ANSWERS, strict=True)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "recipe.yaml").write_text(
+        "name: together\nmodel: {id: tiny}\ntune: {data: {path: rows.jsonl}, batch_size: 2}\n"
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tutelage"]
+    done = subprocess.run(
+        [*launch, "tune", "recipe.yaml", "-o", "out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("3 steps on 5 rows") == 1, done.stdout
+    assert done.stderr.count("conversations, whose answers are learned") == 1
+    found = {file.name for file in (tmp_path / "out" / "tune").iterdir()}
+    expected = {"weights", "metrics.jsonl", "summary.json", "ledger.json", "dropped.jsonl", "tuned.json"}
+    assert found == expected
