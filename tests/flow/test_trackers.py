@@ -109,7 +109,7 @@ def test_tensorboard_is_told_what_the_steps_were(tmp_path: Path) -> None:
     scalars = found.Scalars("tune/loss")
     assert [one.step for one in scalars] == [1, 2, 3, 4, 5, 6]
     assert [one.value for one in scalars] == pytest.approx(losses_of(tmp_path), rel=1e-6)
-    named = recipe("{kind: tensorboard, folder: logs}").relative_to(tmp_path)
+    named = recipe("{kind: tensorboard, path: logs}").relative_to(tmp_path)
     with tracked(named.trackers, named, tmp_path / "run", emit=silent, offline=True) as follow:
         follow(Event("verdict", round=1, data={"outcome": "promoted", "text": "Promoted: it is better."}))
     kept = EventAccumulator(str(tmp_path / "logs"))

@@ -19,6 +19,7 @@ from tutelage.recipe import parse_recipe
 from tutelage.recipe.model import ModelSection
 from tutelage.records import Message, assistant, system, user
 
+TEMPLATES = Path(__file__).parents[1] / "templates"
 TALK = (system("Be kind."), user("Hi"), assistant("Hello"), user("Bye"), assistant("So long"))
 TEXT = (
     "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"
@@ -47,6 +48,18 @@ def test_text_and_mask_are_exact() -> None:
     assert tokenizer.decode(encoded.ids[encoded.targets]) == "Hello<|im_end|>So long<|im_end|>"
     assert template.end_token == "<|im_end|>"
     assert not template.folds_system
+
+
+@pytest.mark.parametrize("family", ["smollm2", "qwen3"])
+def test_prompts_are_those_of_families_that_were_tuned_with_it(family: str) -> None:
+    theirs, found = base_tokenizer(), base_tokenizer()
+    theirs.chat_template = (TEMPLATES / f"{family}.jinja").read_text(encoding="utf-8")
+    put_template(found, CHATML)
+    own, ours = ChatTemplate(theirs), ChatTemplate(found)
+    assert ours.encode_prompt(TALK[:4]) == own.encode_prompt(TALK[:4])
+    if family == "smollm2":  # Qwen 3 writes reasoning, if only an empty one, before its last answer
+        assert ours.encode(TALK).ids.tolist() == own.encode(TALK).ids.tolist()
+        assert ours.encode(TALK).targets.tolist() == own.encode(TALK).targets.tolist()
 
 
 def test_tool_calls_and_their_results_are_written() -> None:

@@ -117,7 +117,7 @@ def _passing_on(sinks: Sequence[Sink], emit: Emit) -> Emit:
 def _open(section: Tracker, recipe: Recipe, folder: Path, *, offline: bool) -> Sink:
     match section:
         case TensorBoardTracker():
-            place = folder / "tensorboard" if section.folder is None else recipe.folder / section.folder
+            place = folder / "tensorboard" if section.path is None else recipe.folder / section.path
             return TensorBoard(place)
         case MlflowTracker():
             parts = urlsplit(section.uri)

@@ -13,8 +13,8 @@ class TensorBoardTracker(Section):
 
     kind: Literal["tensorboard"]
 
-    folder: Path | None = None
-    """Where they go, relative to the recipe; null: ``tensorboard`` in the run's folder."""
+    path: Path | None = None
+    """Folder of the files, relative to the recipe; null: ``tensorboard`` in the run's folder."""
 
 
 class MlflowTracker(Section):
