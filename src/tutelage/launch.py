@@ -16,12 +16,10 @@ class Place:
 
 
 def place() -> Place:
-    """Return where this process stands, by the variables that torchrun sets; one that was started by itself is alone.
-
-    Raises :class:`ValueError` where such a variable is no number.
-    """
+    """Return where this process stands, by the variables that torchrun sets; without them it is alone."""
     found = os.environ
-    if "MASTER_ADDR" not in found or "RANK" not in found or "WORLD_SIZE" not in found:
+    rank, count = found.get("RANK", ""), found.get("WORLD_SIZE", "")
+    if "MASTER_ADDR" not in found or not rank.isdigit() or not count.isdigit():
         return Place()
-    rank, count = int(found["RANK"]), int(found["WORLD_SIZE"])
-    return Place(rank, count, int(found.get("LOCAL_RANK", rank)), int(found.get("LOCAL_WORLD_SIZE", count)))
+    local_rank, local_count = found.get("LOCAL_RANK", rank), found.get("LOCAL_WORLD_SIZE", count)
+    return Place(int(rank), int(count), int(local_rank), int(local_count))

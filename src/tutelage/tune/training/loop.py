@@ -194,7 +194,7 @@ def train(
                 yield step
                 every = section.checkpoint_every if is_well(step) else 0  # none replaces the last good one
                 if every and (step.step % every == 0 or step.step == steps):
-                    processes.from_main(partial(save_checkpoint, folder, position, state=optimizer.state()))
+                    _keep(folder, position, optimizer, processes)
                     yield Saved(step=step.step)
         documents = [document for row in rows[:RELOAD_ROWS] for document in documents_of(row).values()]
         processes.require_same(lambda: digest_of(optimizer.masters.values()), "trained weights")
@@ -227,6 +227,12 @@ def _found(
     made = 0 if checkpoint is None else len(checkpoint[0].history)
     processes.require_same(lambda: (fingerprint, finished is None, made), "model, settings, rows or checkpoint")
     return finished, checkpoint
+
+
+def _keep(folder: Path, position: Position, optimizer: Optimizer, processes: Processes) -> None:
+    """Make a checkpoint of weights that are the same in all processes."""
+    processes.require_same(lambda: digest_of(optimizer.masters.values()), "trained weights")
+    processes.from_main(lambda: save_checkpoint(folder, position, state=optimizer.state()))
 
 
 def _clear(folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 Data parallelism (Li et al. 2020, "PyTorch Distributed", section 3) without a wrapper around the model: every process
 holds all of it, gradients are summed once a step, where they are collected, and the update is the same everywhere. The
-main process alone writes files; the others see the same folder.
+main process alone writes files; the others see the same folder. Denominators are those of the whole step, so loss and
+gradient are those of one process, but for dropout and noise: each process draws its own, as each micro-batch does.
 """
 
 import hashlib
@@ -20,6 +21,8 @@ from tutelage.seeds import derive_seed
 
 Value = TypeVar("Value")
 
+BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
+"""How processes that compute on such devices speak to one another."""
 PATIENCE = timedelta(days=1)
 """How long a process waits for another, which may be reading a teacher or writing a model. One that ends is noticed at
 once: its connections close (gloo), or torchrun ends the others (NCCL)."""
@@ -107,20 +110,24 @@ ALONE = Processes()
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """Join the processes that torchrun started with this one, to compute on ``device``: gloo between CPUs, NCCL between
-    CUDA devices, each of which belongs to one process. One alone joins nobody.
+    """Join the processes that torchrun started with this one, to compute on ``device``; a CUDA device belongs to one
+    process. One alone joins nobody.
 
     Raises
     ------
-    TrainingError: there are fewer devices than processes, all would take the same one, or the others cannot be reached.
+    TrainingError: there are fewer devices than processes, all would take the same one, it is of another kind than
+        :data:`BACKENDS`, or the others cannot be reached.
     """
     here = place()
     if here.count == 1:
         yield ALONE
         return
+    if device.type not in BACKENDS:
+        what = "several processes tune on CPUs or on CUDA devices"
+        raise TrainingError(what, where="model.device", received=str(device), remedy="start it without torchrun")
     if device.type == "cuda":
         _own_device(device, here.local_rank)
-    backend = "nccl" if device.type == "cuda" else "gloo"
+    backend = BACKENDS[device.type]
     with _in_words():
         distributed.init_process_group(backend, timeout=PATIENCE)
     done = False
@@ -148,7 +155,7 @@ def shares(sizes: Sequence[int], count: int) -> list[list[int]]:
 
 def digest_of(tensors: Iterable[Tensor]) -> str:
     """Return a hash of the bits of all tensors: of each the sum of its bytes as whole numbers, which has no order."""
-    sums = [tensor.detach().contiguous().view(torch.uint8).sum(dtype=torch.int64).item() for tensor in tensors]
+    sums = [tensor.detach().flatten().view(torch.uint8).sum(dtype=torch.int64).item() for tensor in tensors]
     return hashlib.sha256(repr(sums).encode()).hexdigest()
 
 
