@@ -16,8 +16,9 @@ from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
 from tutelage.pipeline.standalone import tune
 from tutelage.recipe.grpo import GrpoObjective
+from tutelage.recipe.methods import Ia3Method
 from tutelage.recipe.model import ModelSection
-from tutelage.recipe.objectives import DpoObjective
+from tutelage.recipe.objectives import DpoObjective, RewardObjective
 from tutelage.recipe.tune import AdafactorOptimizer, FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import Example, Item, Lineage, assistant, content_id, user
 from tutelage.tune import Step, train
@@ -74,6 +75,19 @@ def test_the_estimate_is_told_with_what_is_free_and_what_to_lower() -> None:
     deep = SECTION.model_copy(update={"method": LoraMethod(kind="lora", r=64), "max_tokens": 20})
     assert "tune.method.r" in memory_words(bundle, [document(20)], deep, free=1)
     assert memory_words(bundle, [document(2000)], SECTION) == "", "no row is trained on"
+    other = SECTION.model_copy(update={"method": Ia3Method(kind="ia3")})
+    assert memory_words(bundle, rows, other) == "what a step takes is not estimated for method ia3 on this model"
+
+
+def test_all_answers_to_a_prompt_are_counted_and_rewards_have_no_logits() -> None:
+    objective = GrpoObjective(kind="grpo", group=16, max_tokens=50)
+    section = SECTION.model_copy(update={"objective": objective, "max_tokens": 1000, "batch_size": 1})
+    asked = Asked(Encoded(np.zeros(40, dtype=np.int32), np.zeros(40, dtype=np.bool_)), Item.model_construct(id="a"))
+    assert largest_micro_batch([asked], section) == (840, 800)
+    deep = section.model_copy(update={"micro_batch_tokens": 100, "method": LoraMethod(kind="lora", r=1)})
+    assert memory_words(tiny_model(), [asked], deep, free=1).endswith("lower tune.objective.group or its max_tokens")
+    rewards = SECTION.model_copy(update={"objective": RewardObjective(kind="reward")})
+    assert largest_micro_batch([Pair(document(100, 10), document(50, 5))], rewards) == (150, 0)
 
 
 def test_free_memory_is_less_than_the_machine_has() -> None:

@@ -91,6 +91,57 @@ def test_what_computes_otherwise_is_left_alone(settings: dict[str, Any], count: 
     assert not any("forward" in vars(module) for module in block.modules())
 
 
+class Clamped(LlamaMLP):
+    """As some models have it: large numbers are cut."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(self.act_fn(self.gate_proj(x)).clamp(max=10) * self.up_proj(x))
+
+
+class Dropping(LlamaMLP):
+    """As some models have it: only while it trains."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(x), 0.1, training=self.training)
+
+
+class Packed(nn.Linear):
+    """As weights of 4 bits are kept."""
+
+    def __init__(self, inner: nn.Linear) -> None:
+        super().__init__(1, 1, bias=False)
+        self.weight = nn.Parameter(torch.zeros(inner.weight.numel() // 2, 1, dtype=torch.uint8), requires_grad=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", [Clamped, Dropping])
+def test_what_differs_on_large_numbers_or_while_training_is_left_alone(kind: type, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    block = Block()
+    block.mlp = kind(block.mlp.config)
+    block.to(dtype).train(False)
+    before = [weight.clone() for weight in block.parameters()]
+    with lean(block) as found:
+        assert found == 1, "the norm"
+    assert not block.mlp.training
+    assert all(torch.equal(a, b) and a.dtype == dtype for a, b in zip(block.parameters(), before, strict=True))
+
+
+def test_a_gelu_is_no_silu_in_bfloat16_either() -> None:
+    for seed in range(20):
+        torch.manual_seed(seed)
+        with lean(Block("gelu_pytorch_tanh").to(torch.bfloat16)) as found:
+            assert found == 1, "the norm"
+
+
+def test_weights_that_are_packed_are_left_alone() -> None:
+    block = Block()
+    for name in ("gate_proj", "up_proj", "down_proj"):
+        setattr(block.mlp, name, Packed(getattr(block.mlp, name)))
+    with lean(block) as found:
+        assert found == 1, "the norm"
+
+
 def test_a_watched_layer_is_left_to_its_watcher() -> None:
     block = Block()
     seen: list[int] = []

@@ -59,6 +59,8 @@ def test_losses_and_gradients_of_a_packed_row_are_those_of_peft(
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     assert not any(parameter.requires_grad for parameter in bundle.model.parameters())
+    tuned.release()
+    assert all(parameter.requires_grad for parameter in bundle.model.parameters()), "as they came"
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -59,3 +59,18 @@ def test_faults_of_pairs_are_named_by_their_line(tmp_path: Path, capsys: pytest.
         main()
     assert left.value.code == 2
     assert "rows.jsonl:2" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("command")
+def test_a_package_that_is_missing_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tutelage.models.four_bit.find_spec", lambda name: None)
+    (tmp_path / "rows.jsonl").write_text(json.dumps(ROWS["examples"]) + "\n")
+    (tmp_path / "own.yaml").write_text(
+        "name: own\nmodel: {id: tiny}\ntune: {data: {path: rows.jsonl}, method: {kind: qlora}}\n"
+    )
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 8
+    assert "bitsandbytes" in capsys.readouterr().err

@@ -7,11 +7,13 @@ from typing import Any
 import yaml
 
 from tutelage.cli.console import say, say_json
+from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
 from tutelage.pipeline.preflight import preflight
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.recipe.contradictions import idle_settings
 from tutelage.recipe.grpo import GrpoObjective
+from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.tune import TorchOptimizer
 from tutelage.tasks.build import build_tasks
 
@@ -40,10 +42,8 @@ def _validate_rows(path: Path, recipe: Recipe, *, json: bool) -> None:
 
     assert recipe.tune.data is not None
     rows = read_training_rows(recipe.folder / recipe.tune.data.path, recipe.tune.objective.rows)
-    if (template := template_of(recipe.model, recipe.folder)) is not None:
-        require_template(template)
     build_tasks(recipe.tasks, recipe.folder)
-    look_for_optimizer(recipe)
+    _look_for_parts(recipe)
     if json:
         say_json({"valid": True, "name": recipe.name, "rows": len(rows), "model": recipe.model.id})
     else:
@@ -55,14 +55,21 @@ def _validate_asking(path: Path, recipe: Recipe, objective: GrpoObjective, *, js
     from tutelage.pipeline.asking import asked_items
 
     items = asked_items(recipe, objective, build_tasks(recipe.tasks, recipe.folder))
-    if (template := template_of(recipe.model, recipe.folder)) is not None:
-        require_template(template)
-    look_for_optimizer(recipe)
+    _look_for_parts(recipe)
     if json:
         say_json({"valid": True, "name": recipe.name, "prompts": len(items), "model": recipe.model.id})
     else:
         tasks = ", ".join(dict.fromkeys(item.task for item in items))
         say(f"{path} is valid: {len(items):,} prompts of {tasks}, model {recipe.model.id}")
+
+
+def _look_for_parts(recipe: Recipe) -> None:
+    """Look for what a tuning alone needs: chat template, packages, optimizer."""
+    if (template := template_of(recipe.model, recipe.folder)) is not None:
+        require_template(template)
+    if wants_four_bits(recipe.tune.method):
+        require_bitsandbytes()
+    look_for_optimizer(recipe)
 
 
 def look_for_optimizer(recipe: Recipe) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tutelage.models.bundle import Bundle
 from tutelage.recipe.grpo import GrpoObjective
+from tutelage.recipe.objectives import RewardObjective
 from tutelage.recipe.tune import AdafactorOptimizer, TuneSection
 from tutelage.tune.estimate import StepMemory, estimate_step
 from tutelage.tune.rows import Asked, Row, documents_of, why_unusable
@@ -31,7 +32,7 @@ def largest_micro_batch(rows: Sequence[Row], section: TuneSection) -> tuple[int,
 
 def memory_words(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, free: int | None = None) -> str:
     """Return in words what a step is estimated to take, how that is known, and whether it fits; "" where no row can be
-    trained on or the method's memory is not known.
+    trained on.
 
     ``free``: bytes that may still be taken; default: what the device of the model has. The model must have no adapter
     in it yet.
@@ -42,7 +43,7 @@ def memory_words(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, f
     tokens, targets = largest_micro_batch(usable, section)
     memory = estimate_step(bundle, section, tokens=tokens, targets=targets)
     if memory is None:
-        return ""
+        return f"what a step takes is not estimated for method {section.method.kind} on this model"
     said = (
         f"a step takes about {_mb(memory.beside_weights)} beside the weights' {_mb(memory.weights)}, as estimated from "
         f"the sizes of the layers: {_mb(memory.training)} for what is trained, {_mb(memory.activations)} for "
@@ -57,11 +58,13 @@ def memory_words(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, f
 
 
 def _size(row: Row, section: TuneSection) -> tuple[int, int]:
-    """Tokens and learned tokens of a row; of a prompt, with the longest of all answers."""
+    """Tokens and learned tokens of a row; of a prompt, with the longest of all answers to it, computed together."""
     if isinstance(row, Asked) and isinstance(section.objective, GrpoObjective):
-        return len(row.prompt) + section.objective.max_tokens, section.objective.max_tokens
+        answers = section.objective.group * section.objective.max_tokens
+        return len(row.prompt) + answers, answers
     documents = documents_of(row).values()
-    return sum(map(len, documents)), sum(map(target_count, documents))
+    learned = 0 if isinstance(section.objective, RewardObjective) else sum(map(target_count, documents))
+    return sum(map(len, documents)), learned
 
 
 def _remedy(memory: StepMemory, tokens: int, section: TuneSection) -> str:
@@ -71,6 +74,8 @@ def _remedy(memory: StepMemory, tokens: int, section: TuneSection) -> str:
             return "lower the rank of the adapters (tune.method.r)"
         kept = isinstance(section.optimizer, AdafactorOptimizer)
         return "take lora, which trains far less" + ("" if kept else ", or optimizer: {kind: adafactor}")
+    if tokens > section.micro_batch_tokens and isinstance(section.objective, GrpoObjective):
+        return "the answers to a prompt are computed together; lower tune.objective.group or its max_tokens"
     if tokens > section.micro_batch_tokens:
         return f"the longest row has {tokens:,} tokens and is computed alone; lower tune.max_tokens to drop such rows"
     return f"lower tune.micro_batch_tokens (now {section.micro_batch_tokens:,}), which changes no result"

@@ -36,6 +36,7 @@ class SoftTuned:
         self.model: PreTrainedModel = bundle.model
         if any(isinstance(module, BaseTunerLayer) for module in self.model.modules()):
             raise TrainingError("the model has an adapter in it already", remedy="load the base model, or merge first")
+        self._free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         with quiet():
             self._peft: PeftModel | None = get_peft_model(self.model, config)
         encoder: nn.Module = self._peft.prompt_encoder[ADAPTER]
@@ -65,8 +66,10 @@ class SoftTuned:
         yield again
 
     def release(self) -> None:
-        """Nothing was put into the model; forget the virtual tokens."""
+        """Nothing was put into the model, whose weights may move again; forget the virtual tokens."""
         self._peft = None
+        for parameter in self._free:
+            parameter.requires_grad_(True)
 
     def _embeddings(self) -> Tensor:
         assert self._peft is not None
