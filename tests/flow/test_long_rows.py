@@ -59,15 +59,20 @@ def test_the_largest_micro_batch_is_what_a_step_can_hold() -> None:
 
 def test_the_estimate_is_told_with_what_is_free_and_what_to_lower() -> None:
     bundle, rows = tiny_model(), [document(300, 20), document(100, 10)]
-    found = estimate_step(bundle, SECTION, tokens=400, targets=40)
+    found = estimate_step(bundle, SECTION, tokens=400, targets=40, longest=300)
     assert found is not None
+    heads, copies = 4, 4
+    assert found.scores == 4 * copies * (400 * heads * 256), "256 queries at once, float32"
+    alone = estimate_step(bundle, SECTION, tokens=400, targets=40)
+    assert alone is not None
+    assert found.beside_weights - alone.beside_weights == found.scores
     fits = memory_words(bundle, rows, SECTION, free=10**9)
     assert f"about {found.beside_weights / 1e6:,.0f} MB beside the weights" in fits
     assert "for 400 tokens at once" in fits
     assert fits.endswith("; 1,000 MB are free")
     assert "lower tune.micro_batch_tokens (now 1,024)" in memory_words(bundle, rows, SECTION, free=1)
-    alone = SECTION.model_copy(update={"micro_batch_tokens": 64})
-    assert "the longest row has 300 tokens" in memory_words(bundle, rows, alone, free=1)
+    single = SECTION.model_copy(update={"micro_batch_tokens": 64})
+    assert "the longest row has 300 tokens" in memory_words(bundle, rows, single, free=1)
     full = SECTION.model_copy(update={"method": FullMethod(kind="full"), "max_tokens": 20})
     assert "take lora, which trains far less, or optimizer" in memory_words(bundle, [document(20)], full, free=1)
     light = full.model_copy(update={"optimizer": AdafactorOptimizer(kind="adafactor")})

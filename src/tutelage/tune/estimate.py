@@ -11,8 +11,10 @@ Q, key and value heads' width K each, inner size I, rank r, b bytes a number):
 
 which is b · (4H + 2Q + 2K + 2I + 7r). That is a decoder with a gated inner layer whose blocks are computed the short
 way (:mod:`tutelage.tune.training.lean`), as those of Llama, Qwen, Mistral and SmolLM are; others keep more, and
-``tutelage doctor`` measures by how much. Not counted: the program itself, scores of
-attention (they are made anew on the way back), and a copy of the weights where a merge needs float32.
+``tutelage doctor`` measures by how much. Scores of attention are made anew on the way back, on a CPU in blocks of
+queries: at most :data:`tutelage.tune.training.cpu_attention.SCORES` at once, in four float32 copies; they are counted
+where the longest document is given. Not counted: the program itself, and a copy of the weights where a merge needs
+float32.
 """
 
 import torch
@@ -21,26 +23,30 @@ from torch import nn
 from tutelage.models.bundle import Bundle
 from tutelage.recipe.tune import AdafactorOptimizer, FullMethod, LoraMethod, TuneSection
 from tutelage.records import Record
+from tutelage.tune.training.cpu_attention import BLOCK, SCORES
 from tutelage.tune.training.losses import CHUNK_BYTES
 
 ADAPTED_A_LAYER = 7
+SCORES_COPIES = 4
+"""Float32 copies of a block's scores at once, on the way back: scores, weights, and the gradients of both."""
 LOGITS_COPIES = 2
 """Float32 copies of a chunk of logits at once: the logits, and what their normalization makes of them."""
 
 
 class StepMemory(Record):
     """Bytes of a tuning step: the model's ``weights``; ``training``, adapters, gradients, float32 copies and moments;
-    ``activations`` of a micro-batch; ``logits`` of one chunk."""
+    ``activations`` of a micro-batch; ``logits`` of one chunk; ``scores`` of one block of attention on a CPU."""
 
     weights: int
     training: int
     activations: int
     logits: int
+    scores: int = 0
 
     @property
     def beside_weights(self) -> int:
         """All but the weights, which are there before."""
-        return self.training + self.activations + self.logits
+        return self.training + self.activations + self.logits + self.scores
 
     @property
     def total(self) -> int:
@@ -48,9 +54,12 @@ class StepMemory(Record):
         return self.weights + self.beside_weights
 
 
-def estimate_step(bundle: Bundle, section: TuneSection, *, tokens: int, targets: int) -> StepMemory | None:
+def estimate_step(
+    bundle: Bundle, section: TuneSection, *, tokens: int, targets: int, longest: int = 0
+) -> StepMemory | None:
     """Return the memory of a step of ``section`` whose largest micro-batch has ``tokens`` tokens, ``targets`` of them
-    learned; None where the configuration does not say the sizes of its layers, or the method is another one.
+    learned, in documents of at most ``longest`` tokens (0: scores are not counted); None where the configuration does
+    not say the sizes of its layers, or the method is another one.
 
     The model must have no adapter in it yet.
     """
@@ -63,6 +72,7 @@ def estimate_step(bundle: Bundle, section: TuneSection, *, tokens: int, targets:
     size = _bytes_of(model.dtype, section.dtype)
     width = getattr(config, "head_dim", None) or hidden // heads
     queries, keys = heads * width, (getattr(config, "num_key_value_heads", None) or heads) * width
+    on_cpu = model.device.type == "cpu"
     rank = section.method.r if isinstance(section.method, LoraMethod) else 0
     kept = size * (4 * hidden + 2 * queries + 2 * keys + 2 * inner + ADAPTED_A_LAYER * rank)
     weights = sum(parameter.numel() for parameter in model.parameters())
@@ -72,6 +82,7 @@ def estimate_step(bundle: Bundle, section: TuneSection, *, tokens: int, targets:
         training=trained * (_bytes_a_trained(section, size) + (0 if isinstance(section.method, FullMethod) else size)),
         activations=tokens * layers * kept,
         logits=LOGITS_COPIES * chunk + (2 * chunk * size // 4 if size < 4 else 0),
+        scores=4 * SCORES_COPIES * min(SCORES, tokens * heads * min(BLOCK, longest)) if on_cpu else 0,
     )
 
 

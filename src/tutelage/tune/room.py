@@ -41,13 +41,15 @@ def memory_words(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, f
     if not usable:
         return ""
     tokens, targets = largest_micro_batch(usable, section)
-    memory = estimate_step(bundle, section, tokens=tokens, targets=targets)
+    longest = max(_longest(row, section) for row in usable)
+    memory = estimate_step(bundle, section, tokens=tokens, targets=targets, longest=longest)
     if memory is None:
         return f"what a step takes is not estimated for method {section.method.kind} on this model"
     said = (
         f"a step takes about {_mb(memory.beside_weights)} beside the weights' {_mb(memory.weights)}, as estimated from "
         f"the sizes of the layers: {_mb(memory.training)} for what is trained, {_mb(memory.activations)} for "
         f"{tokens:,} tokens at once, {_mb(memory.logits)} for their logits"
+        + (f", {_mb(memory.scores)} for scores of attention" if memory.scores else "")
     )
     left = free if free is not None else free_bytes(bundle.model.device)
     if left is None:
@@ -67,9 +69,14 @@ def _size(row: Row, section: TuneSection) -> tuple[int, int]:
     return sum(map(len, documents)), learned
 
 
+def _longest(row: Row, section: TuneSection) -> int:
+    """Tokens of a row's longest document."""
+    return _size(row, section)[0] if isinstance(row, Asked) else max(map(len, documents_of(row).values()))
+
+
 def _remedy(memory: StepMemory, tokens: int, section: TuneSection) -> str:
     """What to lower: that which takes the most."""
-    if memory.training > memory.activations + memory.logits:
+    if memory.training > memory.activations + memory.logits + memory.scores:
         if section.method.kind != "full":
             return "lower the rank of the adapters (tune.method.r)"
         kept = isinstance(section.optimizer, AdafactorOptimizer)
