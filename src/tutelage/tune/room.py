@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tutelage.models.bundle import Bundle
 from tutelage.recipe.grpo import GrpoObjective
+from tutelage.recipe.objectives import teaching_of
 from tutelage.recipe.tune import AdafactorOptimizer, TuneSection
 from tutelage.tune.estimate import StepMemory, estimate_step
 from tutelage.tune.rows import Asked, Row, documents_of, why_unusable
@@ -61,7 +62,11 @@ def _size(row: Row, section: TuneSection) -> tuple[int, int]:
     if isinstance(row, Asked) and isinstance(section.objective, GrpoObjective):
         return len(row.prompt) + section.objective.max_tokens, section.objective.max_tokens
     documents = documents_of(row).values()
-    return sum(map(len, documents)), sum(map(target_count, documents))
+    tokens, targets = sum(map(len, documents)), sum(map(target_count, documents))
+    teaching = teaching_of(section.objective)
+    if teaching is None or not teaching.on_policy:
+        return tokens, targets
+    return min(section.max_tokens, tokens + teaching.answer_tokens), max(targets, teaching.answer_tokens)
 
 
 def _remedy(memory: StepMemory, tokens: int, section: TuneSection) -> str:
