@@ -23,9 +23,10 @@ from tutelage.records import Item, user
 from tutelage.tune.methods import build_method
 from tutelage.tune.objectives.advantages import advantages
 from tutelage.tune.objectives.grpo import Grpo, group_of
-from tutelage.tune.policy import Answered, Policy, Rollout, behind
+from tutelage.tune.policy import Answered, Policy, Rollout
 from tutelage.tune.rollouts import Sampled
 from tutelage.tune.rows import Asked
+from tutelage.tune.sampling import behind
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer

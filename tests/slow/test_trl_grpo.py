@@ -25,9 +25,9 @@ from tutelage.recipe.tune import AdamWOptimizer, ConstantSchedule, FullMethod, L
 from tutelage.records import Item, user
 from tutelage.seeds import derive_seed
 from tutelage.tune import Step, train
-from tutelage.tune.policy import behind
 from tutelage.tune.rollouts import RolloutLog, Sampled
 from tutelage.tune.rows import Asked
+from tutelage.tune.sampling import behind
 from tutelage.tune.training.batches import rows_of_step
 from tutelage.tune.training.checkpoint import fingerprint_of
 

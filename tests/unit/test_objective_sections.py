@@ -60,6 +60,8 @@ def test_what_it_learns_from(section: dict[str, object], rows: RowKind) -> None:
         (summed(SFT), "at least 2"),
         (summed(SFT, summed(SFT, SFT)), "tag 'sum' found"),
         ({**KD, "divergence": "jsd", "top_k": 8}, "only the forward divergence"),
+        ({**KD, "on_policy": 0.5, "top_k": 8}, "cannot judge what the student answers later"),
+        ({**KD, "on_policy": 1.5}, "less than or equal to 1"),
         ({"kind": "dpo", "label_smoothing": 0.5}, "less than 0.5"),
         ({"kind": "kd"}, "teacher"),
     ],

@@ -53,6 +53,16 @@ OBJECTIVES: Sequence[Entry] = (
         cost="the teacher's pass beside each step; with top_k only once before the first",
     ),
     Entry(
+        kind="kd",
+        setting="on_policy: 1",
+        name="generalized knowledge distillation, on-policy",
+        paper="Agarwal et al. 2024",
+        formula="as kd, over tokens that the student sampled",
+        when="As kd, where the student's own answers lead it astray: it learns what to say there.",
+        scope="examples",
+        cost="as kd, and many times that: answers are sampled in every step",
+    ),
+    Entry(
         kind="dpo",
         name="direct preference optimization",
         paper="Rafailov et al. 2023",

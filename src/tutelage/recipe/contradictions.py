@@ -65,6 +65,9 @@ def _of_tune(recipe: "Recipe") -> Iterator[Idle]:
     for section, at in found:
         if isinstance(section, KdObjective) and section.divergence != "jsd":
             yield _idle(section, "beta", f"it belongs to jsd, and the divergence is {section.divergence}", *at)
+        if isinstance(section, KdObjective) and not section.on_policy:
+            for key in ("answer_tokens", "answer_temperature"):
+                yield _idle(section, key, "the student writes no answers, on_policy is 0", *at)
         if isinstance(section, GrpoObjective) and section.updates == 1:
             for key in ("clip_low", "clip_high"):
                 why = "nothing is clipped in the first step on new answers, and there is no second, updates is 1"

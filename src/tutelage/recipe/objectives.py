@@ -147,6 +147,17 @@ class KdObjective(Section):
     temperature: float = Field(default=1.0, gt=0)
     """Both distributions are those of logits divided by this; the loss is not multiplied by its square."""
 
+    on_policy: float = Field(default=0.0, ge=0, le=1)
+    """λ: share of the rows of a step whose last answer the student writes anew before it, so that it learns where its
+    own words lead (GKD, Agarwal et al. 2024); 0: all are learned as they were written. 1 corrects the most."""
+
+    answer_tokens: int = Field(default=128, ge=1)
+    """Longest answer of the student; one that does not end there is learned as far as it goes. Prompt and answer
+    together fit into ``tune.max_tokens``, which cuts the answer shorter if need be."""
+
+    answer_temperature: float = Field(default=1.0, gt=0)
+    """Its answers are drawn from the whole distribution of the logits divided by this; nothing is filtered."""
+
     top_k: int | None = Field(default=None, ge=1)
     """null: the teacher computes beside the student. A number: it computes once, before the first step, and is then
     freed; its k most likely tokens of each place are kept and all others count as one. ``forward`` only."""
@@ -155,6 +166,15 @@ class KdObjective(Section):
     def _stored_is_forward(self) -> Self:
         if self.top_k is not None and self.divergence != "forward":
             raise ValueError("top_k: only the forward divergence can be computed from the teacher's most likely tokens")
+        return self
+
+    @model_validator(mode="after")
+    def _hears_what_is_answered(self) -> Self:
+        if self.top_k is not None and self.on_policy:
+            raise ValueError(
+                "top_k: a teacher that speaks once, before the first step, cannot judge what the student answers later "
+                "(on_policy); leave top_k out"
+            )
         return self
 
 

@@ -10,7 +10,7 @@ from tutelage.recipe.methods import FullMethod as FullMethod
 from tutelage.recipe.methods import LoraMethod as LoraMethod
 from tutelage.recipe.methods import Method as Method
 from tutelage.recipe.methods import begins_at_zero, trains_reward_heads
-from tutelage.recipe.objectives import Objective, RewardObjective, SftObjective
+from tutelage.recipe.objectives import Objective, RewardObjective, SftObjective, teaching_of
 from tutelage.recipe.watchdog import WatchdogSection
 
 
@@ -231,9 +231,13 @@ class TuneSection(Section):
 
     @model_validator(mode="after")
     def _samples_what_it_trains(self) -> Self:
-        if isinstance(self.objective, GrpoObjective) and self.method.kind in ("prefix", "prompt"):
+        teaching = teaching_of(self.objective)
+        on_policy = "kd with on_policy" if teaching is not None and teaching.on_policy else ""
+        samples = "grpo" if isinstance(self.objective, GrpoObjective) else on_policy
+        if samples and self.method.kind in ("prefix", "prompt"):
             raise ValueError(
-                f"method: {self.method.kind} is in no weight of the model that grpo samples from; take lora or another"
+                f"method: {self.method.kind} is in no weight of the model that {samples} samples from; take lora or "
+                "another"
             )
         return self
 

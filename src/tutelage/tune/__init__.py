@@ -9,7 +9,8 @@
 | ``reference`` | log-probabilities under the model as it came |
 | ``rewards`` | what a reward model makes of documents |
 | ``teacher``, ``divergences`` | what a teacher expects, and how far the student is from it |
-| ``policy``, ``rollouts`` | the model as the one that answers, its answers and their log |
+| ``sampling``, ``rollouts`` | the model as the one that answers, and the log of its answers |
+| ``policy``, ``own_answers`` | what is asked: groups of answers that are scored, the prompts of rows |
 | ``retention`` | the penalty on forgetting |
 | ``estimate``, ``room`` | the memory of a step, and whether it will fit |
 

@@ -1,37 +1,25 @@
-"""The model that is being tuned as the one that answers: between two steps it is asked, and its answers are scored.
-
-It is sampled by the project's own decoder, which borrows it from the training network with its adapters on. Sampler and
-trainer compute the same by different ways, and what is learned from an answer is only right as far as they agree: so
-the log-probability of every sampled token is read by both, and their gap is told with each step.
-"""
+"""Groups of answers of the model that is being tuned: between two steps it is asked, and its answers are scored."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tutelage.completers.decoding import Row as Decoded
-from tutelage.completers.decoding import check_model
-from tutelage.completers.local import in_words
-from tutelage.completers.preparation import Prompt, answered
-from tutelage.completers.workers import decode
 from tutelage.errors import TrainingError
 from tutelage.models.bundle import Bundle
 from tutelage.models.template import Encoded
 from tutelage.recipe.grpo import GrpoObjective
-from tutelage.records import Answer, Item, Request, Sampling, Verdict
+from tutelage.records import Answer, Item, Sampling, Verdict
 from tutelage.seeds import derive_seed, stream
 from tutelage.tune.methods import Tuned
 from tutelage.tune.rollouts import RolloutLog, Sampled
 from tutelage.tune.rows import Asked, Row
-from tutelage.tune.training.batches import target_count
-from tutelage.tune.training.losses import PositionLoss
+from tutelage.tune.sampling import Question, Sampler, behind, read
 from tutelage.tune.training.network import Network
-from tutelage.tune.training.parts import in_parts
 
 Reward = Callable[[Sequence[Item], Sequence[Answer]], Sequence[Verdict]]
 """Scores answers to items: what it cannot score has no score, which is not a zero."""
@@ -94,8 +82,9 @@ class Policy:
         """
         if reward is None:
             raise TrainingError("nobody scores the answers", remedy="give train a reward")
-        check_model(tuned.model)
-        self._bundle, self._reward, self._log, self._seed = replace(bundle, model=tuned.model), reward, log, seed
+        remedy = "choose a smaller objective.answers_at_once or a smaller model"
+        self._sampler = Sampler(bundle, tuned, log, at_once=self.section.answers_at_once, remedy=remedy)
+        self._reward, self._log, self._seed = reward, log, seed
         self._prompts = [row for row in rows if isinstance(row, Asked)]
         trained = tuned.parameters.values() if self.section.kl else ()
         self._first = [(parameter, parameter.detach().clone()) for parameter in trained]
@@ -143,52 +132,29 @@ class Policy:
         TrainingError: no answer has a score; none is kept, for the next attempt may find the check at work.
         CompletionError: the memory does not suffice to decode.
         """
-        section, bundle = self.section, self._bundle
-        asked = [prompt for prompt in wanted for _ in range(section.group)]
-        sampling = Sampling(temperature=section.temperature, max_tokens=section.max_tokens)
-        prompts = []
-        for at, one in enumerate(asked):
-            seed = derive_seed(self._seed, "answer", number, one.item.id, at % section.group)
-            request = Request(id=str(at), messages=one.item.messages, sampling=sampling, seed=seed)
-            prompts.append(Prompt(request, tuple(one.prompt.ids.tolist()), sampling))
-        rows = [Decoded(at, prompt.ids, sampling, prompt.request.seed) for at, prompt in enumerate(prompts)]
-        slots = section.answers_at_once
-        done = decode(bundle.model, rows, slots=slots, end_ids=bundle.template.end_ids, logprobs=True)
-        remedy = "choose a smaller objective.answers_at_once or a smaller model"
-        rows = sorted(in_words(done, slots, remedy), key=lambda row: row.index)
-        answers = [
-            answered(prompt, row.tokens, stopped=row.stopped, template=bundle.template, tokenizer=bundle.tokenizer)
-            for prompt, row in zip(prompts, rows, strict=True)
-        ]
-        verdicts = self._reward([one.item for one in asked], answers)
-        if all(verdict.score is None for verdict in verdicts):
-            what = f"the first of {len(verdicts)} reasons: {verdicts[0].reason}"
-            raise TrainingError("no answer could be scored", received=what, remedy="look at the check of these tasks")
-        documents = [behind(one.prompt, _tokens(row)) for one, row in zip(asked, rows, strict=True)]
-        read = _read(documents, network, limit, section.temperature)
-        found = [
-            Sampled(
-                run=self._log.run,
-                rollout=number,
-                wave=wave,
-                of=len(asked),
-                prompt=one.item.id,
-                seed=answer.seed,
-                answer=answer.text,
-                reasoning=answer.reasoning,
-                ended=answer.ended,
-                reward=verdict.score,
-                reason=verdict.reason,
-                entropy=_short(values[:, 2].mean()[None])[0],
-                tokens=_tokens(row),
-                sampler=_short(torch.tensor(row.logprobs)),
-                trainer=_short(values[:, 0]),
-                old=() if section.temperature == 1 else _short(values[:, 1]),
+        sampling = Sampling(temperature=self.section.temperature, max_tokens=self.section.max_tokens)
+        asked = [(prompt, at) for prompt in wanted for at in range(self.section.group)]
+        questions = [
+            Question(
+                id=one.item.id,
+                prompt=one.prompt,
+                sampling=sampling,
+                seed=derive_seed(self._seed, "answer", number, one.item.id, at),
+                messages=one.item.messages,
             )
-            for one, row, answer, verdict, values in zip(asked, rows, answers, verdicts, read, strict=True)
+            for one, at in asked
         ]
-        self._log.add(found)
-        return found
+
+        def score(answers: Sequence[Answer]) -> Sequence[Verdict]:
+            verdicts = self._reward([one.item for one, _ in asked], answers)
+            if all(verdict.score is None for verdict in verdicts):
+                what = f"the first of {len(verdicts)} reasons: {verdicts[0].reason}"
+                raise TrainingError(
+                    "no answer could be scored", received=what, remedy="look at the check of these tasks"
+                )
+            return verdicts
+
+        return self._sampler.sample(questions, network, limit, rollout=number, wave=wave, score=score)
 
     def _as_learned(
         self, groups: Mapping[str, tuple[Asked, Sequence[Sampled]]], network: Network, limit: int
@@ -202,9 +168,9 @@ class Policy:
             return found
         documents = [one.document for group in found.values() for one in group]
         with self._as_it_began():
-            read = iter(_read(documents, network, limit, self.section.temperature))
+            readings = iter(read(documents, network, limit, self.section.temperature))
         return {
-            place: [Answered(one.sampled, one.document, next(read)[:, 1]) for one in group]
+            place: [Answered(one.sampled, one.document, next(readings)[:, 1]) for one in group]
             for place, group in found.items()
         }
 
@@ -220,49 +186,6 @@ class Policy:
     def _exchange(self) -> None:
         for parameter, other in self._first:
             parameter.data, other.data = other.data, parameter.data
-
-
-def behind(prompt: Encoded, tokens: Sequence[int]) -> Encoded:
-    """Return the document of a prompt and the tokens of an answer, which are its targets."""
-    ids = np.concatenate([prompt.ids, np.asarray(tokens, dtype=np.int32)])
-    return Encoded(ids, np.arange(len(ids)) >= len(prompt))
-
-
-@dataclass(frozen=True, slots=True)
-class Readings(PositionLoss):
-    """No loss, but what is read at every position without a gradient, float32 (n, 3): log p of the target at
-    temperature 1, the same at ``temperature``, and the entropy of that distribution, in nats."""
-
-    targets: Tensor
-    temperature: float
-
-    def __call__(self, logits: Tensor, at: slice) -> Tensor:
-        """Return the readings."""
-        targets, plain = self.targets[at][:, None], logits.log_softmax(-1)
-        drawn = plain if self.temperature == 1 else (logits / self.temperature).log_softmax(-1)
-        entropy = torch.special.entr(drawn.exp()).sum(-1, keepdim=True)
-        return torch.cat([plain.gather(1, targets), drawn.gather(1, targets), entropy], dim=1)
-
-
-def _read(documents: Sequence[Encoded], network: Network, limit: int, temperature: float) -> list[Tensor]:
-    """The readings (n, 3) of each document."""
-
-    @torch.no_grad()
-    def compute(part: Sequence[Encoded]) -> list[Tensor]:
-        predictions = network.predict(network.pack(part))
-        values = predictions.losses(Readings(predictions.targets, temperature)).cpu()
-        return list(torch.split(values, [target_count(document) for document in part]))
-
-    return [values for _, found in in_parts(documents, limit, compute) for values in found]
-
-
-def _tokens(row: Decoded) -> tuple[int, ...]:
-    return (*row.tokens, row.end) if row.end is not None else tuple(row.tokens)
-
-
-def _short(values: Tensor) -> tuple[float, ...]:
-    """Numbers with no more digits than it takes to tell float32 apart."""
-    return tuple(float(str(value)) for value in values.float().numpy())
 
 
 def facts_of(rollout: Rollout, *, first: bool) -> dict[str, float]:

@@ -18,7 +18,8 @@ class Sampled(Record):
     prompts of the step, then those that were asked in place of groups of which nothing could be learned. ``of``:
     answers of its wave.
 
-    ``prompt`` is the item's id, ``reward`` the check's score (None: unscored) and ``reason`` its words. ``tokens`` hold
+    ``prompt`` is the item's id, or the key of the row (``reference.key_of``) that the answer stands for. ``reward`` is
+    the check's score (None: unscored) and ``reason`` its words. ``tokens`` hold
     the end token, if the answer ``ended``. Of each token: ``sampler`` is log p as the decoder had it and ``trainer`` as
     the network that learns has it, in nats, at temperature 1; ``old`` the latter at the temperature of sampling, where
     that is another. ``entropy`` is the mean over its tokens, at the temperature of sampling. Numbers are those of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tutelage.models.bundle import Bundle
 from tutelage.recipe.grpo import GrpoObjective
-from tutelage.recipe.objectives import RewardObjective
+from tutelage.recipe.objectives import RewardObjective, teaching_of
 from tutelage.recipe.tune import AdafactorOptimizer, TuneSection
 from tutelage.tune.estimate import StepMemory, estimate_step
 from tutelage.tune.rows import Asked, Row, documents_of, why_unusable
@@ -65,8 +65,12 @@ def _size(row: Row, section: TuneSection) -> tuple[int, int]:
         answers = section.objective.group * section.objective.max_tokens
         return len(row.prompt) + answers, answers
     documents = documents_of(row).values()
-    learned = 0 if isinstance(section.objective, RewardObjective) else sum(map(target_count, documents))
-    return sum(map(len, documents)), learned
+    tokens = sum(map(len, documents))
+    targets = 0 if isinstance(section.objective, RewardObjective) else sum(map(target_count, documents))
+    teaching = teaching_of(section.objective)
+    if teaching is None or not teaching.on_policy:
+        return tokens, targets
+    return min(section.max_tokens, tokens + teaching.answer_tokens), max(targets, teaching.answer_tokens)
 
 
 def _longest(row: Row, section: TuneSection) -> int:

@@ -29,6 +29,7 @@ from tutelage.tune.objectives.reward import Reward
 from tutelage.tune.objectives.sft import Sft
 from tutelage.tune.objectives.simpo import Simpo
 from tutelage.tune.objectives.sums import Sum
+from tutelage.tune.own_answers import OwnAnswers
 from tutelage.tune.policy import Policy
 from tutelage.tune.reference import Reference
 from tutelage.tune.teacher import Teacher
@@ -41,18 +42,19 @@ def build_objective(
     *,
     longest: int | None = None,
     policy: Policy | None = None,
+    own: OwnAnswers | None = None,
 ) -> Objective[Any]:
     """Return the objective of a recipe; ``reference`` may be filled later, and ``teacher`` asked (``kd`` needs one).
 
     ``longest``: most tokens of a document that an objective makes up itself. ``policy``: who answers (``grpo`` needs
-    it).
+    it). ``own``: the answers that a student gives itself (``kd`` with ``on_policy``).
     """
     match section:
         case sections.SftObjective():
             return Sft(section.average, section.label_smoothing, section.noise)
         case sections.KdObjective():
             assert teacher is not None
-            return Kd(teacher)
+            return Kd(teacher, own)
         case sections.DpoObjective():
             return Dpo(reference, section.beta, section.label_smoothing)
         case sections.IpoObjective():
@@ -70,7 +72,9 @@ def build_objective(
             return Grpo(section, policy)
         case sections.SumObjective():
             found = ((part.weight, part.objective) for part in section.parts)
-            return Sum(tuple((w, build_objective(one, reference, teacher, longest=longest)) for w, one in found))
+            return Sum(
+                tuple((w, build_objective(one, reference, teacher, longest=longest, own=own)) for w, one in found)
+            )
 
 
 __all__ = ["Cost", "Objective", "Sft", "build_objective"]

@@ -37,6 +37,10 @@ class Sum(Objective[Any]):
         """What any part needs."""
         return [document for _, part in self.parts for document in part.taught(rows)]
 
+    def at(self, step: int) -> "Sum":
+        """The sum of what each part is in a step."""
+        return replace(self, parts=tuple((factor, part.at(step)) for factor, part in self.parts))
+
     def before(self, rows: Sequence[Any], network: Network, limit: int) -> "Sum":
         """Return the sum of what each part is in this step."""
         return replace(self, parts=tuple((factor, part.before(rows, network, limit)) for factor, part in self.parts))

@@ -29,6 +29,7 @@ from tutelage.recipe.tune import RetentionSection, TuneSection
 from tutelage.seeds import derive_seed
 from tutelage.tune.methods import Tuned, build_method, learned_before
 from tutelage.tune.objectives import build_objective
+from tutelage.tune.own_answers import OwnAnswers
 from tutelage.tune.policy import Policy, Reward
 from tutelage.tune.reference import FILE as REFERENCE_FILE
 from tutelage.tune.reference import Reference, key_of
@@ -81,8 +82,9 @@ def train(
     arithmetic of the section, LoRA freezes them and takes its adapter out at the end, prefix and prompt tuning freeze
     them, full tuning changes them. For rewards its decoder gets a head of its own, drawn from the seed and saved with
     the weights. ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
-    ``reward`` scores the model's answers where the rows are prompts; these answers stay in ``rollouts.jsonl``. Several
-    ``processes`` that call it alike make every step together, and the main one writes the files.
+    ``reward`` scores the model's answers where the rows are prompts; its answers stay in ``rollouts.jsonl``, as do
+    those of on-policy distillation. Several ``processes`` that call it alike make every step together, and the main
+    one writes the files.
 
     Raises
     ------
@@ -95,10 +97,10 @@ def train(
     reference = Reference()
     teaching = teaching_of(section.objective)
     teacher = None if teaching is None else Teacher(teaching)
-    if isinstance(section.objective, GrpoObjective):
-        processes.refuse("reinforcement learning", where="tune.objective")
-    policy = Policy(section.objective) if isinstance(section.objective, GrpoObjective) else None
-    objective = build_objective(section.objective, reference, teacher, longest=section.max_tokens, policy=policy)
+    policy, answers = _answering(section, processes)
+    objective = build_objective(
+        section.objective, reference, teacher, longest=section.max_tokens, policy=policy, own=answers
+    )
     kept, dropped = _usable(rows, section, bundle.context)
     rows = [rows[name] for name in kept]
     bundle = _taken_over(bundle, section, seed)
@@ -135,6 +137,9 @@ def train(
         stack.callback(tuned.release)
         if teacher is not None and teacher.section.top_k is None:
             stack.enter_context(teacher.beside(opened(teacher.section), bundle))
+        if answers is not None:
+            log = RolloutLog(folder, fingerprint)
+            answers.begin(bundle, tuned, log=log, seed=derive_seed(seed, "answers"))
         if policy is not None:
             log = RolloutLog(folder, fingerprint)
             policy.begin(bundle, tuned, rows, reward=reward, log=log, seed=derive_seed(seed, "answers"))
@@ -216,6 +221,18 @@ def _taken_over(bundle: Bundle, section: TuneSection, seed: int) -> Bundle:
     if section.dtype != "auto":
         cast_weights(bundle.model, pick_dtype(section.dtype, bundle.model.device))
     return bundle
+
+
+def _answering(section: TuneSection, processes: Processes) -> tuple[Policy | None, OwnAnswers | None]:
+    """Who samples the model's own answers, in one process alone: groups that are scored, or answers for rows."""
+    teaching = teaching_of(section.objective)
+    if isinstance(section.objective, GrpoObjective):
+        processes.refuse("reinforcement learning", where="tune.objective")
+        return Policy(section.objective), None
+    if teaching is not None and teaching.on_policy:
+        processes.refuse("distillation on the student's own answers", where="tune.objective")
+        return None, OwnAnswers(teaching, section.max_tokens)
+    return None, None
 
 
 def _found(

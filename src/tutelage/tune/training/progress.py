@@ -43,7 +43,8 @@ class Step(Record):
     target token), ``retention`` the mean divergence from the start in nats a token, without its weight (None: no
     penalty), ``told`` what the objective tells of its rows besides, as means over them (of pairs: ``accuracy``, the
     share whose chosen answer has the higher reward, ``margin`` between both, ``chosen`` and ``rejected``; of answers
-    to prompts: ``tutelage.tune.policy.facts_of``, the share of ``clipped`` tokens and the ``kl`` divergence);
+    to prompts: ``tutelage.tune.policy.facts_of``, the share of ``clipped`` tokens and the ``kl`` divergence; of a
+    student's own answers: ``tutelage.tune.own_answers.facts_of``);
     ``grad_norm`` is the norm before clipping; ``tokens`` counts all tokens, those of the penalty too,
     ``target_tokens`` the learned ones of the rows."""
 
