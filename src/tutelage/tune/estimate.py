@@ -11,7 +11,8 @@ Q, key and value heads' width K each, inner size I, rank r, b bytes a number):
 
 which is b · (4H + 2Q + 2K + 2I + 7r). That is a decoder with a gated inner layer whose blocks are computed the short
 way (:mod:`tutelage.tune.training.lean`), as those of Llama, Qwen, Mistral and SmolLM are; others keep more, and
-``tutelage doctor`` measures by how much. Not counted: the program itself, scores of
+``tutelage doctor`` measures by how much. With ``activation_checkpointing`` every layer keeps its input, b · H, and
+one at a time all of the above. Not counted: the program itself, scores of
 attention (they are made anew on the way back), and a copy of the weights where a merge needs float32.
 """
 
@@ -70,7 +71,7 @@ def estimate_step(bundle: Bundle, section: TuneSection, *, tokens: int, targets:
     return StepMemory(
         weights=weights * size,
         training=trained * (_bytes_a_trained(section, size) + (0 if isinstance(section.method, FullMethod) else size)),
-        activations=tokens * layers * kept,
+        activations=tokens * (layers * size * hidden + kept if section.activation_checkpointing else layers * kept),
         logits=LOGITS_COPIES * chunk + (2 * chunk * size // 4 if size < 4 else 0),
     )
 

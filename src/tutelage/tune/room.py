@@ -71,9 +71,12 @@ def _remedy(memory: StepMemory, tokens: int, section: TuneSection) -> str:
             return "lower the rank of the adapters (tune.method.r)"
         kept = isinstance(section.optimizer, AdafactorOptimizer)
         return "take lora, which trains far less" + ("" if kept else ", or optimizer: {kind: adafactor}")
+    anew = memory.activations > memory.logits and not section.activation_checkpointing
+    other = ", or set tune.activation_checkpointing: true" if anew else ""
     if tokens > section.micro_batch_tokens:
-        return f"the longest row has {tokens:,} tokens and is computed alone; lower tune.max_tokens to drop such rows"
-    return f"lower tune.micro_batch_tokens (now {section.micro_batch_tokens:,}), which changes no result"
+        alone = f"the longest row has {tokens:,} tokens and is computed alone"
+        return f"{alone}; lower tune.max_tokens to drop such rows{other}"
+    return f"lower tune.micro_batch_tokens (now {section.micro_batch_tokens:,}){other}, which changes no result"
 
 
 def _mb(size: int) -> str:
