@@ -71,6 +71,9 @@ def test_the_estimate_is_told_with_what_is_free_and_what_to_lower() -> None:
     assert "for 400 tokens at once" in fits
     assert fits.endswith("; 1,000 MB are free")
     assert "lower tune.micro_batch_tokens (now 1,024)" in memory_words(bundle, rows, SECTION, free=1)
+    assert "or set tune.activation_checkpointing: true, which" in memory_words(bundle, rows, SECTION, free=1)
+    anew = SECTION.model_copy(update={"activation_checkpointing": True})
+    assert "tune.activation_checkpointing" not in memory_words(bundle, rows, anew, free=1)
     single = SECTION.model_copy(update={"micro_batch_tokens": 64})
     assert "the longest row has 300 tokens" in memory_words(bundle, rows, single, free=1)
     full = SECTION.model_copy(update={"method": FullMethod(kind="full"), "max_tokens": 20})

@@ -190,6 +190,10 @@ class TuneSection(Section):
     micro_batch_tokens: int = Field(default=1024, ge=2)
     """Tokens computed at once: bounds the memory and changes no result. A longer row is computed alone."""
 
+    activation_checkpointing: bool = False
+    """Whether each layer is computed a second time on the way back instead of keeping what it computed: far less memory
+    for a third more work, and no other result."""
+
     clip_norm: float = Field(default=1.0, ge=0)
     """Longest gradient (Euclidean norm over all trained weights); 0 = never clipped."""
 

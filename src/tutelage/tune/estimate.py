@@ -11,10 +11,10 @@ Q, key and value heads' width K each, inner size I, rank r, b bytes a number):
 
 which is b · (4H + 2Q + 2K + 2I + 7r). That is a decoder with a gated inner layer whose blocks are computed the short
 way (:mod:`tutelage.tune.training.lean`), as those of Llama, Qwen, Mistral and SmolLM are; others keep more, and
-``tutelage doctor`` measures by how much. Scores of attention are made anew on the way back, on a CPU in blocks of
-queries: at most :data:`tutelage.tune.training.cpu_attention.SCORES` at once, in four float32 copies; they are counted
-where the longest document is given. Not counted: the program itself, and a copy of the weights where a merge needs
-float32.
+``tutelage doctor`` measures by how much. With ``activation_checkpointing`` every layer keeps its input, b · H, and one
+at a time all of the above. Scores of attention are made anew on the way back, on a CPU in blocks of queries: at most
+:data:`tutelage.tune.training.cpu_attention.SCORES` at once, in four float32 copies; they are counted where the longest
+document is given. Not counted: the program itself, and a copy of the weights where a merge needs float32.
 """
 
 import torch
@@ -80,7 +80,7 @@ def estimate_step(
     return StepMemory(
         weights=weights * size,
         training=trained * (_bytes_a_trained(section, size) + (0 if isinstance(section.method, FullMethod) else size)),
-        activations=tokens * layers * kept,
+        activations=tokens * (layers * size * hidden + kept if section.activation_checkpointing else layers * kept),
         logits=LOGITS_COPIES * chunk + (2 * chunk * size // 4 if size < 4 else 0),
         scores=4 * SCORES_COPIES * min(SCORES, tokens * heads * min(BLOCK, longest)) if on_cpu else 0,
     )

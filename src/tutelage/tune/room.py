@@ -87,9 +87,12 @@ def _remedy(memory: StepMemory, tokens: int, section: TuneSection) -> str:
         return "take lora, which trains far less" + ("" if kept else ", or optimizer: {kind: adafactor}")
     if tokens > section.micro_batch_tokens and isinstance(section.objective, GrpoObjective):
         return "the answers to a prompt are computed together; lower tune.objective.group or its max_tokens"
+    anew = memory.activations > memory.logits and not section.activation_checkpointing
+    other = ", or set tune.activation_checkpointing: true" if anew else ""
     if tokens > section.micro_batch_tokens:
-        return f"the longest row has {tokens:,} tokens and is computed alone; lower tune.max_tokens to drop such rows"
-    return f"lower tune.micro_batch_tokens (now {section.micro_batch_tokens:,}), which changes no result"
+        alone = f"the longest row has {tokens:,} tokens and is computed alone"
+        return f"{alone}; lower tune.max_tokens to drop such rows{other}"
+    return f"lower tune.micro_batch_tokens (now {section.micro_batch_tokens:,}){other}, which changes no result"
 
 
 def _mb(size: int) -> str:

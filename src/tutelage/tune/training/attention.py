@@ -17,7 +17,7 @@ is refused, never trained wrongly.
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from tutelage.errors import ModelError
 from tutelage.models.rewards import reward_head
@@ -36,6 +37,7 @@ from tutelage.tune.training.batches import Packed, pack
 from tutelage.tune.training.cpu_attention import attend_on_cpu
 from tutelage.tune.training.lean import lean
 from tutelage.tune.training.network import Network
+from tutelage.tune.training.recompute import recomputed
 from tutelage.tune.training.virtual import Learned, LearnedPrefix, LearnedPrompt
 
 try:
@@ -161,14 +163,15 @@ AttentionInterface.register(NAME, attend)
 
 
 @contextmanager
-def connect(model: PreTrainedModel, learned: Learned | None = None) -> Iterator[Network]:
+def connect(model: PreTrainedModel, learned: Learned | None = None, *, anew: bool = False) -> Iterator[Network]:
     """Give the network of ``model`` with attention kept inside documents, each behind what is ``learned``; puts back
-    the model's own attention at the end.
+    the model's own attention at the end. ``anew``: activations are made anew on the way back (:mod:`recompute`).
 
     Raises
     ------
     ModelError: documents of one row influence one another whichever attention is used, none that keeps them apart can
-        put a prefix before them, or the rewards of a reward model are not those of its head on the last hidden state.
+        put a prefix before them, the rewards of a reward model are not those of its head on the last hidden state, or
+        the model has no layers that can be computed anew.
     """
     native, training = model.config._attn_implementation, model.training
     model.train(False)
@@ -176,7 +179,10 @@ def connect(model: PreTrainedModel, learned: Learned | None = None) -> Iterator[
         with torch.no_grad():
             network = _verified(model, native, learned)
         model.train(training)
-        with lean(model):
+        with ExitStack() as stack:
+            stack.enter_context(lean(model))
+            if anew:
+                stack.enter_context(recomputed(model, GradientCheckpointingLayer))
             yield network
     finally:
         model.set_attn_implementation(native)

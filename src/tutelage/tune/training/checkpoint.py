@@ -25,6 +25,9 @@ from tutelage.records import Record
 from tutelage.tune.rows import Asked, Pair, Rated, Row, documents_of
 from tutelage.tune.training.progress import Step, Summary
 
+WITHOUT_EFFECT = {"activation_checkpointing", "checkpoint_every", "data", "watchdog"}
+"""Settings that decide no loss."""
+
 REMEDY = "give the run another folder, or delete this one to start over"
 
 
@@ -96,11 +99,11 @@ def load_summary(folder: Path, fingerprint: str) -> Summary | None:
 def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, *, seed: int) -> str:
     """Return a hash of what decides the losses of a run: settings, seed, rows, and the model it starts from.
 
-    Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made, and what watches,
-    decides nothing.
+    Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made, what watches, and
+    what is kept for the way back decides nothing.
     """
     digest = hashlib.sha256()
-    digest.update(section.model_dump_json(exclude={"checkpoint_every", "data", "watchdog"}).encode())
+    digest.update(section.model_dump_json(exclude=WITHOUT_EFFECT).encode())
     digest.update(str(seed).encode())
     for row in rows:
         for document in documents_of(row).values():

@@ -211,8 +211,9 @@ class _Batched(torch.autograd.Function):
         of_query = gradient.new_empty(plan.query_rows, width)
         of_key, of_value = (gradient.new_empty(plan.key_rows, width) for _ in range(2))
         spans = zip(plan.batches, plan.query_spans, plan.key_spans, strict=True)
+        saved = ctx.saved_tensors  # read once: what is made anew is given away when it is
         for place, (batch, rows, columns) in enumerate(spans):
-            asked, keys, values = ctx.saved_tensors[3 * place : 3 * place + 3]
+            asked, keys, values = saved[3 * place : 3 * place + 3]
             found = of_query[rows].view_as(asked), of_key[columns].view_as(keys), of_value[columns].view_as(values)
             _batch_backward(batch, (asked, keys, values), arrived[rows].view_as(asked), found, scale=ctx.scale)
         of_query.mul_(ctx.scale)

@@ -154,7 +154,7 @@ def train(
         is_well = watch(section.watchdog, position.history)
         learned = learned_before(tuned)
         _require_room(bundle, rows, 0 if learned is None else learned.count)
-        with connect(tuned.model, learned) as network:
+        with connect(tuned.model, learned, anew=section.activation_checkpointing) as network:
             made = len(position.history)
             started = _started(tuned, network, rows=len(rows), dropped=dropped, steps=steps, made=made)
             yield started
