@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -46,6 +45,9 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "kto, lora": {"method": LORA, "objective": {"kind": "kto"}},
     "sum with kd": {"objective": {"kind": "sum", "parts": TAUGHT}},
 }
+
+DROPOUT = "sft, dropout"
+SECTIONS[DROPOUT] = {"method": {**LORA, "dropout": 0.1}}
 
 
 def job(out: Path, name: str, **more: Any) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", [name for name in SECTIONS if name != DROPOUT])
 def test_two_processes_say_what_one_says(name: str, two: Path, tmp_path: Path) -> None:
     alone, together = job(tmp_path, name), job(two, name)
     work(alone)
@@ -125,27 +127,29 @@ def test_the_weights_are_whole(two: Path) -> None:
 
 
 def test_killed_processes_go_on_where_they_were(two: Path, tmp_path: Path) -> None:
-    name = "sft, lora, retention"
-    dies = job(tmp_path, name, die=3)
-    assert [code for code, _ in ended(start(tmp_path, [dies]))] == [-signal.SIGKILL] * 2
-    assert (Path(dies["out"]) / "checkpoints" / "000002").is_dir()
-    shutil.copytree(tmp_path / "sft-lora-retention", tmp_path / "alone" / "sft-lora-retention")
-    assert [code for code, _ in ended(start(tmp_path, [job(tmp_path, name)]))] == [0, 0]
-    expected = [step.loss for step in steps(job(two, name))]
-    assert [step.loss for step in steps(dies)] == expected
-    other = work(job(tmp_path / "alone", name))  # one process goes on from what two had done
-    assert other.losses == pytest.approx(expected, rel=1e-5)
+    """Two go on with what two began, dropout included, and then one with what two began."""
+    dropout, plain = (job(tmp_path, name, die=3) for name in (DROPOUT, "sft, lora, retention"))
+    killed = [-signal.SIGKILL] * 2
+    assert [code for code, _ in ended(start(tmp_path, [dropout]))] == killed
+    assert (Path(dropout["out"]) / "checkpoints" / "000002").is_dir()
+    del dropout["die"]
+    assert [code for code, _ in ended(start(tmp_path, [dropout, plain]))] == killed
+    assert [step.loss for step in steps(dropout)] == [step.loss for step in steps(job(two, DROPOUT))]
+    del plain["die"]
+    expected = [step.loss for step in steps(job(two, "sft, lora, retention"))]
+    assert work(plain).losses == pytest.approx(expected, rel=1e-5)
 
 
 def test_an_error_of_one_ends_all(tmp_path: Path) -> None:
-    began = time.monotonic()
     processes = start(tmp_path, [job(tmp_path, "sft, full", fault=[1, 2])])
+    processes[1].wait(timeout=PATIENCE_S)
+    began = time.monotonic()
     (code, errors), (other, fault) = ended(processes)
     assert (other, fault.strip()) == (7, "a fault of this process alone")
     assert code == 7
     assert "another process has ended" in errors
     assert "the same command goes on" in errors
-    assert time.monotonic() - began < PATIENCE_S / 2
+    assert time.monotonic() - began < 20, "it was told by its connection, not by its patience"
 
 
 def test_the_command_under_torchrun(tmp_path: Path) -> None:
