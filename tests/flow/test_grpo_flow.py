@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import tutelage
 from support.letters import Letters
 from tutelage.cli.app import app
-from tutelage.errors import InputErrors, RecipeError, TrainingError
+from tutelage.errors import InputErrors, RecipeError, RunError, TrainingError
 from tutelage.models.template import Encoded
 from tutelage.models.tiny import tiny_model
 from tutelage.pipeline.asking import asked_items, reward_of
@@ -350,3 +350,18 @@ def test_the_shipped_recipe_runs(tmp_path: Path) -> None:
     assert {one.wave for one in answers} <= {0, 1}
     assert len({one.prompt for one in answers if not one.wave}) == 8
     assert all(one.reward is not None and one.reason for one in answers)
+
+
+def test_another_check_is_another_training(place: Path) -> None:
+    (place / "checks.py").write_text("def good(prompt, answer, reference, row):\n    return 1.0, 'Good.'\n")
+    (place / "rows.jsonl").write_text(json.dumps({"prompt": "Name a river.", "reference": "e"}) + "\n")
+    recipe = parse_recipe(
+        f"name: a\nmodel: {{id: tiny}}\ntasks: [{{kind: rows, path: {place / 'rows.jsonl'}, "
+        f"check: 'path: {place / 'checks.py'}:good', shares: {{train: 1, probe: 0, gate: 0, test: 0}}}}]\n"
+        "tune: {objective: {kind: grpo, group: 2, max_tokens: 4}}\n"
+    )
+    summary = tutelage.tune(out=place / "out", model=recipe)
+    assert tutelage.tune(out=place / "out", model=recipe) == summary, "it is finished"
+    (place / "checks.py").write_text("def good(prompt, answer, reference, row):\n    return 0.0, 'Bad.'\n")
+    with pytest.raises(RunError, match="another tuning run"):
+        tutelage.tune(out=place / "out", model=recipe)

@@ -24,7 +24,7 @@ from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.tune import AdamWOptimizer, ConstantSchedule, FullMethod, LoraMethod, Method, TuneSection
 from tutelage.records import Item, user
 from tutelage.seeds import derive_seed
-from tutelage.tune import Step, train
+from tutelage.tune import Reward, Step, train
 from tutelage.tune.rollouts import RolloutLog, Sampled
 from tutelage.tune.rows import Asked
 from tutelage.tune.sampling import behind
@@ -124,7 +124,7 @@ def ours(
     def nobody(*_: Any) -> Any:
         raise AssertionError("nothing is sampled, so nothing is scored")
 
-    news = train(bundle, rows, section, folder=folder, seed=SEED, reward=nobody)
+    news = train(bundle, rows, section, folder=folder, seed=SEED, reward=Reward(nobody))
     steps = [step for step in news if isinstance(step, Step)]
     return [step.loss for step in steps], [dict(step.told) for step in steps]
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from tutelage.errors import Problem, RecipeError
+from tutelage.files import sha256_file
 from tutelage.recipe import Recipe
 from tutelage.recipe.grpo import GrpoObjective
-from tutelage.records import Answer, Item, Verdict
+from tutelage.recipe.inputs import input_files
+from tutelage.records import Answer, Item, Verdict, content_id
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.verdicts import checked, drawn, once
@@ -44,7 +46,13 @@ def asked_items(recipe: Recipe, section: GrpoObjective, tasks: Mapping[str, Task
     return once(found)
 
 
-def reward_of(tasks: Mapping[str, Task]) -> Reward:
+def identity_of(recipe: Recipe) -> str:
+    """Return a hash of what decides the scores: the sections of the tasks, and the user's files that they name."""
+    files = [f"{name} {sha256_file(file)}" for name, file in input_files(recipe).items() if file.is_file()]
+    return content_id([task.model_dump_json() for task in recipe.tasks], *files)
+
+
+def reward_of(tasks: Mapping[str, Task], identity: str = "") -> Reward:
     """Return what scores answers by the check of each item's task."""
 
     def reward(items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
@@ -55,4 +63,4 @@ def reward_of(tasks: Mapping[str, Task]) -> Reward:
             found |= dict(zip(own, verdicts, strict=True))
         return [found[at] for at in range(len(items))]
 
-    return reward
+    return Reward(reward, identity)

@@ -18,7 +18,7 @@ from tutelage.events import Emit, Event, located, silent, to_all
 from tutelage.files import write_atomic
 from tutelage.launch import place
 from tutelage.models.hardware import pick_device
-from tutelage.pipeline.asking import asked_items, reward_of
+from tutelage.pipeline.asking import asked_items, identity_of, reward_of
 from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.engines import Engines, origin_of
 from tutelage.pipeline.items import guarded_items, split_items
@@ -235,7 +235,7 @@ def _learned(
         remedy = "leave the rows out, or make the file a task: tasks: [{kind: rows, path: ..., check: ...}]"
         raise RecipeError(recipe.name, [Problem(what, "tune.objective", objective.kind, remedy)])
     tasks = build_tasks(recipe.tasks, recipe.folder)
-    return asked_items(recipe, objective, tasks), (), reward_of(tasks)
+    return asked_items(recipe, objective, tasks), (), reward_of(tasks, identity_of(recipe))
 
 
 def evaluate(

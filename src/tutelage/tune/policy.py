@@ -21,8 +21,14 @@ from tutelage.tune.rows import Asked, Row
 from tutelage.tune.sampling import Question, Sampler, behind, read
 from tutelage.tune.training.network import Network
 
-Reward = Callable[[Sequence[Item], Sequence[Answer]], Sequence[Verdict]]
-"""Scores answers to items: what it cannot score has no score, which is not a zero."""
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """``score`` scores answers to items: what it cannot score has no score, which is not a zero. ``identity``: what
+    decides the scores beside items and answers, such as the code of a check; with another one a training is another."""
+
+    score: Callable[[Sequence[Item], Sequence[Answer]], Sequence[Verdict]]
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,7 @@ class Policy:
         ]
 
         def score(answers: Sequence[Answer]) -> Sequence[Verdict]:
-            verdicts = self._reward([one.item for one, _ in asked], answers)
+            verdicts = self._reward.score([one.item for one, _ in asked], answers)
             if all(verdict.score is None for verdict in verdicts):
                 what = f"the first of {len(verdicts)} reasons: {verdicts[0].reason}"
                 raise TrainingError(

@@ -96,7 +96,7 @@ def load_summary(folder: Path, fingerprint: str) -> Summary | None:
     return summary
 
 
-def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, *, seed: int) -> str:
+def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, *, seed: int, reward: str = "") -> str:
     """Return a hash of what decides the losses of a run: settings, seed, rows, and the model it starts from.
 
     Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made, what watches, and
@@ -104,7 +104,7 @@ def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, 
     """
     digest = hashlib.sha256()
     digest.update(section.model_dump_json(exclude=WITHOUT_EFFECT).encode())
-    digest.update(str(seed).encode())
+    digest.update(f"{seed}{reward}".encode())
     for row in rows:
         for document in documents_of(row).values():
             digest.update(np.asarray(document.ids, dtype=np.int32).tobytes() + b"|")

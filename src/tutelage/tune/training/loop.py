@@ -105,7 +105,8 @@ def train(
     rows = [rows[name] for name in kept]
     bundle = _taken_over(bundle, section, seed)
     model = bundle.model
-    fingerprint = fingerprint_of(model, rows, section, seed=seed)
+    scored_by = reward.identity if reward is not None else ""
+    fingerprint = fingerprint_of(model, rows, section, seed=seed, reward=scored_by)
     # a folder of another run is refused before anything is written
     finished, checkpoint = _found(folder, fingerprint, processes)
     if finished is not None:
