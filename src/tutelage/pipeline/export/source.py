@@ -41,7 +41,7 @@ def find_source(folder: Path, *, round: int | None, start: bool) -> Source:
 
     Raises
     ------
-    RunError: it is neither a run nor a tuning, is not finished so far, or promoted nothing.
+    RunError: it is neither a run nor a tuning, is not finished so far, promoted nothing, or is a reward model.
     """
     if (folder / "recipe.json").is_file():
         return _of_run(RunDirectory.open(folder), round=round, start=start)
@@ -79,6 +79,14 @@ def _of_run(run: RunDirectory, *, round: int | None, start: bool) -> Source:
 
 def _of_tuning(folder: Path) -> Source:
     tuned = read_state(folder / TUNED, TunedFrom)
+    if tuned.tune.objective.kind == "reward":
+        raise RunError(
+            "a reward model is not exported: what is written, compared and served here are language models",
+            where=str(folder),
+            received="objective reward",
+            remedy=f"{folder / 'weights'} is what AutoModelForSequenceClassification (num_labels=1) or PEFT on it "
+            "loads; score pairs with: tutelage score",
+        )
     name = folder.resolve().parent.name if folder.name == "tune" else folder.resolve().name
     return Source(
         name, "tuned", tuned.model, template_of(tuned.model, folder), folder / "weights", tuned.start, tuned=tuned
