@@ -179,3 +179,20 @@ def test_it_is_not_exported_without_its_head(tmp_path: Path, kind: str) -> None:
     assert not (tmp_path / "exported").exists()
 
 
+@pytest.mark.parametrize("kind", METHODS)
+def test_it_is_no_language_model_to_anything_else(tmp_path: Path, kind: str) -> None:
+    """It would answer with what is left of the base, without a word."""
+    learn(tmp_path, METHODS[kind])
+    weights = tmp_path / "out" / "weights"
+    with pytest.raises(ModelError, match=r"reward.*tutelage score"):
+        load_tuned("tiny", weights)
+    with pytest.raises(ModelError, match=r"reward.*tutelage score"):
+        tutelage.evaluate("tiny", adapter=weights, per_cell=1)
+    if kind == "lora":
+        for merge in (False, True):
+            with pytest.raises(ModelError, match=r"reward.*tutelage score"):
+                load_bundle("tiny", adapter=weights, merge=merge)
+    else:
+        with pytest.raises(ModelError, match=r"reward.*tutelage score"):
+            load_bundle(str(weights))
+    assert reward_head(load_reward(weights, "tiny").model) is not None
