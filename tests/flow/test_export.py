@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from support.report_run import make_run
 from tutelage.cli import main
+from tutelage.completers.decoding import Row
 from tutelage.errors import InputErrors, ModelError, RunError, StorageError
 from tutelage.models.adapters import WEIGHTS
 from tutelage.models.bundle import Bundle
+from tutelage.models.hardware import Dtype
 from tutelage.models.load import load_bundle
 from tutelage.models.quiet import quiet
 from tutelage.models.tiny import tiny_model
@@ -28,6 +31,10 @@ from tutelage.pipeline.export import writing as stage
 from tutelage.pipeline.export.parity import encoded_rows
 from tutelage.pipeline.export.push import files_to_send, require_push
 from tutelage.pipeline.standalone import tune
+from tutelage.recipe.load import parse_recipe
+from tutelage.recipe.methods import DoraMethod, Ia3Method, Method
+from tutelage.recipe.model import ModelSection
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import AdamWOptimizer, LoraMethod, TuneSection
 from tutelage.report.artifact import Artifact
 from tutelage.report.cards import card
@@ -51,6 +58,22 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [{"instruction": f"Name {n} colors.", "output": f"Here are {n} of them."} for n in range(4)]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     tune(folder / "rows.jsonl", out=folder / "tuned", model="tiny", section=SECTION, seed=1)
+    return folder / "tuned"
+
+
+SOFT: dict[str, Method] = {
+    "prefix": PrefixMethod(kind="prefix", tokens=4),
+    "prompt": PromptMethod(kind="prompt", tokens=4),
+}
+
+
+def tune_tiny(folder: Path, method: Method, dtype: Dtype = "auto") -> Path:
+    """What ``tutelage tune`` leaves of another method."""
+    rows = [{"instruction": f"Name {n} colors.", "output": f"Here are {n} of them."} for n in range(4)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    section = SECTION.model_copy(update={"method": method})
+    model = ModelSection(id="tiny", dtype=dtype)
+    tune(folder / "rows.jsonl", out=folder / "tuned", model=model, section=section, seed=1)
     return folder / "tuned"
 
 
@@ -110,6 +133,16 @@ def test_an_adapter_is_what_peft_loads(tuned: Path, tmp_path: Path) -> None:
     for words in ("neither scored nor gated", "rows.jsonl: license not recorded", "LoRA of rank 4", "4 rows", "6 of 6"):
         assert words in written, words
     assert run_lines(made, "transformers and peft")
+
+
+@pytest.mark.parametrize("method", [DoraMethod(kind="dora", r=4), Ia3Method(kind="ia3")], ids=["dora", "ia3"])
+def test_an_adapter_that_computes_in_float32_beside_bfloat16_is_exported(tmp_path: Path, method: Method) -> None:
+    folder = tune_tiny(tmp_path, method, dtype="bfloat16")
+    made = export(folder, tmp_path / "out", Wanted())
+    assert made.dtype == "bfloat16"
+    assert made.parity.written == 0
+    assert made.parity.holds
+    assert "vLLM" not in dict(made.lines)
 
 
 def test_a_merged_model_is_what_transformers_loads_and_its_lines_run(tuned: Path, tmp_path: Path) -> None:

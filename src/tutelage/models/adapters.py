@@ -128,7 +128,7 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
     if not merge:
         plain = adapted.get_base_model()
         assert isinstance(plain, PreTrainedModel)
-        if not _needs_float32(adapted):
+        if not needs_float32(adapted.active_peft_config):
             cast_weights(plain, dtype)
         return Adapted(plain)
     adapted.train(False)
@@ -138,9 +138,8 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
     return Adapted(merged, None if base is None else _rounded(merged, base, beside), moved=moved)
 
 
-def _needs_float32(adapted: PeftModel) -> bool:
+def needs_float32(config: PeftConfig) -> bool:
     """Whether the adapter's numbers are lengths or factors, whose changes the rounding of bfloat16 would lose."""
-    config = adapted.active_peft_config
     return isinstance(config, IA3Config) or (isinstance(config, LoraConfig) and config.use_dora)
 
 
