@@ -145,6 +145,39 @@ def test_an_adapter_that_computes_in_float32_beside_bfloat16_is_exported(tmp_pat
     assert "vLLM" not in dict(made.lines)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", SOFT)
+def test_virtual_tokens_are_what_peft_loads(tmp_path: Path, kind: str, dtype: Dtype) -> None:
+    folder = tune_tiny(tmp_path, SOFT[kind], dtype=dtype)
+    made = export(folder, tmp_path / "out", Wanted())
+    assert made.kind == "adapter"
+    assert made.parity.answers == 6
+    assert made.parity.holds
+    bundle = load_bundle("tiny", adapter=tmp_path / "out")
+    assert bundle.virtual is not None
+    ids = torch.tensor(encoded_rows(bundle.template)[:1])
+    with torch.no_grad(), quiet():
+        again = PeftModel.from_pretrained(tiny_model().model, str(tmp_path / "out")).eval()
+        behind = bundle.model(input_ids=ids, past_key_values=bundle.virtual.cache()).logits[0]
+        torch.testing.assert_close(again(input_ids=ids).logits[0, -ids.shape[1] :], behind, rtol=1e-4, atol=1e-4)
+        assert (behind - bundle.model(input_ids=ids).logits[0]).abs().max() > 1e-3
+    if dtype == "float32":
+        assert made.parity.same_answers == 6
+        (first, *_) = parity.read_scored(bundle).answers
+        said = bundle.tokenizer.decode(first, skip_special_tokens=True).strip()
+        assert run_lines(made, "transformers and peft").startswith(said)
+        assert any(len(answer) > 1 for answer in parity.read_scored(bundle).answers)
+
+
+def test_virtual_tokens_are_merged_into_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tune_tiny(tmp_path, SOFT["prefix"])
+    monkeypatch.setattr(stage, "load_tuned", None)  # nothing is loaded
+    for wanted in (Wanted(merged=True), Wanted(merged=True, gguf=True)):
+        with pytest.raises(InputErrors, match=r"virtual tokens are merged into nothing.*Leave --merged out"):
+            export(folder, tmp_path / "out", wanted)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_merged_model_is_what_transformers_loads_and_its_lines_run(tuned: Path, tmp_path: Path) -> None:
     made = export(tuned, tmp_path / "out", MERGED)
     ids = encoded_rows(tiny_model().template)[0]

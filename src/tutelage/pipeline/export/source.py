@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.errors import RunError
+from tutelage.models.adapters import adapter_config
 from tutelage.models.load import MODEL_CONFIG
 from tutelage.models.template_file import template_of
 from tutelage.origin import ModelOrigin
@@ -34,6 +35,11 @@ class Source:
     def is_adapter(self) -> bool:
         """Whether the weights are an adapter, and not a whole model or the start itself."""
         return self.weights is not None and not (self.weights / MODEL_CONFIG).is_file()
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether they are virtual tokens, of prefix or prompt tuning, which are in no weight. Raises ModelError."""
+        return self.weights is not None and self.is_adapter and adapter_config(self.weights).is_prompt_learning
 
 
 def find_source(folder: Path, *, round: int | None, start: bool) -> Source:
