@@ -16,6 +16,7 @@ from tutelage.models.template import ChatTemplate, Encoded
 from tutelage.models.tiny import TEMPLATE, tiny_model
 from tutelage.pipeline.doctor import doctor
 from tutelage.recipe.model import ModelSection
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import AdafactorOptimizer, FullMethod, LoraMethod, TuneSection
 from tutelage.tune.doctor import Check, examine, footprint, sampler, trial
 from tutelage.tune.doctor.embeddings import TIED
@@ -152,6 +153,16 @@ def test_an_adapter_that_cannot_be_merged_without_moving_something_else(tmp_path
     assert failed(found) == [MERGING]
     assert "merg" in found[MERGING].measured
     assert found[MERGING].remedy
+
+
+@pytest.mark.parametrize("method", [PrefixMethod(kind="prefix", tokens=4), PromptMethod(kind="prompt", tokens=4)])
+def test_virtual_tokens_are_merged_into_nothing(tmp_path: Path, method: PrefixMethod | PromptMethod) -> None:
+    with quiet():
+        build_method(method)(tiny_model(), 0).save(tmp_path)
+    found = by_name(doctor(TINY, weights=tmp_path))
+    assert failed(found) == []
+    assert found[MERGING].verdict == "not applicable"
+    assert found[MERGING].measured == "virtual tokens are merged into nothing"
 
 
 def test_a_merge_that_loses_its_scale(monkeypatch: pytest.MonkeyPatch) -> None:
