@@ -178,6 +178,23 @@ def test_virtual_tokens_are_merged_into_nothing(tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "out").exists()
 
 
+def test_the_card_of_what_learned_from_its_own_answers_names_the_tasks(tmp_path: Path) -> None:
+    recipe = parse_recipe(
+        "name: a\nmodel: {id: tiny}\ntasks: [{kind: constraints}]\n"
+        "tune: {objective: {kind: grpo, group: 2, prompts: 1, max_tokens: 4}, max_steps: 1, batch_size: 2}\n"
+    )
+    tune(out=tmp_path / "tuned", model=recipe)
+    export(tmp_path / "tuned", tmp_path / "out", Wanted())
+    written = (tmp_path / "out" / "README.md").read_text()
+    assert "constraints: made by tutelage, Apache-2.0" in written
+    assert "license not recorded" not in written
+    file = tmp_path / "tuned" / "tuned.json"
+    older = {key: value for key, value in json.loads(file.read_text()).items() if key != "tasks"}
+    file.write_text(json.dumps(older))
+    export(tmp_path / "tuned", tmp_path / "again", Wanted())
+    assert "The rows it was tuned on: license not recorded" in (tmp_path / "again" / "README.md").read_text()
+
+
 def test_a_merged_model_is_what_transformers_loads_and_its_lines_run(tuned: Path, tmp_path: Path) -> None:
     made = export(tuned, tmp_path / "out", MERGED)
     ids = encoded_rows(tiny_model().template)[0]

@@ -291,6 +291,7 @@ class _Export:
             seed=tuned.seed,
             rows=tuned.rows,
             data=tuned.data,
+            tasks=tuned.tasks,
         )
 
     def _say(self, text: str) -> None:
