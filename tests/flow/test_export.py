@@ -178,6 +178,17 @@ def test_virtual_tokens_are_merged_into_nothing(tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "out").exists()
 
 
+def test_the_answer_ends_with_the_token_that_it_ended_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = tiny_model()
+    ends = (*bundle.template.end_ids, 7, 9)
+
+    def ended(_: object, rows: list[Row], **named: object) -> list[Row]:
+        return [replace(row, tokens=[5], stopped=True, end=ends[row.index % 3]) for row in rows]
+
+    monkeypatch.setattr(parity, "decode", ended)
+    assert parity.read_scored(bundle).answers == [[5, ends[number % 3]] for number in range(6)]
+
+
 def test_the_card_of_what_learned_from_its_own_answers_names_the_tasks(tmp_path: Path) -> None:
     recipe = parse_recipe(
         "name: a\nmodel: {id: tiny}\ntasks: [{kind: constraints}]\n"

@@ -236,7 +236,34 @@ def test_memory_is_judged_by_its_ratio() -> None:
 
 
 def test_what_is_sampled_is_what_is_read() -> None:
-    """A document of a sampled row has the row's tokens as its targets, and no others."""
+    """A document of a sampled row has the row's tokens and its end as its targets, and no others."""
+    row = replace(Row(0, (5, 6, 7), sampler.Sampling(max_tokens=2), 0), tokens=[8], stopped=True, end=9)
+    document = sampler._document(row)
+    assert document.ids.tolist() == [5, 6, 7, 8, 9]
+    assert document.targets.tolist() == [False, False, False, True, True]
+
+
+def test_a_sampler_that_is_wrong_of_the_end_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer is cut before a token that is then called its end: the decoder said how likely that was."""
+    exact = sampler.decode
+
+    def ending(*given: Any, **named: Any) -> Any:
+        for row in exact(*given, **named):
+            cut = replace(row, tokens=row.tokens[:1], end=row.tokens[1], stopped=True)
+            yield replace(cut, logprobs=[row.logprobs[0], row.logprobs[1] - off])
+
+    monkeypatch.setattr(sampler, "decode", ending)
+    off = 0.0
+    sound = sampler.check_sampler(tiny_model(), seed=0)
+    assert sound.verdict == "pass"
+    off = 1.0
+    found = sampler.check_sampler(tiny_model(), seed=0)
+    assert found.verdict == "fail"
+    assert found.figures["tokens"] == sound.figures["tokens"]
+    assert found.figures["mean"] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_what_is_sampled_without_an_end_is_what_is_read() -> None:
     row = replace(Row(0, (5, 6, 7), sampler.Sampling(max_tokens=2), 0), tokens=[8, 9])
     document = sampler._document(row)
     assert document.ids.tolist() == [5, 6, 7, 8, 9]
