@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from support.report_run import make_run
 from tutelage.cli import main
+from tutelage.completers.decoding import Row
 from tutelage.errors import InputErrors, ModelError, RunError, StorageError
 from tutelage.models.adapters import WEIGHTS
 from tutelage.models.bundle import Bundle
+from tutelage.models.hardware import Dtype
 from tutelage.models.load import load_bundle
 from tutelage.models.quiet import quiet
 from tutelage.models.tiny import tiny_model
@@ -28,6 +31,10 @@ from tutelage.pipeline.export import writing as stage
 from tutelage.pipeline.export.parity import encoded_rows
 from tutelage.pipeline.export.push import files_to_send, require_push
 from tutelage.pipeline.standalone import tune
+from tutelage.recipe.load import parse_recipe
+from tutelage.recipe.methods import DoraMethod, Ia3Method, Method
+from tutelage.recipe.model import ModelSection
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import AdamWOptimizer, LoraMethod, TuneSection
 from tutelage.report.artifact import Artifact
 from tutelage.report.cards import card
@@ -51,6 +58,22 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [{"instruction": f"Name {n} colors.", "output": f"Here are {n} of them."} for n in range(4)]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     tune(folder / "rows.jsonl", out=folder / "tuned", model="tiny", section=SECTION, seed=1)
+    return folder / "tuned"
+
+
+SOFT: dict[str, Method] = {
+    "prefix": PrefixMethod(kind="prefix", tokens=4),
+    "prompt": PromptMethod(kind="prompt", tokens=4),
+}
+
+
+def tune_tiny(folder: Path, method: Method, dtype: Dtype = "auto") -> Path:
+    """What ``tutelage tune`` leaves of another method."""
+    rows = [{"instruction": f"Name {n} colors.", "output": f"Here are {n} of them."} for n in range(4)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    section = SECTION.model_copy(update={"method": method})
+    model = ModelSection(id="tiny", dtype=dtype)
+    tune(folder / "rows.jsonl", out=folder / "tuned", model=model, section=section, seed=1)
     return folder / "tuned"
 
 
@@ -110,6 +133,77 @@ def test_an_adapter_is_what_peft_loads(tuned: Path, tmp_path: Path) -> None:
     for words in ("neither scored nor gated", "rows.jsonl: license not recorded", "LoRA of rank 4", "4 rows", "6 of 6"):
         assert words in written, words
     assert run_lines(made, "transformers and peft")
+
+
+@pytest.mark.parametrize("method", [DoraMethod(kind="dora", r=4), Ia3Method(kind="ia3")], ids=["dora", "ia3"])
+def test_an_adapter_that_computes_in_float32_beside_bfloat16_is_exported(tmp_path: Path, method: Method) -> None:
+    folder = tune_tiny(tmp_path, method, dtype="bfloat16")
+    made = export(folder, tmp_path / "out", Wanted())
+    assert made.dtype == "bfloat16"
+    assert made.parity.written == 0
+    assert made.parity.holds
+    assert "vLLM" not in dict(made.lines)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", SOFT)
+def test_virtual_tokens_are_what_peft_loads(tmp_path: Path, kind: str, dtype: Dtype) -> None:
+    folder = tune_tiny(tmp_path, SOFT[kind], dtype=dtype)
+    made = export(folder, tmp_path / "out", Wanted())
+    assert made.kind == "adapter"
+    assert made.parity.answers == 6
+    assert made.parity.holds
+    bundle = load_bundle("tiny", adapter=tmp_path / "out")
+    assert bundle.virtual is not None
+    ids = torch.tensor(encoded_rows(bundle.template)[:1])
+    with torch.no_grad(), quiet():
+        again = PeftModel.from_pretrained(tiny_model().model, str(tmp_path / "out")).eval()
+        behind = bundle.model(input_ids=ids, past_key_values=bundle.virtual.cache()).logits[0]
+        torch.testing.assert_close(again(input_ids=ids).logits[0, -ids.shape[1] :], behind, rtol=1e-4, atol=1e-4)
+        assert (behind - bundle.model(input_ids=ids).logits[0]).abs().max() > 1e-3
+    if dtype == "float32":
+        assert made.parity.same_answers == 6
+        (first, *_) = parity.read_scored(bundle).answers
+        said = bundle.tokenizer.decode(first, skip_special_tokens=True).strip()
+        assert run_lines(made, "transformers and peft").startswith(said)
+        assert any(len(answer) > 1 for answer in parity.read_scored(bundle).answers)
+
+
+def test_virtual_tokens_are_merged_into_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tune_tiny(tmp_path, SOFT["prefix"])
+    monkeypatch.setattr(stage, "load_tuned", None)  # nothing is loaded
+    for wanted in (Wanted(merged=True), Wanted(merged=True, gguf=True)):
+        with pytest.raises(InputErrors, match=r"virtual tokens are merged into nothing.*Leave --merged out"):
+            export(folder, tmp_path / "out", wanted)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_answer_ends_with_the_token_that_it_ended_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = tiny_model()
+    ends = (*bundle.template.end_ids, 7, 9)
+
+    def ended(_: object, rows: list[Row], **named: object) -> list[Row]:
+        return [replace(row, tokens=[5], stopped=True, end=ends[row.index % 3]) for row in rows]
+
+    monkeypatch.setattr(parity, "decode", ended)
+    assert parity.read_scored(bundle).answers == [[5, ends[number % 3]] for number in range(6)]
+
+
+def test_the_card_of_what_learned_from_its_own_answers_names_the_tasks(tmp_path: Path) -> None:
+    recipe = parse_recipe(
+        "name: a\nmodel: {id: tiny}\ntasks: [{kind: constraints}]\n"
+        "tune: {objective: {kind: grpo, group: 2, prompts: 1, max_tokens: 4}, max_steps: 1, batch_size: 2}\n"
+    )
+    tune(out=tmp_path / "tuned", model=recipe)
+    export(tmp_path / "tuned", tmp_path / "out", Wanted())
+    written = (tmp_path / "out" / "README.md").read_text()
+    assert "constraints: made by tutelage, Apache-2.0" in written
+    assert "license not recorded" not in written
+    file = tmp_path / "tuned" / "tuned.json"
+    older = {key: value for key, value in json.loads(file.read_text()).items() if key != "tasks"}
+    file.write_text(json.dumps(older))
+    export(tmp_path / "tuned", tmp_path / "again", Wanted())
+    assert "The rows it was tuned on: license not recorded" in (tmp_path / "again" / "README.md").read_text()
 
 
 def test_a_merged_model_is_what_transformers_loads_and_its_lines_run(tuned: Path, tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 import tutelage
 from tutelage.cli.app import app
-from tutelage.errors import DataError, RecipeError
-from tutelage.models.load import load_reward
+from tutelage.errors import DataError, ModelError, RecipeError, RunError
+from tutelage.models.load import load_bundle, load_reward, load_tuned
 from tutelage.models.quiet import quiet
+from tutelage.models.rewards import reward_head
 from tutelage.models.tiny import tiny_model
+from tutelage.pipeline.export import Wanted, export
 from tutelage.pipeline.preflight import preflight
 from tutelage.pipeline.rewards import RewardAccuracy, reward_accuracy
 from tutelage.recipe.load import parse_recipe
@@ -166,3 +168,31 @@ def test_the_loop_makes_no_reward_models() -> None:
     recipe = parse_recipe("name: a\nmodel: {id: tiny}\ntasks: [{kind: safety}]\ntune: {objective: {kind: reward}}\n")
     with pytest.raises(RecipeError, match=r"tune.objective.*reward.*tutelage tune"):
         preflight(recipe)
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_it_is_not_exported_without_its_head(tmp_path: Path, kind: str) -> None:
+    learn(tmp_path, METHODS[kind])
+    for wanted in (Wanted(), Wanted(merged=True)):
+        with pytest.raises(RunError, match=r"a reward model is not exported.*tutelage score"):
+            export(tmp_path / "out", tmp_path / "exported", wanted)
+    assert not (tmp_path / "exported").exists()
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_it_is_no_language_model_to_anything_else(tmp_path: Path, kind: str) -> None:
+    """It would answer with what is left of the base, without a word."""
+    learn(tmp_path, METHODS[kind])
+    weights = tmp_path / "out" / "weights"
+    with pytest.raises(ModelError, match=r"reward.*tutelage score"):
+        load_tuned("tiny", weights)
+    with pytest.raises(ModelError, match=r"reward.*tutelage score"):
+        tutelage.evaluate("tiny", adapter=weights, per_cell=1)
+    if kind == "lora":
+        for merge in (False, True):
+            with pytest.raises(ModelError, match=r"reward.*tutelage score"):
+                load_bundle("tiny", adapter=weights, merge=merge)
+    else:
+        with pytest.raises(ModelError, match=r"reward.*tutelage score"):
+            load_bundle(str(weights))
+    assert reward_head(load_reward(weights, "tiny").model) is not None

@@ -16,6 +16,7 @@ from tutelage.models.template import ChatTemplate, Encoded
 from tutelage.models.tiny import TEMPLATE, tiny_model
 from tutelage.pipeline.doctor import doctor
 from tutelage.recipe.model import ModelSection
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import AdafactorOptimizer, FullMethod, LoraMethod, TuneSection
 from tutelage.tune.doctor import Check, examine, footprint, sampler, trial
 from tutelage.tune.doctor.embeddings import TIED
@@ -154,6 +155,16 @@ def test_an_adapter_that_cannot_be_merged_without_moving_something_else(tmp_path
     assert found[MERGING].remedy
 
 
+@pytest.mark.parametrize("method", [PrefixMethod(kind="prefix", tokens=4), PromptMethod(kind="prompt", tokens=4)])
+def test_virtual_tokens_are_merged_into_nothing(tmp_path: Path, method: PrefixMethod | PromptMethod) -> None:
+    with quiet():
+        build_method(method)(tiny_model(), 0).save(tmp_path)
+    found = by_name(doctor(TINY, weights=tmp_path))
+    assert failed(found) == []
+    assert found[MERGING].verdict == "not applicable"
+    assert found[MERGING].measured == "virtual tokens are merged into nothing"
+
+
 def test_a_merge_that_loses_its_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     get_delta = lora.Linear.get_delta_weight
     monkeypatch.setattr(lora.Linear, "get_delta_weight", lambda self, adapter: get_delta(self, adapter) / 2)
@@ -225,7 +236,34 @@ def test_memory_is_judged_by_its_ratio() -> None:
 
 
 def test_what_is_sampled_is_what_is_read() -> None:
-    """A document of a sampled row has the row's tokens as its targets, and no others."""
+    """A document of a sampled row has the row's tokens and its end as its targets, and no others."""
+    row = replace(Row(0, (5, 6, 7), sampler.Sampling(max_tokens=2), 0), tokens=[8], stopped=True, end=9)
+    document = sampler._document(row)
+    assert document.ids.tolist() == [5, 6, 7, 8, 9]
+    assert document.targets.tolist() == [False, False, False, True, True]
+
+
+def test_a_sampler_that_is_wrong_of_the_end_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer is cut before a token that is then called its end: the decoder said how likely that was."""
+    exact = sampler.decode
+
+    def ending(*given: Any, **named: Any) -> Any:
+        for row in exact(*given, **named):
+            cut = replace(row, tokens=row.tokens[:1], end=row.tokens[1], stopped=True)
+            yield replace(cut, logprobs=[row.logprobs[0], row.logprobs[1] - off])
+
+    monkeypatch.setattr(sampler, "decode", ending)
+    off = 0.0
+    sound = sampler.check_sampler(tiny_model(), seed=0)
+    assert sound.verdict == "pass"
+    off = 1.0
+    found = sampler.check_sampler(tiny_model(), seed=0)
+    assert found.verdict == "fail"
+    assert found.figures["tokens"] == sound.figures["tokens"]
+    assert found.figures["mean"] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_what_is_sampled_without_an_end_is_what_is_read() -> None:
     row = replace(Row(0, (5, 6, 7), sampler.Sampling(max_tokens=2), 0), tokens=[8, 9])
     document = sampler._document(row)
     assert document.ids.tolist() == [5, 6, 7, 8, 9]

@@ -7,9 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tutelage.recipe.methods import (
+    DoraMethod,
+    FullMethod,
+    Ia3Method,
+    LastMethod,
+    LoraMethod,
+    Method,
+    QloraMethod,
+)
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
+from tutelage.recipe.tune import TuneSection
 from tutelage.records.scores import CellScore, MacroScore, Matrix
 from tutelage.records.tradeoff import TradeOff
 from tutelage.report import numbers
+from tutelage.report.artifact import tuning
 from tutelage.report.figures import Interval, interval_plot, loss_curve
 from tutelage.report.headline import engine_words, judgment
 from tutelage.report.matrices import heat_maps, shade
@@ -17,6 +29,35 @@ from tutelage.report.names import facet, guard, rival, title
 from tutelage.report.redact import MAX_SHOWN, redacted, visible
 from tutelage.report.tables import TRADEOFF_COLUMNS, tradeoff_rows
 from tutelage.statistics import Difference
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (LoraMethod(kind="lora", r=4, alpha=8), "LoRA of rank 4, alpha 8, AdamW"),
+        (LoraMethod(kind="lora", r=4, alpha=8, rslora=True), "LoRA of rank 4, alpha 8, scaled by alpha over the root"),
+        (
+            LoraMethod(kind="lora", r=4, alpha=8, init="pissa"),
+            "LoRA begun at PiSSA of rank 4, alpha 8, saved as rank 8",
+        ),
+        (
+            LoraMethod(kind="lora", r=4, alpha=8, init="olora"),
+            "LoRA begun at OLoRA of rank 4, alpha 8, saved as rank 8",
+        ),
+        (DoraMethod(kind="dora", r=4, alpha=8), "DoRA of rank 4, alpha 8"),
+        (QloraMethod(kind="qlora", r=4, alpha=8), "QLoRA (base in 4 bits) of rank 4, alpha 8"),
+        (Ia3Method(kind="ia3"), "IA³ (one factor a channel)"),
+        (LastMethod(kind="last", layers=2), "the last 2 layers and the norm behind them"),
+        (LastMethod(kind="last", layers=1, norm=False, head=True), "the last 1 layer and the output layer"),
+        (PrefixMethod(kind="prefix", tokens=5), "prefix tuning of 5 virtual tokens, AdamW"),
+        (PrefixMethod(kind="prefix", tokens=5, projection=9), "5 virtual tokens, made by a projection of width 9"),
+        (PromptMethod(kind="prompt", tokens=1), "prompt tuning of 1 virtual token"),
+        (FullMethod(kind="full"), "all weights"),
+    ],
+)
+def test_a_card_names_the_method_and_its_size(method: Method, expected: str) -> None:
+    told = tuning(TuneSection(method=method), seed=1, rows=4, steps=None)
+    assert expected.lower() in told.lower()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, PeftType
+from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, PeftType, TaskType
 from safetensors import safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -15,7 +15,7 @@ from tutelage.errors import ModelError
 from tutelage.files import read_text, sha256_file
 from tutelage.models.faults import InWords
 from tutelage.models.hardware import cast_weights
-from tutelage.models.rewards import HEAD
+from tutelage.models.rewards import HEAD, no_language_model, reward_head
 from tutelage.models.virtual import VirtualTokens, virtual_tokens
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -101,11 +101,13 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
 
     Raises
     ------
-    ModelError: the adapter does not fit the model, or merging in float32 changes the logits of a fixed row by more
-        than :data:`MERGE_TOLERANCE`.
+    ModelError: the adapter does not fit the model, is a reward model's and the model has no head, or merging in
+        float32 changes the logits of a fixed row by more than :data:`MERGE_TOLERANCE`.
     """
-    require_adapter(folder)
-    if _is_virtual(folder):
+    config = adapter_config(folder)
+    if config.task_type == TaskType.SEQ_CLS and reward_head(model) is None:
+        raise no_language_model(str(folder), TaskType.SEQ_CLS.value)
+    if config.is_prompt_learning:
         with InWords(lambda reason: _misfit(folder, reason)):
             adapted = PeftModel.from_pretrained(model, str(folder))
             return Adapted(model, virtual=virtual_tokens(adapted, model))
@@ -126,7 +128,7 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
     if not merge:
         plain = adapted.get_base_model()
         assert isinstance(plain, PreTrainedModel)
-        if not _needs_float32(adapted):
+        if not needs_float32(adapted.active_peft_config):
             cast_weights(plain, dtype)
         return Adapted(plain)
     adapted.train(False)
@@ -136,21 +138,22 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
     return Adapted(merged, None if base is None else _rounded(merged, base, beside), moved=moved)
 
 
-def _needs_float32(adapted: PeftModel) -> bool:
+def needs_float32(config: PeftConfig) -> bool:
     """Whether the adapter's numbers are lengths or factors, whose changes the rounding of bfloat16 would lose."""
-    config = adapted.active_peft_config
     return isinstance(config, IA3Config) or (isinstance(config, LoraConfig) and config.use_dora)
 
 
-def _is_virtual(folder: Path) -> bool:
-    """Whether an adapter is virtual tokens. Raises :class:`ModelError` for other kinds that are not in the weights."""
+def adapter_config(folder: Path) -> PeftConfig:
+    """Return an adapter's configuration. Raises :class:`ModelError` where there is none, or of a kind that cannot be
+    used."""
+    require_adapter(folder)
     with InWords(lambda reason: _misfit(folder, reason)):
-        config = PeftConfig.from_pretrained(str(folder))
+        config: PeftConfig = PeftConfig.from_pretrained(str(folder))
     kind = PeftType(config.peft_type)
     if config.is_prompt_learning and kind not in (PeftType.PREFIX_TUNING, PeftType.PROMPT_TUNING):
         remedy = "of adapters outside the weights, prefix_tuning and prompt_tuning can be used"
         raise ModelError("adapters of this kind cannot be used", where=str(folder), received=kind.value, remedy=remedy)
-    return bool(config.is_prompt_learning)
+    return config
 
 
 def _merged(adapted: PeftModel, folder: Path, before: Tensor) -> tuple[PreTrainedModel, float]:

@@ -32,7 +32,7 @@ from tutelage.models.gguf_file import converted
 from tutelage.models.hardware import Dtype, cast_weights, pick_device, pick_dtype
 from tutelage.models.plain import write_model
 from tutelage.models.quiet import quiet
-from tutelage.models.rewards import reward_head, with_reward_head
+from tutelage.models.rewards import HEAD, no_language_model, reward_head, with_reward_head
 from tutelage.models.template import ChatTemplate
 from tutelage.models.tiny import tiny_model
 
@@ -312,6 +312,11 @@ def _load_model(
         )
         assert isinstance(loaded, tuple)
         model, report = loaded
+        # transformers leaves out what the class has no place for, and goes on.
+        written = ", ".join(model.config.architectures or ())
+        classifies = written.endswith("ForSequenceClassification") or f"{HEAD}.weight" in report["unexpected_keys"]
+        if kind is AutoModelForCausalLM and classifies:
+            raise no_language_model(place.source.id, written)
         # transformers fills absent weights with random numbers and goes on.
         absent = sorted(report["missing_keys"])
         if absent:

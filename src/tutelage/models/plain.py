@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import PeftModel
+from peft import PeftConfig, PeftModel
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -19,7 +19,7 @@ from transformers import (
 
 from tutelage.errors import ModelError
 from tutelage.files import read_json, storage, write_json
-from tutelage.models.adapters import CONFIG, WEIGHTS, require_adapter
+from tutelage.models.adapters import CONFIG, WEIGHTS, needs_float32, require_adapter
 from tutelage.models.bundle import Bundle
 from tutelage.models.faults import InWords
 from tutelage.models.quiet import quiet
@@ -88,7 +88,8 @@ def read_model(folder: Path, device: torch.device) -> Plain:
 def read_adapter(folder: Path, base: PreTrainedModel) -> Plain:
     """Read an adapter folder onto its base model. Raises :class:`ModelError`."""
     with quiet(), InWords(lambda reason: _unread(folder, reason)):
-        model = PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=False)
+        wide = needs_float32(PeftConfig.from_pretrained(str(folder)))
+        model = PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=wide)
         return Plain(model.train(False), *_beside(folder))
 
 

@@ -79,3 +79,13 @@ def _unfit(bundle: Bundle, received: str) -> ModelError:
         received=received,
         remedy="take a decoder of which transformers has a ...ForSequenceClassification with one layer, score",
     )
+
+
+def no_language_model(where: str, received: str) -> ModelError:
+    """Return the error for a reward model in the place of a language model, which would lose its head unseen."""
+    return ModelError(
+        "this is a reward model, or another classifier, and no language model",
+        where=where,
+        received=received,
+        remedy="score pairs with it: tutelage score --reward; elsewhere give what another objective left",
+    )

@@ -8,6 +8,7 @@ from tutelage.origin import ModelOrigin, versions
 from tutelage.pipeline.encoding import TrainingRow
 from tutelage.recipe import Recipe
 from tutelage.recipe.model import ModelSection
+from tutelage.recipe.tasks import TaskSection
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Record
 
@@ -16,7 +17,8 @@ FILE = "tuned.json"
 
 class TunedFrom(Record):
     """``tuned.json``: the model's section (its template as an absolute path) and how it was loaded, the tuning's
-    section and seed, and the rows: how many, and the name of their file."""
+    section and seed, and the rows: how many, and the name of their file. ``tasks`` are those whose prompts it answered
+    where it learned from its own answers; empty otherwise, and in files of older versions."""
 
     model: ModelSection
     start: ModelOrigin
@@ -24,6 +26,7 @@ class TunedFrom(Record):
     seed: int
     rows: int
     data: str
+    tasks: tuple[TaskSection, ...] = ()
     versions: dict[str, str]
 
 
@@ -49,6 +52,7 @@ def keep_origin(
         seed=recipe.seed if seed is None else seed,
         rows=rows,
         data=Path(data).name if isinstance(data, Path | str) else "",
+        tasks=recipe.tasks if section.objective.rows == "prompts" else (),
         versions=versions(),
     )
     write_atomic(folder / FILE, kept.model_dump_json(indent=1) + "\n")

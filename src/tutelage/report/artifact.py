@@ -4,10 +4,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tutelage.recipe.methods import (
+    DoraMethod,
+    FullMethod,
+    Ia3Method,
+    LastMethod,
+    LoraMethod,
+    Method,
+    QloraMethod,
+)
 from tutelage.recipe.model import ModelSection
 from tutelage.recipe.objectives import KdObjective
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tasks import TaskSection
-from tutelage.recipe.tune import FullMethod, LoraMethod, TuneSection
+from tutelage.recipe.tune import TuneSection
 from tutelage.records import Example
 from tutelage.records.scores import GateVerdict
 from tutelage.report.names import PARADIGMS, guard
@@ -86,24 +96,43 @@ def lineage(rows: Sequence[Example]) -> str:
 
 def tuning(section: TuneSection, *, seed: int, rows: int | None, steps: int | None) -> str:
     """Return how the weights were made, in a sentence."""
-    method = section.method
-    match method:
-        case LoraMethod():
-            how = f"LoRA of rank {method.r}, alpha {method.alpha}"
-        case FullMethod():
-            how = "all weights"
-        case _:
-            how = method.kind
     optimizer = section.optimizer
     named = getattr(optimizer, "name", optimizer.kind)
     of = f" from {section.objective.teacher}" if isinstance(section.objective, KdObjective) else ""
     much = f" {plural(rows, 'row')}," if rows is not None else ""
     took = f" {plural(steps, 'step')} of {section.batch_size} rows," if steps is not None else ""
     held = ", with a penalty on forgetting" if section.retention is not None else ""
+    how = _moved(section.method)
     return (
         f"Objective {section.objective.kind}{of}, {how}, {named} at {optimizer.lr:g} ({section.schedule.kind}),{much}"
         f"{took} seed {seed}{held}."
     )
+
+
+def _moved(method: Method) -> str:
+    """Which weights moved, in words."""
+    match method:
+        case LoraMethod():
+            name = {"default": "LoRA", "pissa": "LoRA begun at PiSSA", "olora": "LoRA begun at OLoRA"}[method.init]
+            scale = ", scaled by alpha over the root of the rank (rsLoRA)" if method.rslora else ""
+            saved = f", saved as rank {2 * method.r}" if method.init != "default" else ""
+            return f"{name} of rank {method.r}, alpha {method.alpha}{scale}{saved}"
+        case DoraMethod():
+            return f"DoRA of rank {method.r}, alpha {method.alpha}"
+        case QloraMethod():
+            return f"QLoRA (base in 4 bits) of rank {method.r}, alpha {method.alpha}"
+        case Ia3Method():
+            return "IA³ (one factor a channel)"
+        case LastMethod():
+            more = [*(["the norm behind them"] if method.norm else []), *(["the output layer"] if method.head else [])]
+            return " and ".join([f"the last {plural(method.layers, 'layer')}", *more])
+        case PrefixMethod():
+            made = f", made by a projection of width {method.projection}" if method.projection is not None else ""
+            return f"prefix tuning of {plural(method.tokens, 'virtual token')}{made}"
+        case PromptMethod():
+            return f"prompt tuning of {plural(method.tokens, 'virtual token')}"
+        case FullMethod():
+            return "all weights"
 
 
 def gate(verdict: GateVerdict) -> str:

@@ -1,6 +1,7 @@
 """A model card for the promoted weights or an exported folder, in the form that model hubs read: facts at the top, then
 words."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 from tutelage.files import write_atomic
 from tutelage.recipe.methods import saves_whole_model
 from tutelage.recipe.model import ModelSection
+from tutelage.recipe.tasks import TaskSection
 from tutelage.recipe.tune import TuneSection
 from tutelage.records.scores import ScoreSummary
 from tutelage.report import losses, numbers, tables
@@ -72,10 +74,20 @@ def card(data: RunData, *, weights: str | None, artifact: Artifact | None = None
 
 
 def tuning_card(
-    artifact: Artifact, *, name: str, model: ModelSection, section: TuneSection, seed: int, rows: int, data: str
+    artifact: Artifact,
+    *,
+    name: str,
+    model: ModelSection,
+    section: TuneSection,
+    seed: int,
+    rows: int,
+    data: str,
+    tasks: Sequence[TaskSection] = (),
 ) -> str:
-    """Return the card of a model that ``tutelage tune`` made of the ``rows`` of the file ``data``: it has no scores."""
+    """Return the card of a model that ``tutelage tune`` made of the ``rows`` of the file ``data``, or of prompts of
+    ``tasks``: it has no scores."""
     told = tuning(section, seed=seed, rows=rows, steps=None)
+    unknown = "" if tasks else "The rows it was tuned on"
     parts = _head(name, artifact_facts(model.id, artifact, adapter=artifact.is_adapter))
     parts += [f"{artifact.holds} It was tuned from `{model.id}`, and **neither scored nor gated**."]
     parts += [*use(artifact), "## How it was tuned\n", told]
@@ -83,7 +95,7 @@ def tuning_card(
     parts[-1] += (
         "against its start. Whether its rows share words with what it will be scored on was not looked at here."
     )
-    return _joined([*parts, *licenses(model, artifact, (), data=data or "The rows it was tuned on")])
+    return _joined([*parts, *licenses(model, artifact, tasks, data=data or unknown)])
 
 
 def _head(name: str, found: dict[str, object]) -> list[str]:

@@ -13,6 +13,7 @@ from tutelage.errors import ModelError
 from tutelage.models.bundle import Bundle
 from tutelage.models.plain import Plain, generate
 from tutelage.models.template import ChatTemplate
+from tutelage.models.virtual import VirtualTokens
 from tutelage.pipeline.export.records import Parity
 from tutelage.records import Conversation, Sampling, assistant, system, user
 
@@ -53,14 +54,14 @@ def read_scored(bundle: Bundle) -> Reading:
     settings = Sampling(max_tokens=ANSWER_TOKENS)
     rows = [Row(number, tuple(prompt), settings, seed=0) for number, prompt in enumerate(prompts)]
     try:
-        check_model(bundle.model)
+        check_model(bundle.model, virtual=0 if bundle.virtual is None else bundle.virtual.count)
         # One at a time: what stands beside a row changes its rounding.
-        done = [row for one in rows for row in decode(bundle.model, [one], slots=1, end_ids=bundle.template.end_ids)]
-        end = bundle.template.end_ids[0]
-        answers = [[*row.tokens, *([end] if row.stopped else [])] for row in done]
+        ends, virtual = bundle.template.end_ids, bundle.virtual
+        done = [row for one in rows for row in decode(bundle.model, [one], slots=1, end_ids=ends, virtual=virtual)]
+        answers = [[*row.tokens, *([row.end] if row.end is not None else [])] for row in done]
     except ModelError:  # an architecture that is tuned, but never scored by the built-in decoder
         answers = []
-    return Reading(logits_of(bundle.model, encoded_rows(bundle.template)), answers)
+    return Reading(logits_of(bundle.model, encoded_rows(bundle.template), bundle.virtual), answers)
 
 
 def encoded_prompts(template: ChatTemplate) -> list[list[int]]:
@@ -74,10 +75,15 @@ def encoded_rows(template: ChatTemplate) -> list[list[int]]:
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, rows: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Return the logits (T, V) of each row by itself, in float32 on the CPU."""
+def logits_of(model: nn.Module, rows: Sequence[Sequence[int]], virtual: VirtualTokens | None = None) -> list[Tensor]:
+    """Return the logits (T, V) of each row by itself, behind ``virtual`` tokens, in float32 on the CPU."""
     device = next(model.parameters()).device
-    return [model(input_ids=torch.tensor([list(row)], device=device)).logits[0].float().cpu() for row in rows]
+    found = []
+    for row in rows:
+        named = {} if virtual is None else {"past_key_values": virtual.cache()}
+        logits = model(input_ids=torch.tensor([list(row)], device=device), **named).logits[0]
+        found.append(logits[-len(row) :].float().cpu())  # PEFT's are of its virtual tokens first
+    return found
 
 
 def compare(plain: Plain, *, template: ChatTemplate, written: Sequence[Tensor], scored: Reading, exact: bool) -> Parity:

@@ -28,13 +28,13 @@ def model_lines(out: Path, dtype: str, *, gguf: bool) -> list[Line]:
 
 
 def adapter_lines(out: Path, model: ModelSection, dtype: str, *, rank: int) -> list[Line]:
-    """Return the lines for an adapter folder; vLLM needs a base that it can read itself."""
+    """Return the lines for an adapter folder; vLLM takes plain LoRA (``rank`` > 0) on a base that it can read."""
     base = base_name(model)
     lines = [
         ("talk to it", f"tutelage chat {model.id} --adapter {out}"),
         ("transformers and peft", _python(_base_lines(model, dtype), out, adapter=True)),
     ]
-    if model.id != TINY and model.id not in ALIASES and not model.id.endswith(".gguf"):
+    if rank and model.id != TINY and model.id not in ALIASES and not model.id.endswith(".gguf"):
         more = f" --max-lora-rank {rank}" if rank > VLLM_RANK else ""
         revision = f" --revision {model.revision}" if model.revision else ""
         lines.append(
@@ -49,9 +49,10 @@ def base_name(model: ModelSection) -> str:
 
 
 def rank_of(adapter: Path) -> int:
-    """Return the rank of an adapter; 0 where its configuration does not say it."""
-    found = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")).get("r")
-    return found if isinstance(found, int) else 0
+    """Return the rank of a plain LoRA adapter; 0 for DoRA, and for adapters without one."""
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    found = config.get("r")
+    return found if isinstance(found, int) and not config.get("use_dora") else 0
 
 
 def served_name(out: Path) -> str:

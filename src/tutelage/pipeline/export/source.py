@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.errors import RunError
+from tutelage.models.adapters import adapter_config
 from tutelage.models.load import MODEL_CONFIG
 from tutelage.models.template_file import template_of
 from tutelage.origin import ModelOrigin
@@ -35,13 +36,18 @@ class Source:
         """Whether the weights are an adapter, and not a whole model or the start itself."""
         return self.weights is not None and not (self.weights / MODEL_CONFIG).is_file()
 
+    @property
+    def is_virtual(self) -> bool:
+        """Whether they are virtual tokens, of prefix or prompt tuning, which are in no weight. Raises ModelError."""
+        return self.weights is not None and self.is_adapter and adapter_config(self.weights).is_prompt_learning
+
 
 def find_source(folder: Path, *, round: int | None, start: bool) -> Source:
     """Return what ``folder`` holds: of a run the promoted model, a round's or the start; else a tuning's weights.
 
     Raises
     ------
-    RunError: it is neither a run nor a tuning, is not finished so far, or promoted nothing.
+    RunError: it is neither a run nor a tuning, is not finished so far, promoted nothing, or is a reward model.
     """
     if (folder / "recipe.json").is_file():
         return _of_run(RunDirectory.open(folder), round=round, start=start)
@@ -79,6 +85,14 @@ def _of_run(run: RunDirectory, *, round: int | None, start: bool) -> Source:
 
 def _of_tuning(folder: Path) -> Source:
     tuned = read_state(folder / TUNED, TunedFrom)
+    if tuned.tune.objective.kind == "reward":
+        raise RunError(
+            "a reward model is not exported: what is written, compared and served here are language models",
+            where=str(folder),
+            received="objective reward",
+            remedy=f"{folder / 'weights'} is what AutoModelForSequenceClassification (num_labels=1) or PEFT on it "
+            "loads; score pairs with: tutelage score",
+        )
     name = folder.resolve().parent.name if folder.name == "tune" else folder.resolve().name
     return Source(
         name, "tuned", tuned.model, template_of(tuned.model, folder), folder / "weights", tuned.start, tuned=tuned

@@ -89,7 +89,13 @@ def _require_possible(source: Source, wanted: Wanted) -> None:
     problems = []
     if source.weights is None and not wanted.merged:
         problems.append(Problem("the start has no adapter", "--start", remedy="add --merged for the whole model"))
-    if wanted.gguf and not whole:
+    if wanted.merged and source.is_virtual:
+        what = "virtual tokens are merged into nothing: they stand before every text, in no weight"
+        for asked in ("--merged", *(["--gguf"] if wanted.gguf else [])):
+            problems.append(Problem(what, asked, remedy=f"leave {asked} out for the adapter's folder"))
+    elif wanted.gguf and source.is_virtual:
+        problems.append(Problem("virtual tokens are in no GGUF file", "--gguf", remedy="leave --gguf out"))
+    elif wanted.gguf and not whole:
         problems.append(Problem("a GGUF file holds a whole model", "--gguf", remedy="add --merged"))
     if wanted.dtype != "auto" and not whole:
         what = "an adapter keeps the arithmetic that it was tuned in"
@@ -194,7 +200,7 @@ class _Export:
             beside = self._load(merge=False)
             model = self.source.model
             write_adapter(beside, self.source.weights, self.partial, base=base_name(model), revision=model.revision)
-            return _Written(logits_of(beside.model, rows), _name(beside.model.dtype), None), beside
+            return _Written(logits_of(beside.model, rows, beside.virtual), _name(beside.model.dtype), None), beside
         logits = scored.logits
         if self.wanted.dtype not in ("auto", _name(bundle.model.dtype)):
             bundle = self._load(merge=True, dtype=self.wanted.dtype)
@@ -285,6 +291,7 @@ class _Export:
             seed=tuned.seed,
             rows=tuned.rows,
             data=tuned.data,
+            tasks=tuned.tasks,
         )
 
     def _say(self, text: str) -> None:

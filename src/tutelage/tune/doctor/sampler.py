@@ -29,15 +29,14 @@ def check_sampler(bundle: Bundle, *, seed: int) -> Check:
         prompts = [tuple(bundle.template.encode_prompt(chat[:-1])) for chat in chats()]
         rows = [Row(number, prompt, settings, seed + number) for number, prompt in enumerate(prompts)]
         done = [*decode(bundle.model, rows, slots=len(rows), end_ids=bundle.template.end_ids, logprobs=True)]
-        written = [row for row in sorted(done, key=lambda row: row.index) if row.tokens]
+        written = [row for row in sorted(done, key=lambda row: row.index) if row.logprobs]
         if not written:
             return not_applicable(SAMPLER, "the model wrote nothing")
         with connect(bundle.model) as network, torch.no_grad():
             read = -network.predict(network.pack([_document(row) for row in written])).token_losses()
     except ModelError as error:  # TemplateError too
         return not_applicable(SAMPLER, error.problem.what)
-    # The end token has a log-probability too, but which of several it was is not kept.
-    sampled = torch.tensor([value for row in written for value in row.logprobs[: len(row.tokens)]])
+    sampled = torch.tensor([value for row in written for value in row.logprobs])
     gap = (read.cpu() - sampled).abs()
     mean, largest, tolerance = gap.mean().item(), gap.max().item(), TOLERANCES[is_exact(bundle.model.dtype)]
     return judged(
@@ -51,5 +50,7 @@ def check_sampler(bundle: Bundle, *, seed: int) -> Check:
 
 
 def _document(row: Row) -> Encoded:
-    ids = np.array([*row.prompt, *row.tokens], dtype=np.int32)
+    """Prompt and answer, whose end token was sampled as the others were."""
+    end = [row.end] if row.end is not None else []
+    ids = np.array([*row.prompt, *row.tokens, *end], dtype=np.int32)
     return Encoded(ids, np.arange(len(ids)) >= len(row.prompt))

@@ -10,7 +10,7 @@ from tutelage.errors import ModelError
 from tutelage.models.adapters import MERGE_TOLERANCE, adapt
 from tutelage.models.bundle import Bundle
 from tutelage.models.template import Encoded
-from tutelage.tune.doctor.check import Check, distance, is_exact, judged, refused
+from tutelage.tune.doctor.check import Check, distance, is_exact, judged, not_applicable, refused
 from tutelage.tune.methods import Tuned
 
 SAVING, MERGING = "save and reload", "merge"
@@ -55,6 +55,8 @@ def check_merging(bundle: Bundle, folder: Path, documents: Sequence[Encoded], ex
         adapted = adapt(bundle.model, folder, merge=True)
     except ModelError as error:
         return refused(MERGING, error, tolerance=words)
+    if adapted.virtual is not None:
+        return not_applicable(MERGING, "virtual tokens are merged into nothing")
     bundle.model = adapted.model
     untied = tied and not _are_one(bundle)
     measured = f"{adapted.moved:.2g} sd at most in float32"
