@@ -51,7 +51,7 @@ def shorten(model: nn.Module) -> int:
 
 
 def is_plain(module: Linear) -> bool:
-    """Return whether :func:`adapted_linear` computes the layer.
+    """Return whether :mod:`tutelage.tune.training.adapted` computes the layer.
 
     It does not where there is dropout, a bias of the adapter, another arithmetic than the layer's, or a variant of
     LoRA.
