@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import stats
+from students import halved
 
 import tutelage
 from tutelage.files import write_atomic
-from tutelage.models.load import Bundle, load_bundle, load_tuned, save_folder
+from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.models.template import Encoded
 from tutelage.pipeline.standalone import read_rows
 from tutelage.recipe.methods import DoraMethod, FullMethod, Ia3Method, LoraMethod, Method
@@ -53,9 +54,11 @@ METHODS: dict[str, tuple[Method, float]] = {
 """With the learning rates that their sections recommend."""
 
 
-def section(**changes: Any) -> TuneSection:
-    """Settings of all tunings but for ``changes``."""
-    return TuneSection(**{"batch_size": 8, "max_tokens": 1024, **changes})
+def section(given: argparse.Namespace, lr: float, **changes: Any) -> TuneSection:
+    """Settings of all tunings but for ``changes``; ``lr`` where none is given."""
+    optimizer = AdamWOptimizer(kind="adamw", lr=lr if given.lr is None else given.lr)
+    common = {"batch_size": 8, "max_tokens": given.max_tokens, "epochs": given.epochs, "optimizer": optimizer}
+    return TuneSection(**{**common, **changes})
 
 
 def split(rows: Sequence[Any], held: int, seed: int) -> tuple[list[Any], list[Any]]:
@@ -75,14 +78,16 @@ def logprobs(bundle: Bundle, documents: Sequence[Encoded]) -> np.ndarray:
 
 def dpo(rows: Sequence[Preference], seed: int, work: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Held-out accuracy of the implicit reward, and its margin."""
-    train, held = split(rows, given.held_out, seed)
-    objective = DpoObjective(kind="dpo", beta=BETA)
-    chosen = section(objective=objective, optimizer=AdamWOptimizer(kind="adamw", lr=2e-5), epochs=given.epochs)
-    summary = tutelage.tune(train, out=work, model=given.model, section=chosen, seed=seed)
     template = load_bundle(given.model).template
-    documents = [
-        template.encode((*row.prompt, answer), last=True) for row in held for answer in (row.chosen, row.rejected)
-    ]
+    both = {
+        row.id: [template.encode((*row.prompt, answer), last=True) for answer in (row.chosen, row.rejected)]
+        for row in rows
+    }
+    fitting = [row for row in rows if max(map(len, both[row.id])) <= given.max_tokens]
+    train, held = split(fitting, given.held_out, seed)
+    chosen = section(given, 2e-4, objective=DpoObjective(kind="dpo", beta=BETA))
+    summary = tutelage.tune(train, out=work, model=given.model, section=chosen, seed=seed)
+    documents = [document for row in held for document in both[row.id]]
     tuned = logprobs(load_tuned(given.model, work / "weights"), documents)
     rewards = BETA * (tuned - logprobs(load_bundle(given.model), documents)).reshape(-1, 2)
     right = int((rewards[:, 0] > rewards[:, 1]).sum())
@@ -106,12 +111,7 @@ def kd(rows: Sequence[Example], seed: int, work: Path, given: argparse.Namespace
         ("kd", KdObjective(kind="kd", teacher=given.model)),
         ("sft", SftObjective(kind="sft")),
     ):
-        chosen = section(
-            objective=objective,
-            method=FullMethod(kind="full"),
-            optimizer=AdamWOptimizer(kind="adamw", lr=2e-4),
-            epochs=given.epochs,
-        )
+        chosen = section(given, 2e-4, objective=objective, method=FullMethod(kind="full"))
         tutelage.tune(train, out=work / name, model=str(student), section=chosen, seed=seed)
         found[name] = against(given.model, str(work / name / "weights"), held)
     found["start"] = against(given.model, str(student), held)
@@ -120,19 +120,6 @@ def kd(rows: Sequence[Example], seed: int, work: Path, given: argparse.Namespace
     for name in ("kd", "sft", "start"):
         found[name] = {of: float(np.mean(values)) for of, values in found[name].items()}
     return found
-
-
-def halved(model: str, folder: Path) -> Path:
-    """The model without every second layer, as a folder."""
-    if not (folder / "config.json").is_file():
-        bundle = load_bundle(model)
-        layers = bundle.model.base_model.layers
-        bundle.model.base_model.layers = torch.nn.ModuleList(list(layers)[::2])
-        for number, layer in enumerate(bundle.model.base_model.layers):
-            layer.self_attn.layer_idx = number
-        bundle.model.config.num_hidden_layers = len(bundle.model.base_model.layers)
-        save_folder(bundle, folder)
-    return folder
 
 
 @torch.no_grad()
@@ -161,7 +148,7 @@ def methods(rows: Sequence[Example], seed: int, work: Path, given: argparse.Name
     before = -logprobs(bundle, documents) / tokens
     found: dict[str, Any] = {"start": float(before.mean())}
     for name, (method, lr) in METHODS.items():
-        chosen = section(method=method, optimizer=AdamWOptimizer(kind="adamw", lr=lr), epochs=given.epochs)
+        chosen = section(given, lr, method=method)
         summary = tutelage.tune(train[: given.rows], out=work / name, model=given.model, section=chosen, seed=seed)
         tuned = load_tuned(given.model, work / name / "weights")
         after = np.array([loss_behind(tuned, document) for document in documents])
@@ -233,11 +220,14 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=100)
     parser.add_argument("--rows", type=int, default=300, help="rows to learn from, where there are more")
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--max-tokens", type=int, default=1024, help="longer rows are left out")
+    parser.add_argument("--lr", type=float, help="learning rate; absent: the one that the objective or method needs")
     parser.add_argument("--model", default="default")
     parser.add_argument("--work", type=Path, default=Path("runs/effects"))
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
     settings = {name: str(value) for name, value in vars(given).items() if name not in ("seeds", "work", "output")}
+    settings["data"] = given.data.name
     kept: dict[str, Any] = {"settings": settings, "seeds": {}}
     if given.output.is_file():
         kept = json.loads(given.output.read_text(encoding="utf-8"))
@@ -251,7 +241,8 @@ def main() -> None:
             continue
         found = EXPERIMENTS[given.kind](rows, seed, given.work / f"{given.kind}-{seed}", given)
         kept["seeds"][str(seed)] = found
-        kept |= {"command": " ".join(["python", *sys.argv]), "over_seeds": summaries(given.kind, kept["seeds"])}
+        words = (Path(word).name if word == str(given.data) else word for word in sys.argv)
+        kept |= {"command": " ".join(["python", *words]), "over_seeds": summaries(given.kind, kept["seeds"])}
         write_atomic(given.output, json.dumps(kept, indent=1) + "\n")
         print(seed, json.dumps(found), flush=True)
     print(json.dumps(kept["over_seeds"], indent=1))

@@ -5,7 +5,8 @@
 ``ROWS`` hold ``messages``, whose last turn is read, or ``prompt``, ``chosen`` and ``rejected``. Prints one JSON object:
 ``loss``, with ``low`` and ``high``, its 95 % interval over rows, and ``tokens`` of the answers. The loss of messages is
 in nats a token of the last turn, its end token included; that of pairs is −log σ(0.1 · (log-ratio of the chosen answer
-− that of the rejected)) a pair, against MODEL. ``WEIGHTS`` is a PEFT adapter or a whole model.
+− that of the rejected)) a pair, against MODEL, or of a reward model −log σ(reward of the chosen − that
+of the rejected conversation). ``WEIGHTS`` is a PEFT adapter or a whole model.
 """
 
 import json
@@ -18,9 +19,28 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 BETA = 0.1
+
+
+class Rewards:
+    """A reward model and its tokenizer."""
+
+    def __init__(self, model_id: str, weights: str) -> None:
+        start = AutoModelForSequenceClassification.from_pretrained(model_id, num_labels=1, dtype=torch.float32)
+        self.tuned = PeftModel.from_pretrained(start, weights).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(model_id)
+
+    def row(self, row: dict[str, Any]) -> tuple[float, int, int]:
+        """The loss of a pair, over how many things it is averaged, and the tokens read."""
+        rewards, tokens = [], 0
+        for name in ("chosen", "rejected"):
+            text = self.tokenizer.apply_chat_template([*row["prompt"], *row[name]], tokenize=False).rstrip("\n")
+            ids = torch.tensor([self.tokenizer(text, add_special_tokens=False).input_ids])
+            rewards.append(self.tuned(input_ids=ids).logits[0, 0])
+            tokens += ids.shape[1]
+        return -logsigmoid(rewards[0] - rewards[1]).item(), 1, tokens
 
 
 class Reader:
@@ -57,7 +77,9 @@ class Reader:
 @torch.no_grad()
 def main() -> None:
     model_id, weights, rows = sys.argv[1:]
-    reader = Reader(model_id, weights)
+    adapter = Path(weights) / "adapter_config.json"
+    rewards = adapter.is_file() and json.loads(adapter.read_text(encoding="utf-8"))["task_type"] == "SEQ_CLS"
+    reader = Rewards(model_id, weights) if rewards else Reader(model_id, weights)
     lines = Path(rows).read_text(encoding="utf-8").splitlines()
     sums, counts, tokens = zip(*(reader.row(json.loads(line)) for line in lines), strict=True)
     loss = sum(sums) / sum(counts)

@@ -6,9 +6,14 @@
 Every contender is a process of its own that reads the same rows and the same folder of weights and leaves its own on
 the disk. Wall time and peak memory are taken from outside, by the system. Each is run on few and on many rows, and its
 speed is the slope between the two, so that starting up costs nobody anything. The contenders take turns over
-``--repeats``; ratios are of one turn, and their median is told. The weights that come out are compared on held-out
-rows by plain transformers, in float32, one row at a time. Where weights are bfloat16, ours are updated through float32
-copies and the peer's are not: that costs us memory in full tuning, and is nobody's noise in the losses.
+``--repeats``; ratios are of one turn, and their median is told. What is measured is kept in ``--output`` at once, and
+the same command goes on there, on the same machine. The weights that come out are compared on held-out rows by plain
+transformers, in float32, one row at a time.
+
+All compute in the arithmetic that this machine is fast in: bfloat16 where the processor has it, else float32. Where
+weights are bfloat16, ours are updated through float32 copies and the peer's are not: that costs us memory in full
+tuning, and is nobody's noise in the losses. In ``kd-full`` the model teaches its own copy without every second layer,
+on the written answers, by forward divergence; its held-out loss is of the text.
 
 ``--data`` is a file of rows that ``tutelage tune`` reads, or ``skewed``: prompts and answers of log-normal lengths, cut
 from the general texts of the package. Rows longer than ``--max-tokens`` are left out for all.
@@ -17,7 +22,6 @@ from the general texts of the package. Rows longer than ``--max-tokens`` are lef
 import argparse
 import json
 import os
-import platform
 import random
 import shutil
 import statistics
@@ -30,9 +34,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from students import halved
 
 from tutelage.evaluate.general_texts import general_documents
 from tutelage.files import write_atomic
+from tutelage.models.hardware import pick_dtype
 from tutelage.models.load import load_bundle
 from tutelage.pipeline.standalone import read_rows
 from tutelage.records import Example, Message, Preference, assistant, user
@@ -42,8 +48,10 @@ from tutelage.records.lineage import Lineage
 HERE = Path(__file__).parent
 POLL = 0.05
 LORA = {"kind": "lora", "r": 16, "alpha": 32, "targets": "all-linear"}
-METHODS = {"sft-lora": LORA, "sft-full": {"kind": "full"}, "dpo-lora": LORA}
-RATES = {"sft-lora": 1e-4, "sft-full": 1e-5, "dpo-lora": 1e-5}
+FULL = {"kind": "full"}
+METHODS = {"sft-lora": LORA, "sft-full": FULL, "dpo-lora": LORA, "kd-full": FULL, "reward-lora": LORA}
+RATES = {"sft-lora": 1e-4, "sft-full": 1e-5, "dpo-lora": 1e-5, "kd-full": 1e-5, "reward-lora": 1e-4}
+PAIRS = ("dpo", "reward")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +60,18 @@ class Trial:
 
     kind: str
     model: Path
+    teacher: Path
     work: Path
     threads: int
     batch_size: int
     seed: int
     max_tokens: int
+    dtype: str
+
+    @property
+    def objective(self) -> str:
+        """The objective's name."""
+        return self.kind.partition("-")[0]
 
 
 def skewed(count: int, seed: int) -> list[Example]:
@@ -77,7 +92,7 @@ def skewed(count: int, seed: int) -> list[Example]:
 def rows_of(kind: str, data: str, count: int, seed: int) -> list[Example] | list[Preference]:
     """The rows of a file with one answer each (of several, one contender would learn all and another the last), or its
     pairs."""
-    if kind.startswith("dpo"):
+    if kind.startswith(PAIRS):
         return import_preferences(Path(data), author="benchmark")
     if data == "skewed":
         return skewed(count, seed)
@@ -110,6 +125,7 @@ def turns(messages: Sequence[Message]) -> list[dict[str, str]]:
 def command(contender: str, trial: Trial, rows: Path, out: Path) -> list[str]:
     """What a contender is started with."""
     if contender == "tutelage":
+        teacher = {"teacher": str(trial.teacher)} if trial.objective == "kd" else {}
         recipe = {
             "name": "bench",
             "seed": trial.seed,
@@ -117,7 +133,7 @@ def command(contender: str, trial: Trial, rows: Path, out: Path) -> list[str]:
             "engines": {"threads": trial.threads},
             "tune": {
                 "data": {"path": str(rows)},
-                "objective": {"kind": trial.kind.partition("-")[0]},
+                "objective": {"kind": trial.objective, **teacher},
                 "method": METHODS[trial.kind],
                 "optimizer": {"kind": "adamw", "lr": RATES[trial.kind]},
                 "schedule": {"kind": "constant"},
@@ -129,10 +145,13 @@ def command(contender: str, trial: Trial, rows: Path, out: Path) -> list[str]:
         write_atomic(file, json.dumps(recipe, indent=1))  # JSON is YAML
         return [sys.executable, "-m", "tutelage", "tune", str(file), "--out", str(out), "--quiet", "--offline"]
     settings = {
+        "objective": trial.objective,
         "model": str(trial.model),
+        "teacher": str(trial.teacher),
         "rows": str(rows),
         "out": str(out / "tune" / "weights"),
         "method": METHODS[trial.kind]["kind"],
+        "dtype": trial.dtype,
         "best": contender == "trl-best",
         "batch_size": trial.batch_size,
         "lr": RATES[trial.kind],
@@ -142,8 +161,7 @@ def command(contender: str, trial: Trial, rows: Path, out: Path) -> list[str]:
     }
     file = out.with_suffix(".json")
     write_atomic(file, json.dumps(settings, indent=1))
-    peer = "trl_dpo.py" if trial.kind.startswith("dpo") else "trl_sft.py"
-    return [sys.executable, str(HERE / "peers" / peer), str(file)]
+    return [sys.executable, str(HERE / "peers" / "trl_peer.py"), str(file)]
 
 
 def run(contender: str, trial: Trial, rows: Path, out: Path) -> dict[str, float]:
@@ -177,6 +195,44 @@ def resident_peak(pid: int) -> int:
 
 
 def main() -> None:
+    given = arguments()
+    given.work.mkdir(parents=True, exist_ok=True)
+    trial, pool, lengths = prepared(given)
+    few, many = given.rows
+    held = write_rows(trial.work / "held-out.jsonl", pool[many : many + given.held_out])
+    sizes = {count: write_rows(trial.work / f"rows-{count}.jsonl", pool[:count]) for count in (few, many)}
+    tokens = {count: sum(lengths[row.id] for row in pool[:count]) for count in sizes}
+    settings = {name: str(value) for name, value in vars(given).items() if name not in ("output", "repeats", "work")}
+    settings["data"] = Path(given.data).name
+    report: dict[str, Any] = {"settings": settings, "machine": machine(trial), "rows": tokens, "turns": []}
+    report = json.loads(json.dumps(report))  # as it is read back
+    if given.output is not None and given.output.is_file():
+        kept = json.loads(given.output.read_text(encoding="utf-8"))
+        if any(kept[name] != report[name] for name in ("settings", "machine", "rows")):
+            raise SystemExit(f"{given.output} holds figures of other settings, rows or machine: give another file")
+        report = kept
+    turns: list[dict[str, Any]] = report["turns"]
+    for turn in range(given.repeats):
+        if turn == len(turns):
+            turns.append({})
+        for contender in given.contenders:
+            if contender not in turns[turn]:
+                turns[turn][contender] = measured(contender, trial, sizes, tokens, turn)
+                keep(given.output, report)
+    report["held_out_loss"] = {name: held_out(trial, name, held, many) for name in given.contenders}
+    products = peak_of_products(trial)
+    report["products"] = {
+        "peak_tflops": round(products / 1e12, 3),
+        "share": round(needed(trial) * speed(turns, given.contenders[0]) / products, 3),
+    }
+    report["ratios"] = ratios(turns, given.contenders)
+    report["command"] = " ".join(["python", *(Path(word).name if word == given.data else word for word in sys.argv)])
+    keep(given.output, report)
+    print(json.dumps({name: report[name] for name in ("ratios", "products", "held_out_loss")}, indent=1))
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=list(METHODS))
     parser.add_argument("--data", default="skewed")
@@ -192,63 +248,68 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("runs/bench"))
     parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
-    model = given.work / "model"
+    return parser.parse_args()
+
+
+def prepared(given: argparse.Namespace) -> tuple[Trial, list[Any], dict[str, int]]:
+    """The trial with its models on the disk, the rows that fit in the order in which they are taken, and their tokens
+    by name, those of a pair's both conversations."""
+    model = given.work.resolve() / "model"
     bundle = load_bundle(given.model)
     bundle.model.save_pretrained(model)
     bundle.tokenizer.save_pretrained(model)
     trial = Trial(
         kind=given.kind,
-        model=model.resolve(),
+        model=halved(given.model, given.work.resolve() / "student") if given.kind.startswith("kd") else model,
+        teacher=model,
         work=given.work.resolve(),
         threads=given.threads,
         batch_size=given.batch_size,
         seed=given.seed,
         max_tokens=given.max_tokens,
+        dtype=str(pick_dtype("auto", torch.device("cpu"))).removeprefix("torch."),
     )
-    few, many = given.rows
-    found = rows_of(given.kind, given.data, many + given.held_out, given.seed)
-    sizes_of = {row.id: [len(bundle.template.encode(chat, last=True)) for chat in chats(row)] for row in found}
-    pool = [row for row in found if max(sizes_of[row.id]) <= given.max_tokens]
-    if len(pool) < many + given.held_out:
-        raise SystemExit(f"{given.data}: {len(pool)} rows that fit; {many + given.held_out} are needed")
+    wanted = given.rows[1] + given.held_out
+    found = rows_of(given.kind, given.data, wanted, given.seed)
+    sizes = {row.id: [len(bundle.template.encode(chat, last=True)) for chat in chats(row)] for row in found}
+    pool = [row for row in found if max(sizes[row.id]) <= given.max_tokens]
+    if len(pool) < wanted:
+        raise SystemExit(f"{given.data}: {len(pool)} rows that fit; {wanted} are needed")
     if not given.in_order:
         random.Random(given.seed).shuffle(pool)
-    held = write_rows(trial.work / "held-out.jsonl", pool[many : many + given.held_out])
-    sizes = {count: write_rows(trial.work / f"rows-{count}.jsonl", pool[:count]) for count in (few, many)}
-    tokens = {count: sum(sum(sizes_of[row.id]) for row in pool[:count]) for count in sizes}
-    taken: list[dict[str, Any]] = []
-    for turn in range(given.repeats):
-        done: dict[str, Any] = {}
-        for contender in given.contenders:
-            runs = {}
-            for count, rows in sizes.items():
-                out = trial.work / f"{given.kind}-{contender}-{turn}-{count}"
-                runs[count] = run(contender, trial, rows, out)
-            slope = (runs[many]["seconds"] - runs[few]["seconds"]) / (tokens[many] - tokens[few])
-            if slope <= 0:
-                raise SystemExit(f"{contender}: {many} rows took no longer than {few}; take more of them with --rows")
-            done[contender] = {"runs": runs, "tokens_per_second": round(1 / slope, 1), "peak_bytes": peak(runs)}
-            print(f"turn {turn}, {contender}: {1 / slope:.0f} tokens/s, {peak(runs) / 1e9:.2f} GB", flush=True)
-        taken.append(done)
-    losses = {contender: held_out(trial, contender, held, many) for contender in given.contenders}
-    products = peak_of_products(given.threads)
-    report = {
-        "command": " ".join(["python", *sys.argv]),
-        "machine": {"processor": platform.processor() or platform.machine(), "threads": given.threads},
-        "rows": {str(count): tokens[count] for count in sizes},
-        "products": {
-            "peak_tflops": round(products / 1e12, 3),
-            "share": round(needed(trial.kind, bundle.model) * speed(taken, given.contenders[0]) / products, 3),
-        },
-        "turns": taken,
-        "held_out_loss": losses,
-        "ratios": ratios(taken, given.contenders),
+    return trial, pool, {name: sum(each) for name, each in sizes.items()}
+
+
+def measured(contender: str, trial: Trial, sizes: dict[int, Path], tokens: dict[int, int], turn: int) -> dict[str, Any]:
+    """What few and many rows cost a contender, and the slope between them."""
+    runs = {
+        count: run(contender, trial, rows, trial.work / f"{trial.kind}-{contender}-{turn}-{count}")
+        for count, rows in sizes.items()
     }
-    print(json.dumps(report["ratios"], indent=1), json.dumps(losses, indent=1))
-    if given.output:
-        write_atomic(given.output, json.dumps(report, indent=1) + "\n")
+    few, many = sorted(runs)
+    slope = (runs[many]["seconds"] - runs[few]["seconds"]) / (tokens[many] - tokens[few])
+    if slope <= 0:
+        raise SystemExit(f"{contender}: {many} rows took no longer than {few}; take more of them with --rows")
+    print(f"turn {turn}, {contender}: {1 / slope:.0f} tokens/s, {peak(runs) / 1e9:.2f} GB", flush=True)
+    return {"runs": runs, "tokens_per_second": round(1 / slope, 1), "peak_bytes": peak(runs)}
+
+
+def keep(output: Path | None, report: dict[str, Any]) -> None:
+    """Write what there is, if somebody wants it."""
+    if output is not None:
+        write_atomic(output, json.dumps(report, indent=1) + "\n")
+
+
+def machine(trial: Trial) -> dict[str, Any]:
+    """What it was measured on."""
+    lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
+    told = {name.strip(): value.strip() for name, _, value in lines}
+    return {
+        "processor": told.get("model name", "unknown"),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": trial.threads,
+        "dtype": trial.dtype,
+    }
 
 
 def peak(runs: dict[int, dict[str, float]]) -> float:
@@ -261,10 +322,10 @@ def speed(taken: Sequence[dict[str, Any]], contender: str) -> float:
     return statistics.median(turn[contender]["tokens_per_second"] for turn in taken)
 
 
-def peak_of_products(threads: int) -> float:
-    """Floating-point operations a second of large matrix products in bfloat16."""
-    torch.set_num_threads(threads)
-    a, b = (torch.randn(2048, 2048).bfloat16() for _ in range(2))
+def peak_of_products(trial: Trial) -> float:
+    """Floating-point operations a second of large matrix products in the arithmetic of the trial."""
+    torch.set_num_threads(trial.threads)
+    a, b = (torch.randn(2048, 2048).to(getattr(torch, trial.dtype)) for _ in range(2))
     times = []
     for _ in range(8):
         began = time.perf_counter()
@@ -273,15 +334,18 @@ def peak_of_products(threads: int) -> float:
     return 2 * 2048**3 / min(times)
 
 
-def needed(kind: str, model: torch.nn.Module) -> float:
+def needed(trial: Trial) -> float:
     """Operations a token that products of the layers cannot do without: forward, the gradient of what comes in, and in
-    full tuning that of the weights; without attention, adapters and the output layer."""
-    weights = sum(
-        module.weight.numel()
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and name != "lm_head"
-    )
-    return (6.0 if kind == "sft-full" else 4.0) * weights
+    full tuning that of the weights; a teacher's forward; without attention, adapters and the output layer."""
+    student = (6.0 if METHODS[trial.kind] is FULL else 4.0) * weights_of_layers(trial.model)
+    return student + (2.0 * weights_of_layers(trial.teacher) if trial.objective == "kd" else 0.0)
+
+
+def weights_of_layers(folder: Path) -> int:
+    """Numbers in the linear maps of a model but its output layer."""
+    modules = load_bundle(str(folder)).model.named_modules()
+    linear = ((name, module) for name, module in modules if isinstance(module, torch.nn.Linear))
+    return sum(module.weight.numel() for name, module in linear if name != "lm_head")
 
 
 def ratios(turns: Sequence[dict[str, Any]], contenders: Sequence[str]) -> dict[str, dict[str, float]]:
