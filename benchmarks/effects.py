@@ -1,13 +1,15 @@
 """What objectives and methods do to a real model, on rows that nobody learned from, over several seeds.
 
-    python benchmarks/effects.py dpo --data pairs.json --seeds 0 1 2 --output benchmarks/results/effects-dpo.json
-    python benchmarks/effects.py kd --data rows.json --seeds 0 1 2 --output benchmarks/results/effects-kd.json
-    python benchmarks/effects.py methods --data rows.json --seeds 0 1 2 --output benchmarks/results/effects-methods.json
+    python benchmarks/effects.py dpo --data pairs.json --output benchmarks/results/effects-dpo.json
+    python benchmarks/effects.py kd --data rows.json --output benchmarks/results/effects-kd.json
+    python benchmarks/effects.py methods --data rows.json --output benchmarks/results/effects-methods.json
+    python benchmarks/effects.py grpo --data recipes/grpo.yaml --output benchmarks/results/effects-grpo.json
 
 ``dpo``: the share of held-out pairs whose chosen answer has the higher reward β·(log π − log start), against one half.
 ``kd``: the model is the teacher of its own copy without every second layer; the same rows by cross-entropy are the
 control; divergence from the teacher and loss on held-out answers. ``methods``: the loss on held-out answers before and
-after.
+after. ``grpo``: the score of the recipe's levels on test items; the control learns from the same prompts with the
+verdicts of a step dealt out at random.
 
 A seed decides which rows are held out, their order and what begins at random. What is finished is kept in ``--output``
 and not done again; a tuning that was interrupted goes on. Intervals are Wilson's for shares and bootstraps over rows
@@ -20,6 +22,7 @@ import math
 import random
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +32,27 @@ from scipy import stats
 from students import halved
 
 import tutelage
+from tutelage.events import silent
 from tutelage.files import write_atomic
 from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.models.template import Encoded
+from tutelage.pipeline.asking import asked_items, identity_of, reward_of
+from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.standalone import read_rows
+from tutelage.pipeline.training import train_rows
+from tutelage.recipe import Recipe, load_recipe
+from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.methods import DoraMethod, FullMethod, Ia3Method, LoraMethod, Method
 from tutelage.recipe.objectives import DpoObjective, KdObjective, SftObjective
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import AdamWOptimizer, TuneSection
-from tutelage.records import Example, Preference
+from tutelage.records import Answer, Example, Item, Preference, Verdict, content_id
 from tutelage.records.importers import import_preferences
+from tutelage.records.scores import ItemScore
+from tutelage.seeds import derive_seed
 from tutelage.statistics import wilson
+from tutelage.tasks.build import build_tasks
+from tutelage.tune import Reward
 from tutelage.tune.reference import logprobs_of
 from tutelage.tune.training.attention import connect
 
@@ -161,6 +174,58 @@ def methods(rows: Sequence[Example], seed: int, work: Path, given: argparse.Name
     return found
 
 
+def grpo(rows: Sequence[Any], seed: int, work: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """The score of what was rewarded by verdicts, of what was rewarded at random, and of the start."""
+    recipe = load_recipe(given.data, [f"seed={seed}", f"model.id={given.model}"])
+    objective = recipe.tune.objective
+    if not isinstance(objective, GrpoObjective):
+        raise SystemExit(f"{given.data}: its objective is {objective.kind}, not grpo")
+    tasks = build_tasks(recipe.tasks, recipe.folder)
+    prompts, checks = asked_items(recipe, objective, tasks), reward_of(tasks, identity_of(recipe))
+    rewards = {"grpo": checks, "placebo": Reward(partial(dealt, checks), f"{checks.identity} dealt at random")}
+    found: dict[str, Any] = {}
+    scores = {"start": scored(recipe, objective, None, work / "start", given.held_out)}
+    for name, reward in rewards.items():
+        with Engines(recipe, offline=True) as engines:
+            summary = train_rows(
+                engines.bundle(),
+                prompts,
+                recipe.tune,
+                folder=work / name,
+                seed=derive_seed(seed, "tune"),
+                emit=silent,
+                open_teacher=engines.taught_by,
+                reward=reward,
+            )
+        scores[name] = scored(recipe, objective, work / name / "weights", work / name / "evaluate", given.held_out)
+        found[name] = {"steps": summary.steps, "seconds": round(summary.seconds, 1)}
+    for name, items in scores.items():
+        found.setdefault(name, {})["score"] = float(np.mean([item.counted for item in items]))
+        found[name] |= {"items": len(items), "ended": float(np.mean([item.ended for item in items]))}
+        found[name]["words"] = float(np.mean([item.words for item in items]))
+    for other in ("start", "placebo"):
+        pairs = zip(scores["grpo"], scores[other], strict=True)
+        gains = np.array([now.counted - before.counted for now, before in pairs])
+        found["grpo"][f"over {other}"] = bootstrap(gains, seed)
+    return found
+
+
+def dealt(checks: Reward, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+    """The verdicts of ``checks``, each to another answer than its own, by an order that the answers decide."""
+    verdicts = list(checks.score(items, answers))
+    random.Random(content_id([answer.text for answer in answers])).shuffle(verdicts)
+    return verdicts
+
+
+def scored(recipe: Recipe, objective: GrpoObjective, adapter: Path | None, out: Path, per_cell: int) -> list[ItemScore]:
+    """Scores of test items of the levels that are asked for, of which something could be said, in one order."""
+    found = tutelage.evaluate(recipe, adapter=adapter, per_cell=per_cell, out=out, offline=True).scores
+    wanted = [item for item in found if objective.levels is None or item.level in objective.levels]
+    if any(item.counted is None for item in wanted):
+        raise SystemExit(f"{out}: some answers could not be scored")
+    return sorted(wanted, key=lambda item: item.item_id)
+
+
 @torch.no_grad()
 def loss_behind(bundle: Bundle, document: Encoded) -> float:
     """Mean −log p of a document's targets, behind the virtual tokens of the bundle if it has any."""
@@ -201,6 +266,8 @@ def summaries(kind: str, seeds: dict[str, Any]) -> dict[str, Any]:
             return {"accuracy": over_seeds([run["accuracy"] for run in runs])}
         case "kd":
             return {of: over_seeds([run["sft - kd"][of][0] for run in runs]) for of in ("divergence", "loss")}
+        case "grpo":
+            return {of: over_seeds([run["grpo"][of][0] for run in runs]) for of in ("over start", "over placebo")}
         case _:
             return {name: over_seeds([run[name]["fell"][0] for run in runs]) for name in METHODS}
 
@@ -209,6 +276,7 @@ EXPERIMENTS: dict[str, Callable[[Sequence[Any], int, Path, argparse.Namespace], 
     "dpo": dpo,
     "kd": kd,
     "methods": methods,
+    "grpo": grpo,
 }
 
 
@@ -233,9 +301,9 @@ def main() -> None:
         kept = json.loads(given.output.read_text(encoding="utf-8"))
         if kept["settings"] != settings:
             raise SystemExit(f"{given.output} holds figures of other settings: {kept['settings']}")
-    rows: Sequence[Any] = (
-        import_preferences(given.data, author="benchmark") if given.kind == "dpo" else read_rows(given.data)
-    )
+    rows: Sequence[Any] = ()
+    if given.kind != "grpo":
+        rows = import_preferences(given.data, author="benchmark") if given.kind == "dpo" else read_rows(given.data)
     for seed in given.seeds:
         if str(seed) in kept["seeds"]:
             continue
