@@ -38,7 +38,7 @@ from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.models.template import Encoded
 from tutelage.pipeline.asking import asked_items, identity_of, reward_of
 from tutelage.pipeline.engines import Engines
-from tutelage.pipeline.standalone import read_rows
+from tutelage.pipeline.own_rows import read_rows
 from tutelage.pipeline.training import train_rows
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.recipe.grpo import GrpoObjective

@@ -40,7 +40,7 @@ from tutelage.evaluate.general_texts import general_documents
 from tutelage.files import write_atomic
 from tutelage.models.hardware import pick_dtype
 from tutelage.models.load import load_bundle
-from tutelage.pipeline.standalone import read_rows
+from tutelage.pipeline.own_rows import read_rows
 from tutelage.records import Example, Message, Preference, assistant, user
 from tutelage.records.importers import import_preferences
 from tutelage.records.lineage import Lineage

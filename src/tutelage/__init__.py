@@ -18,6 +18,7 @@ imported from it by name: ``from tutelage.curate import Step``.
 """
 
 import importlib
+import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from tutelage.recipe import load_recipe
 
 __all__ = ["compare", "construct", "curate", "evaluate", "load_recipe", "open_run", "run", "tune"]
+
+# Before anything imports the hub's library: unless told not to, it asks its server who calls, and tells it.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "compare": "tutelage.pipeline.standalone",

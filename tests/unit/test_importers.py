@@ -1,7 +1,12 @@
 import gzip
 import json
+import math
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tutelage.errors import DataError, StorageError
@@ -207,3 +212,39 @@ def test_lone_surrogates_are_faults_and_not_tracebacks(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"prompt": "a\\ud83d", "response": "b"}\n')
     with pytest.raises(DataError, match=r"a.jsonl:1: half a surrogate pair"):
         import_examples(tmp_path / "a.jsonl", author="a")
+
+
+def test_parquet_says_what_the_same_rows_say_as_json_lines(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho", "name": "b"}], "n": 1},
+        {"messages": [{"role": "user", "content": "ä"}, {"role": "assistant", "content": "ö"}], "n": None},
+    ]
+    columns = {"messages": [row["messages"] for row in rows], "n": [row["n"] for row in rows]}
+    others = {"picture": [b"\x89PNG", None], "made": [datetime(2026, 1, 1, tzinfo=UTC), None], "share": [0.5, math.nan]}
+    pq.write_table(pa.table(columns | others), tmp_path / "rows.parquet")
+    found = read_rows(tmp_path / "rows.parquet")
+    assert [row.line for row in found] == [1, 2]
+    assert found[0].values == rows[0] | {"share": 0.5}
+    assert found[1].values == {"messages": rows[1]["messages"]}
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    examples = [
+        [example.messages for example in import_examples(tmp_path / f"rows.{kind}", author="expert")]
+        for kind in ("parquet", "jsonl")
+    ]
+    assert examples[0] == examples[1]
+
+
+def test_parquet_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b'{"prompt": "Hi", "response": "Ho"}\n')
+    with pytest.raises(DataError, match="not a whole Parquet file"):
+        read_rows(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"prompt": ["x" * 1000] * 500}), tmp_path / "b.parquet")
+    whole = (tmp_path / "b.parquet").read_bytes()
+    (tmp_path / "b.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="not a whole Parquet file"):
+        read_rows(tmp_path / "b.parquet")
+    pq.write_table(pa.table({"prompt": pa.array([], pa.string())}), tmp_path / "c.parquet")
+    with pytest.raises(DataError, match="no rows"):
+        read_rows(tmp_path / "c.parquet")
+    with pytest.raises(StorageError, match="no such file"):
+        read_rows(tmp_path / "d.parquet")

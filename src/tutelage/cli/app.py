@@ -147,7 +147,8 @@ def curate(
 def tune(
     recipe: Annotated[Path | None, typer.Argument(help="The recipe, a YAML file.", metavar="[RECIPE]")] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Tune on this file, not on a round's rows or tune.data.")
+        str | None,
+        typer.Option("--data", help="Tune on this file or hub:owner/name, not on a round's rows or tune.data."),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="The starting model (default: the recipe's).")] = None,
     out: Annotated[
@@ -162,8 +163,8 @@ def tune(
 ) -> None:
     """Tune on rows of a round or a file, or on own answers.
 
-    The rows of a round are those that its curation kept; a file is what tune.data or --data names. Objectives that
-    learn from the model's own answers (grpo) ask it what the recipe's tasks ask.
+    The rows of a round are those that its curation kept; a file, or a data set of the hub, is what tune.data or --data
+    names. Objectives that learn from the model's own answers (grpo) ask it what the recipe's tasks ask.
     """
     from tutelage.cli.tune import Tuning, tune_command
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tutelage.cli.console import OUT, Terminal, say, say_json, table, waiting
 from tutelage.errors import InputErrors, Problem
-from tutelage.pipeline.standalone import curate, read_rows
+from tutelage.pipeline.own_rows import read_rows
+from tutelage.pipeline.standalone import curate
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.records import Ledger
 from tutelage.runs import read_state

@@ -14,6 +14,7 @@ from tutelage.errors import InputErrors, Problem, TemplateError
 from tutelage.models.load import load_template
 from tutelage.models.template import ChatTemplate
 from tutelage.models.template_file import template_of
+from tutelage.pipeline.hub_rows import rows_file
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ExpertSection
 from tutelage.recipe.tune import TuneSection
@@ -86,8 +87,8 @@ def _rows(target: Path, settings: list[str]) -> tuple[list[Example], str, Recipe
     if not is_recipe and curated:
         return read_records(curated[-1], Example), f"rows of {curated[-1].parent}", recipe
     if recipe.tune.data is not None:
-        file = recipe.folder / recipe.tune.data.path
-        return import_examples(file, author="expert"), f"rows of {file}", recipe
+        file = rows_file(recipe.tune.data, recipe.folder, offline=False).file
+        return import_examples(file, author="expert"), f"rows of {recipe.tune.data.named}", recipe
     tasks = build_tasks(recipe.tasks, recipe.folder)
     section = recipe.construct.expert or ExpertSection()
     rows = expert_rows(demonstrations_of(list(tasks.values())), section, tasks=tasks, seed=recipe.seed)

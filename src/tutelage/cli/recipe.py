@@ -38,16 +38,18 @@ def validate_command(path: Path, settings: list[str], *, json: bool) -> None:
 
 def _validate_rows(path: Path, recipe: Recipe, *, json: bool) -> None:
     """Check a recipe for ``tutelage tune`` alone."""
-    from tutelage.pipeline.standalone import read_training_rows
+    from tutelage.pipeline.hub_rows import rows_file
+    from tutelage.pipeline.own_rows import read_training_rows
 
     assert recipe.tune.data is not None
-    rows = read_training_rows(recipe.folder / recipe.tune.data.path, recipe.tune.objective.rows)
+    found = rows_file(recipe.tune.data, recipe.folder, offline=False)
+    rows = read_training_rows(found.file, recipe.tune.objective.rows)
     build_tasks(recipe.tasks, recipe.folder)
     _look_for_parts(recipe)
     if json:
         say_json({"valid": True, "name": recipe.name, "rows": len(rows), "model": recipe.model.id})
     else:
-        say(f"{path} is valid: {len(rows):,} rows of {recipe.tune.data.path}, model {recipe.model.id}")
+        say(f"{path} is valid: {len(rows):,} rows of {found.name}, model {recipe.model.id}")
 
 
 def _validate_asking(path: Path, recipe: Recipe, objective: GrpoObjective, *, json: bool) -> None:

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from tutelage.cli.console import Terminal, say, say_json
 from tutelage.errors import InputErrors, Problem
 from tutelage.launch import place
 from tutelage.pipeline.single import tune_round
 from tutelage.pipeline.standalone import recipe_for, tune
 from tutelage.recipe import Recipe, load_recipe
+from tutelage.recipe.data import HUB, DataSection
 from tutelage.recipe.load import parse_recipe
 from tutelage.recipe.objectives import RewardObjective
 from tutelage.runs import read_state
@@ -22,7 +25,7 @@ class Tuning:
     """What is tuned on what, and where to."""
 
     recipe: Path | None
-    data: Path | None
+    data: str | None
     model: str | None
     out: Path | None
     round: int | None
@@ -32,7 +35,8 @@ class Tuning:
 def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> None:
     """Tune, and say where the weights are."""
     if wanted.recipe is None and wanted.data is None:
-        raise _refused(Problem("nothing to tune on", remedy="give a recipe, or --data FILE and -o FOLDER"))
+        remedy = f"give a recipe, or --data FILE (or {HUB}owner/name) and -o FOLDER"
+        raise _refused(Problem("nothing to tune on", remedy=remedy))
     recipe = _recipe(wanted)
     own, here = _own_rows(wanted, recipe), place()
     if own is None and here.count > 1:
@@ -61,8 +65,8 @@ def tune_command(wanted: Tuning, *, quiet: bool, json: bool, offline: bool) -> N
             say(f"Next: tutelage evaluate {base} --adapter {weights}")
 
 
-def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[Path | None, Path] | None:
-    """The file to learn from (None: the model's own answers) and the folder for what is learned; None: a round of the
+def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[DataSection | Path | None, Path] | None:
+    """The rows to learn from (None: the model's own answers) and the folder for what is learned; None: a round of the
     recipe's run."""
     own, asks = recipe.tune.data, recipe.tune.objective.rows == "prompts"
     if wanted.round is not None and (wanted.data is not None or own is not None or asks):
@@ -70,17 +74,27 @@ def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[Path | None, Path] | None
     if wanted.data is not None:
         if wanted.out is None:
             raise _refused(Problem("--out is missing", remedy="say where the weights are to go: -o FOLDER"))
-        return wanted.data, wanted.out
+        return _given(wanted.data), wanted.out
     if own is not None or asks:
         folder = wanted.out if wanted.out is not None else Path("runs") / recipe.name
         if (folder / "recipe.json").is_file():
             remedy = "choose another --out, or give the recipe another name"
             raise _refused(Problem("a run of a whole loop is in the way", str(folder), remedy=remedy))
-        return None if own is None else recipe.folder / own.path, folder / "tune"
+        return own, folder / "tune"
     if wanted.model is not None:
         what = "a round of a run starts from the recipe's model"
         raise _refused(Problem(what, received=f"--model {wanted.model}", remedy="leave it out"))
     return None
+
+
+def _given(data: str) -> DataSection | Path:
+    """What ``--data`` names. Raises :class:`InputErrors`."""
+    if not data.startswith(HUB):
+        return Path(data)
+    try:
+        return DataSection(hub=data.removeprefix(HUB))
+    except ValidationError as error:
+        raise _refused(Problem("no name of a data set", "--data", data, f"write {HUB}owner/name")) from error
 
 
 def _refused(problem: Problem) -> InputErrors:

@@ -4,7 +4,6 @@ import struct
 from collections.abc import Callable
 from types import TracebackType
 
-import httpx
 import torch
 from safetensors import SafetensorError
 
@@ -20,7 +19,6 @@ _FOREIGN = (
     ImportError,
     struct.error,
     SafetensorError,
-    httpx.HTTPError,
 )
 _LONGEST = 300
 
@@ -49,7 +47,7 @@ class InWords:
                 received=_in_a_line(fault),
                 remedy="choose a smaller model, model.dtype bfloat16, or a machine with more memory",
             ) from fault
-        if isinstance(fault, _FOREIGN) or _is_bare(fault):
+        if is_foreign(fault):
             raise self._write(f"{type(fault).__name__}: {_in_a_line(fault)}") from fault
 
 
@@ -62,11 +60,16 @@ def is_out_of_memory(fault: BaseException | None) -> bool:
     )
 
 
+def is_foreign(fault: BaseException | None) -> bool:
+    """Whether ``fault`` is of a kind that the libraries below raise on files, names and connections."""
+    return isinstance(fault, _FOREIGN) or _is_bare(fault)
+
+
 def _in_a_line(fault: BaseException | None) -> str:
     return str(fault).strip().split("\n")[0][:_LONGEST]
 
 
 def _is_bare(fault: BaseException | None) -> bool:
     # tokenizers raises Exception itself for every broken tokenizer.json; some errors of huggingface_hub derive from
-    # nothing else, and which there are differs by version.
-    return type(fault) is Exception or type(fault).__module__.startswith("huggingface_hub")
+    # nothing else, and which there are differs by version, as does the client whose broken connections it passes on.
+    return type(fault) is Exception or type(fault).__module__.startswith(("huggingface_hub", "httpx"))

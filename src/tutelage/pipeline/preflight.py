@@ -37,7 +37,7 @@ def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
     if recipe.tune.data is not None:
         what = "a run makes its own rows to learn from, and this recipe brings some"
         remedy = "learn from them with: tutelage tune RECIPE; or make them a task: tasks: [{kind: rows, path: ...}]"
-        raise RecipeError(recipe.name, [Problem(what, "tune.data", recipe.tune.data.path, remedy)])
+        raise RecipeError(recipe.name, [Problem(what, "tune.data", recipe.tune.data.named, remedy)])
     tasks: dict[str, Task] = {}
     problems: list[Problem] = []
     try:

@@ -24,21 +24,21 @@ from tutelage.pipeline.engines import Engines, origin_of
 from tutelage.pipeline.items import guarded_items, split_items
 from tutelage.pipeline.leaks import beyond_guarded, shared_words
 from tutelage.pipeline.levels import with_levels_of
+from tutelage.pipeline.own_rows import AnyRows, Rows, given_rows, read_rows, read_training_rows, what_they_are
 from tutelage.pipeline.stages import say_rounding
 from tutelage.pipeline.tracking import tracked
 from tutelage.pipeline.training import train_rows
 from tutelage.pipeline.tuned import keep_origin
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
+from tutelage.recipe.data import DataSection
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import ModelSection
 from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
 from tutelage.recipe.tune import TuneSection
-from tutelage.records import Example, Item, Preference, Split, UnpairedPreference, content_id
-from tutelage.records.base import RowKind
+from tutelage.records import Split, content_id
 from tutelage.records.comparison import Comparison
-from tutelage.records.importers import import_examples, import_preferences, import_unpaired, kind_of
 from tutelage.records.jsonl import read_records, write_records
 from tutelage.records.scores import ItemScore, ScoreSummary
 from tutelage.runs import RunDirectory, read_state
@@ -47,9 +47,6 @@ from tutelage.tasks.build import build_tasks
 from tutelage.tune import Reward, Summary
 from tutelage.tune.training.processes import joined
 
-Rows = Path | str | Sequence[Example]
-AnyRows = Path | str | Sequence[TrainingRow]
-AUTHOR = "expert"
 RATE = (
     "The learning rate is {lr:g}, the default, one for supervised tuning; preferences usually want a hundredth "
     "to a tenth of it (tune.optimizer.lr)."
@@ -58,19 +55,6 @@ REINFORCED = (
     "The learning rate is {lr:g}, the default, one for supervised tuning; reinforcement learning usually wants a tenth "
     "of it or less (tune.optimizer.lr)."
 )
-FORMS: dict[RowKind, str] = {
-    "examples": "messages, conversations, instruction + output, prompt + completion",
-    "pairs": "a question, chosen and rejected",
-    "unpaired": "a question, an answer and a label of true or false",
-    "prompts": "the recipe's tasks have them, leave the file out",
-}
-"""What rows of each kind look like."""
-OBJECTIVES: dict[RowKind, str] = {
-    "examples": "sft or kd",
-    "pairs": "dpo, ipo, orpo, simpo or reward",
-    "unpaired": "kto",
-}
-"""What learns from them."""
 PACKAGE_TASKS = (
     ConstraintsSection(kind="constraints"),
     GroundedSection(kind="grounded"),
@@ -97,39 +81,6 @@ def with_tasks(recipe: Recipe) -> Recipe:
     return recipe if recipe.tasks else recipe.model_copy(update={"tasks": PACKAGE_TASKS})
 
 
-def read_rows(data: Rows) -> list[Example]:
-    """Return rows as examples: a file in any form of ``tutelage.records.importers``, or the examples themselves.
-
-    Raises
-    ------
-    DataError: with every fault of the file. StorageError: it cannot be read.
-    """
-    return import_examples(data, author=AUTHOR) if isinstance(data, Path | str) else list(data)
-
-
-def read_training_rows(data: AnyRows, kind: RowKind) -> list[TrainingRow]:
-    """Return rows as what an objective of ``kind`` learns from; for ``unpaired``, a pair counts as two answers. No file
-    holds prompts: they are those of tasks.
-
-    Raises
-    ------
-    DataError: with every fault of the file, or because it holds rows of another kind. StorageError: it cannot be read.
-    """
-    if not isinstance(data, Path | str):
-        return list(data)
-    found = kind_of(data)
-    if found != kind and not (kind == "unpaired" and found == "pairs"):
-        remedy = f"give it {kind} ({FORMS[kind]}), or set tune.objective to {OBJECTIVES[found]}"
-        raise DataError(str(data), [Problem(f"the objective learns from {kind}", received=found, remedy=remedy)])
-    match kind:
-        case "pairs":
-            return list(import_preferences(data, author=AUTHOR))
-        case "unpaired":
-            return list(import_unpaired(data, author=AUTHOR))
-        case _:
-            return list(read_rows(data))
-
-
 def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None) -> Curated:
     """Send rows through the steps of ``recipe`` (default: all steps at their defaults).
 
@@ -152,7 +103,7 @@ def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None)
 
 
 def tune(
-    data: AnyRows | None = None,
+    data: AnyRows | DataSection | None = None,
     *,
     out: Path,
     model: Recipe | ModelSection | str = "default",
@@ -163,11 +114,12 @@ def tune(
 ) -> Summary:
     """Tune ``model`` on rows and leave the weights in ``out/weights``; the same call after a kill goes on.
 
-    ``data`` are rows of the kind that the objective learns from (:mod:`tutelage.records.importers`); none for one that
-    learns from the model's own answers, which asks train items of the recipe's tasks and leaves what was answered, and
-    how it was scored, in ``out/rollouts.jsonl``. ``model`` is a
-    recipe (its model with its chat template, its threads, ``tune`` section and seed), a section of one
-    (its template relative to the working folder), or a model's id. ``section`` and ``seed`` go before the recipe's.
+    ``data`` are rows of the kind that the objective learns from (:mod:`tutelage.records.importers`), or the section of
+    a recipe that names them: a file relative to the recipe's folder, or a data set of the hub. None: the objective
+    learns from the model's own answers, asks train items of the recipe's tasks and leaves what was answered, and how
+    it was scored, in ``out/rollouts.jsonl``. ``model`` is a recipe (its model with its chat template, its threads,
+    ``tune`` section and seed), a section of one (its template relative to the working folder), or a model's id.
+    ``section`` and ``seed`` go before the recipe's.
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
     ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it; ``out/tuned.json`` says what the
     weights were made of, for ``tutelage export``. Rows that share words with what
@@ -182,8 +134,9 @@ def tune(
     recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
     chosen = section if section is not None else recipe.tune
     emit = located(emit, stage="tune") if place().rank == 0 else silent
-    rows, notes, reward = _learned(data, chosen, recipe)
-    for note in (_what_they_are(data, rows), *_of_the_rate(chosen), *notes):
+    given, name = given_rows(data, recipe.folder, offline=offline)
+    rows, notes, reward = _learned(given, chosen, recipe)
+    for note in (what_they_are(name, rows), *_of_the_rate(chosen), *notes):
         emit(Event("note", data={"text": note}))
     trackers = recipe.trackers if place().rank == 0 else ()
     with (
@@ -206,7 +159,7 @@ def tune(
             processes=processes,
         )
     if processes.is_main:
-        keep_origin(out, recipe, chosen, data=data, rows=len(rows), seed=seed, start=start)
+        keep_origin(out, recipe, chosen, data=name, rows=len(rows), seed=seed, start=start)
     return summary
 
 
@@ -351,24 +304,6 @@ def scores_of(path: Path | str, label: str | None = None) -> Evaluated:
         raise RunError("there are no scores here", where=str(folder), remedy=remedy)
     summary = read_state(folder / "summary.json", ScoreSummary)
     return Evaluated(summary, read_records(folder / "scores.jsonl", ItemScore))
-
-
-def _what_they_are(data: AnyRows | None, rows: Sequence[TrainingRow]) -> str:
-    """Say as what the rows were read."""
-    of = f" of {data}" if isinstance(data, Path | str) else ""
-    match rows[0] if rows else None:
-        case Preference():
-            return f"{len(rows):,} rows{of}: pairs of answers, the chosen one and the rejected one."
-        case UnpairedPreference():
-            wanted = sum(isinstance(row, UnpairedPreference) and row.wanted for row in rows)
-            return f"{len(rows):,} answers{of}: {wanted:,} are wanted, {len(rows) - wanted:,} are not."
-        case Item():
-            asked = ", ".join(dict.fromkeys(row.task for row in rows if isinstance(row, Item)))
-            return (
-                f"{len(rows):,} prompts of {asked}, train split: the model answers them and learns from the verdicts."
-            )
-        case _:
-            return f"{len(rows):,} rows{of}: conversations, whose answers are learned."
 
 
 def _claim(folder: Path, identity: str) -> None:

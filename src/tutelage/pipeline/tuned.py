@@ -7,6 +7,7 @@ from tutelage.files import write_atomic
 from tutelage.origin import ModelOrigin, versions
 from tutelage.pipeline.encoding import TrainingRow
 from tutelage.recipe import Recipe
+from tutelage.recipe.data import HUB
 from tutelage.recipe.model import ModelSection
 from tutelage.recipe.tasks import TaskSection
 from tutelage.recipe.tune import TuneSection
@@ -51,8 +52,15 @@ def keep_origin(
         tune=section,
         seed=recipe.seed if seed is None else seed,
         rows=rows,
-        data=Path(data).name if isinstance(data, Path | str) else "",
+        data=_name_of(data),
         tasks=recipe.tasks if section.objective.rows == "prompts" else (),
         versions=versions(),
     )
     write_atomic(folder / FILE, kept.model_dump_json(indent=1) + "\n")
+
+
+def _name_of(data: Path | str | Sequence[TrainingRow] | None) -> str:
+    """What says where rows came from and nothing of the machine."""
+    if isinstance(data, str) and data.startswith(HUB):
+        return data
+    return Path(data).name if isinstance(data, Path | str) else ""

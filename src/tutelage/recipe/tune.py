@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tutelage.recipe.base import Section, is_number
+from tutelage.recipe.data import DataSection as DataSection
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.methods import FullMethod as FullMethod
 from tutelage.recipe.methods import LoraMethod as LoraMethod
@@ -140,17 +141,6 @@ class RetentionSection(Section):
 
     candidates: int = Field(default=128, ge=1)
     """How many of the most likely tokens are held at each place; all others count as one."""
-
-
-class DataSection(Section):
-    """Rows of one's own that ``tutelage tune`` learns from, in any form of the field; a run of the whole loop makes its
-    own."""
-
-    path: str
-    """A JSONL, JSON, CSV or TSV file, relative to the recipe. The keys of its rows tell their form: ``messages``,
-    ``conversations`` (ShareGPT), ``instruction`` and ``output`` (Alpaca), ``prompt`` and ``completion``; beside the
-    question ``chosen`` and ``rejected`` for objectives of pairs (``margin`` too, for reward), beside an answer
-    ``label`` (true or false) for kto."""
 
 
 class TuneSection(Section):

@@ -1,4 +1,4 @@
-"""Reading what people hand in: JSON Lines, JSON arrays and CSV as rows with their lines, all faults at once."""
+"""Reading what people hand in: JSON Lines, JSON arrays, CSV, Parquet as rows with their lines, all faults at once."""
 
 import csv
 import gzip
@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
+import pyarrow as pa
 from pydantic import JsonValue
 
 from tutelage.errors import DataError, Problem
 from tutelage.files import storage
+from tutelage.records.parquet import parquet_rows
 
 MAX_LINE_BYTES = 64 * 2**20
 MAX_SHOWN = 20
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 
 # The module's own limit, 128 kB a cell, is one for the whole process and smaller than an ordinary document.
 csv.field_size_limit(MAX_LINE_BYTES)
@@ -104,7 +106,8 @@ def parse_json(text: str, where: str, faults: Faults) -> JsonValue:
 
 
 def read_rows(path: Path | str) -> list[Row]:
-    """Return the rows of a ``.jsonl``, ``.ndjson``, ``.json`` (an array), ``.csv`` or ``.tsv`` file, gzipped or not.
+    """Return the rows of a ``.jsonl``, ``.ndjson``, ``.json`` (an array), ``.csv`` or ``.tsv`` file, gzipped or not, or
+    of a ``.parquet`` file (its rows have numbers for lines).
 
     CSV: the first row names the columns; a semicolon separates where the header has one and no comma; every value is
     a string. Raises :class:`DataError` with all faults, also for a file without rows, and :class:`StorageError`.
@@ -115,6 +118,8 @@ def read_rows(path: Path | str) -> list[Row]:
     suffix = Path(path.stem if path.suffix == ".gz" else path.name).suffix.lower()
     if suffix not in SUFFIXES:
         faults.add(Problem("unknown kind of file", str(path), suffix or "no suffix", f"use {', '.join(SUFFIXES)}"))
+    elif suffix == ".parquet":
+        rows = _parquet_rows(path, faults)
     elif suffix in (".csv", ".tsv"):
         rows = _csv_rows(path, faults, "\t" if suffix == ".tsv" else "")
     else:
@@ -237,6 +242,16 @@ def _csv_rows(path: Path, faults: Faults, delimiter: str) -> list[Row]:
             start = reader.line_num + 1
     except csv.Error as error:
         faults.add(Problem(f"not valid CSV: {error}", f"{path}:{start}", remedy="check the quotes from here on"))
+    return rows
+
+
+def _parquet_rows(path: Path, faults: Faults) -> list[Row]:
+    rows: list[Row] = []
+    try:
+        for number, values in parquet_rows(path):
+            _add_row(rows, number, values, path, faults)
+    except pa.ArrowInvalid as error:
+        faults.add(Problem("not a whole Parquet file", str(path), shown(str(error)), "make the file again"))
     return rows
 
 

@@ -1,4 +1,8 @@
-"""A folder to a hub: refused unless it can be done, told before it is done. No test has ever sent anything to a hub."""
+"""A folder to a hub: refused unless it can be done, told before it is done.
+
+Tests push to a hub of their own on loopback, over plain HTTP; to a real one, which takes large files by its own
+protocol (Xet), nothing has ever been sent.
+"""
 
 import os
 from pathlib import Path
@@ -48,9 +52,9 @@ def push(folder: Path, repository: str) -> str:
     """
     api = HfApi(token=os.environ[TOKEN])
     with InWords(lambda reason: _refused(repository, reason)):
-        api.create_repo(repository, private=True, exist_ok=True)
+        address = api.create_repo(repository, private=True, exist_ok=True)
         api.upload_folder(folder_path=folder, repo_id=repository, commit_message="Export by tutelage")
-    return f"https://huggingface.co/{repository}"
+    return str(address)
 
 
 def _refused(repository: str, reason: str) -> ModelError:
