@@ -1,5 +1,5 @@
-"""Generate docs/reference/{cli,recipe,methods}.md from the command line, the schema of recipes and the catalog of
-objectives and methods; ``--check`` only compares.
+"""Generate docs/reference/{cli,recipe,methods,measured}.md from the command line, the schema of recipes, the catalog of
+objectives and methods and the results of benchmarks; ``--check`` only compares.
 
 python docs/generate.py            write the files
 python docs/generate.py --check    exit 1 if a file is stale
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from measured import measured_page
 from typer.main import get_command
 
 from tutelage.cli.app import app
@@ -178,8 +179,10 @@ def _entry(entry: Entry, name: str) -> str:
 def main() -> int:
     """Write or compare the pages; return the exit code."""
     stale = []
-    for name, text in (("cli.md", cli_page()), ("recipe.md", recipe_page()), ("methods.md", methods_page())):
-        file = REFERENCE / name
+    pages = {"cli": cli_page(), "recipe": recipe_page(), "methods": methods_page()}
+    pages["measured"] = NOTICE + measured_page()
+    for name, text in pages.items():
+        file = REFERENCE / f"{name}.md"
         if file.is_file() and file.read_text(encoding="utf-8") == text:
             continue
         stale.append(str(file))

@@ -22,7 +22,8 @@ def test_the_reference_is_fresh() -> None:
 
 def test_a_stale_reference_is_found(tmp_path: Path) -> None:
     copy = tmp_path / "generate.py"
-    copy.write_text(GENERATE.read_text(encoding="utf-8"), encoding="utf-8")
+    for file in GENERATE.parent.glob("*.py"):
+        (tmp_path / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "reference").mkdir()
     (tmp_path / "reference" / "cli.md").write_text("old")
     stale = subprocess.run([sys.executable, str(copy), "--check"], capture_output=True, text=True)
