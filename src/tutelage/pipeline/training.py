@@ -9,9 +9,15 @@ from tutelage.models.load import Bundle
 from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Dropped
+from tutelage.report.numbers import duration
 from tutelage.tune import OpenTeacher, Prepared, Reward, Started, Step, Summary, train
+from tutelage.tune.duration import estimate_duration
 from tutelage.tune.room import memory_words
+from tutelage.tune.rows import Row
 from tutelage.tune.training.processes import ALONE, Processes
+
+LOW, HIGH = 1.3, 3.0
+"""How many times as long as the products of its layers a step took on the CPUs that were measured."""
 
 
 def train_rows(
@@ -45,6 +51,7 @@ def train_rows(
             keep_ledger(folder, ledger, dropped)
         raise _too_few(dropped, len(rows), folder)
     total, memory = 0, memory_words(bundle, encoding.encoded, section)
+    time = time_words(bundle, encoding.encoded, section, processes=processes.count)
     steps = train(
         bundle,
         encoding.encoded,
@@ -64,7 +71,7 @@ def train_rows(
                     keep_ledger(folder, ledger, dropped)
                 gone = f"{len(dropped):,} of {len(rows):,} rows cannot be trained on: dropped.jsonl" if dropped else ""
                 text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
-                for note in filter(None, (gone, text, memory)):
+                for note in filter(None, (gone, text, memory, time)):
                     emit(Event("note", data={"text": note}))
             case Step(step=done) as step:
                 emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
@@ -72,6 +79,19 @@ def train_rows(
             case Summary() as summary:
                 return summary
     raise AssertionError("training ended without a summary")
+
+
+def time_words(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, processes: int) -> str:
+    """Return in words how long the steps will take; "" where that cannot be told or is no time at all."""
+    found = estimate_duration(bundle, rows, section)
+    if found is None:
+        return ""
+    least = found.seconds / processes
+    return (
+        f"the products of the layers alone take {duration(least)} at the {found.second / 1e12:.2g} TFLOP/s that this "
+        f"device reached in them; all steps usually take {LOW:g} to {HIGH:g} times that: {duration(LOW * least)} to "
+        f"{duration(HIGH * least)}"
+    )
 
 
 def _too_few(dropped: Sequence[Dropped], rows: int, folder: Path) -> TrainingError:
