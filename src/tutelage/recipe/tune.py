@@ -10,8 +10,9 @@ from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.methods import FullMethod as FullMethod
 from tutelage.recipe.methods import LoraMethod as LoraMethod
 from tutelage.recipe.methods import Method as Method
-from tutelage.recipe.methods import begins_at_zero, trains_reward_heads
+from tutelage.recipe.methods import QloraMethod, begins_at_zero, trains_reward_heads
 from tutelage.recipe.objectives import Objective, RewardObjective, SftObjective, teaching_of
+from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.watchdog import WatchdogSection
 
 
@@ -69,6 +70,10 @@ class TorchOptimizer(Section):
             key: float(value) if isinstance(value, str) and is_number(value) else value
             for key, value in options.items()
         }
+
+
+ELEMENTWISE = ("SGD", "ASGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adadelta", "Adagrad", "RMSprop")
+"""Optimizers of torch that move every number of a weight by itself, so that they move a part of it as the whole."""
 
 
 Optimizer = Annotated[AdamWOptimizer | AdafactorOptimizer | TorchOptimizer, Field(discriminator="kind")]
@@ -184,6 +189,11 @@ class TuneSection(Section):
     """Whether each layer is computed a second time on the way back instead of keeping what it computed: far less memory
     for a third more work, and no other result."""
 
+    sharding: Literal["none", "full"] = "none"
+    """How several processes (torchrun) hold the model: ``none``, each all of it; ``full``: each holds its share of
+    every weight, of its float32 copy, gradient and moments, and the others' only while a layer computes (FSDP2).
+    Changes no result; one process alone holds all in either case."""
+
     clip_norm: float = Field(default=1.0, ge=0)
     """Longest gradient (Euclidean norm over all trained weights); 0 = never clipped."""
 
@@ -257,3 +267,39 @@ class TuneSection(Section):
                 "take adamw, or method: {kind: full}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _can_be_sharded(self) -> Self:
+        if self.sharding == "none":
+            return self
+        if fault := _unsharded_method(self.method) or _unsharded_optimizer(self.optimizer):
+            raise ValueError(f"sharding: {fault}, or leave sharding out")
+        teaching = teaching_of(self.objective)
+        if isinstance(self.objective, GrpoObjective) or (teaching is not None and teaching.on_policy):
+            raise ValueError(
+                f"sharding: {self.objective.kind} samples the model's own answers, which one process does with the "
+                "whole model; leave sharding out"
+            )
+        return self
+
+
+def _unsharded_method(method: Method) -> str:
+    """Say why the weights that a method moves cannot be sharded, and what to take; "": they can."""
+    if isinstance(method, QloraMethod):
+        return "the weights of qlora are packed 4-bit numbers, which are not cut; take lora"
+    if isinstance(method, PrefixMethod | PromptMethod):
+        return f"what {method.kind} learns is in no layer of the model that could be cut; take lora"
+    if isinstance(method, LoraMethod) and method.init != "default":
+        return (
+            f"adapters that begin at a part of the weights ({method.init}) stand beside the model; take init: default"
+        )
+    return ""
+
+
+def _unsharded_optimizer(optimizer: Optimizer) -> str:
+    """Say why an optimizer cannot move a part of a weight as the whole, and what to take; "": it can."""
+    if isinstance(optimizer, AdafactorOptimizer):
+        return "adafactor moves a weight by means over all of its rows and columns; take adamw"
+    if isinstance(optimizer, TorchOptimizer) and optimizer.name not in ELEMENTWISE:
+        return f"it is not known that {optimizer.name} moves every number by itself; take {', '.join(ELEMENTWISE)}"
+    return ""

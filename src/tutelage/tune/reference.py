@@ -93,4 +93,4 @@ def logprobs_of(
         predictions = network.predict(network.pack(part))
         return -predictions.by_document(predictions.token_losses())
 
-    return in_parts(documents, limit, compute, virtual=network.virtual)
+    return in_parts(documents, limit, compute, virtual=network.virtual, whole=network.sharded)

@@ -1,10 +1,12 @@
 """Whether a step will fit, said before the first one: its estimated memory beside what is free.
 
-Not counted beside what the estimate leaves out: a teacher that reads along, and the cache in which answers are drawn.
+Not counted beside what the estimate leaves out: a teacher that reads along, the cache in which answers are drawn, and
+the layer of a sharded model that is gathered at the moment.
 """
 
 from collections.abc import Sequence
 
+from tutelage.launch import place
 from tutelage.models.bundle import Bundle
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import RewardObjective, teaching_of
@@ -45,9 +47,12 @@ def memory_words(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, f
     memory = estimate_step(bundle, section, tokens=tokens, targets=targets, longest=longest)
     if memory is None:
         return f"what a step takes is not estimated for method {section.method.kind} on this model"
+    holders = place().count if section.sharding == "full" else 1
+    memory = memory.model_copy(update={"training": memory.training // holders})
+    shared = f" (a share: {holders} processes hold it together)" if holders > 1 else ""
     said = (
         f"a step takes about {_mb(memory.beside_weights)} beside the weights' {_mb(memory.weights)}, as estimated from "
-        f"the sizes of the layers: {_mb(memory.training)} for what is trained, {_mb(memory.activations)} for "
+        f"the sizes of the layers: {_mb(memory.training)} for what is trained{shared}, {_mb(memory.activations)} for "
         f"{tokens:,} tokens at once, {_mb(memory.logits)} for their logits"
         + (f", {_mb(memory.scores)} for scores of attention" if memory.scores else "")
     )
@@ -83,7 +88,7 @@ def _remedy(memory: StepMemory, tokens: int, section: TuneSection) -> str:
     if memory.training > memory.activations + memory.logits + memory.scores:
         if section.method.kind != "full":
             return "lower the rank of the adapters (tune.method.r)"
-        kept = isinstance(section.optimizer, AdafactorOptimizer)
+        kept = isinstance(section.optimizer, AdafactorOptimizer) or section.sharding == "full"
         return "take lora, which trains far less" + ("" if kept else ", or optimizer: {kind: adafactor}")
     if tokens > section.micro_batch_tokens and isinstance(section.objective, GrpoObjective):
         return "the answers to a prompt are computed together; lower tune.objective.group or its max_tokens"

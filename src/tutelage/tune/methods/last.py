@@ -16,7 +16,15 @@ def tune_last(bundle: Bundle, section: LastMethod) -> TunedInPlace:
     ------
     TrainingError: the model has fewer layers, no norm behind them, or an output layer that is the embedding too.
     """
-    owner, layers = _decoder(bundle.model)
+    found = decoder_of(bundle.model)
+    if found is None:
+        raise TrainingError(
+            "the decoder's layers are not found in this model",
+            where="method",
+            received=type(bundle.model).__name__,
+            remedy="take method: {kind: lora} or {kind: full}",
+        )
+    owner, layers = found
     if section.layers > len(layers):
         raise TrainingError(
             "the model has not so many layers",
@@ -32,19 +40,15 @@ def tune_last(bundle: Bundle, section: LastMethod) -> TunedInPlace:
     return TunedInPlace(bundle, [parameter for module in chosen for parameter in module.parameters()])
 
 
-def _decoder(model: PreTrainedModel) -> tuple[nn.Module, nn.ModuleList]:
-    """The list of the decoder's layers and the module that holds it: as many as the configuration says."""
+def decoder_of(model: PreTrainedModel) -> tuple[nn.Module, nn.ModuleList] | None:
+    """Return the list of the decoder's layers, as many as the configuration says, and the module that holds it; None:
+    it is not found."""
     depth: int = model.config.get_text_config().num_hidden_layers
     for module in model.modules():
         for child in module.children():
             if isinstance(child, nn.ModuleList) and len(child) == depth:
                 return module, child
-    raise TrainingError(
-        "the decoder's layers are not found in this model",
-        where="method",
-        received=type(model).__name__,
-        remedy="take method: {kind: lora} or {kind: full}",
-    )
+    return None
 
 
 def _norm_behind(model: PreTrainedModel, owner: nn.Module) -> nn.Module:

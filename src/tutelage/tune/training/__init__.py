@@ -14,6 +14,7 @@
 | ``losses`` | losses of positions in chunks, without full logits |
 | ``optimizers`` | float32 master weights, clipping, AdamW |
 | ``processes`` | several processes that make a step together |
+| ``sharding`` | one model spread over them (FSDP2) |
 | ``schedules`` | learning rate over the steps |
 | ``checkpoint`` | atomic checkpoints without pickle |
 | ``saving`` | weights, named only after they were read again and compared |

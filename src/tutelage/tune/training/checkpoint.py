@@ -25,7 +25,7 @@ from tutelage.records import Record
 from tutelage.tune.rows import Asked, Pair, Rated, Row, documents_of
 from tutelage.tune.training.progress import Step, Summary
 
-WITHOUT_EFFECT = {"activation_checkpointing", "checkpoint_every", "data", "watchdog"}
+WITHOUT_EFFECT = {"activation_checkpointing", "checkpoint_every", "data", "sharding", "watchdog"}
 """Settings that decide no loss."""
 
 REMEDY = "give the run another folder, or delete this one to start over"
@@ -99,8 +99,8 @@ def load_summary(folder: Path, fingerprint: str) -> Summary | None:
 def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, *, seed: int, reward: str = "") -> str:
     """Return a hash of what decides the losses of a run: settings, seed, rows, and the model it starts from.
 
-    Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made, what watches, and
-    what is kept for the way back decides nothing.
+    Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made, what watches,
+    what is kept for the way back, and who holds which part of the weights decides nothing.
     """
     digest = hashlib.sha256()
     digest.update(section.model_dump_json(exclude=WITHOUT_EFFECT).encode())

@@ -50,10 +50,11 @@ from tutelage.tune.training.checkpoint import (
 from tutelage.tune.training.memory import peak_device_bytes, peak_rss_bytes
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
-from tutelage.tune.training.processes import ALONE, Processes, digest_of, shares
+from tutelage.tune.training.processes import ALONE, Processes, shares
 from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, Step, Summary
 from tutelage.tune.training.saving import save_weights
 from tutelage.tune.training.schedules import rate_share
+from tutelage.tune.training.sharding import moving, require_shardable
 from tutelage.tune.training.step import Batch, accumulate, update
 from tutelage.tune.training.watchdog import watch
 
@@ -78,13 +79,13 @@ def train(
     step, :class:`Saved` per checkpoint and :class:`Summary` at the end; a finished run yields its summary again and
     does nothing. ``folder`` also gets ``metrics.jsonl`` (the steps), ``summary.json`` (written last) and, where the
     objective refers to the model as it came or to a teacher that speaks once, ``reference.json`` or
-    ``teacher.safetensors`` until it is finished. The model is taken over: its weights are cast to the
-    arithmetic of the section, LoRA freezes them and takes its adapter out at the end, prefix and prompt tuning freeze
-    them, full tuning changes them. For rewards its decoder gets a head of its own, drawn from the seed and saved with
-    the weights. ``open_teacher`` gives the teacher of distillation; without it, it is loaded to where the model is.
-    ``reward`` scores the model's answers where the rows are prompts; its answers stay in ``rollouts.jsonl``, as do
-    those of on-policy distillation. Several ``processes`` that call it alike make every step together, and the main
-    one writes the files.
+    ``teacher.safetensors`` until it is finished. The model is taken over: its weights are cast to the arithmetic of the
+    section, LoRA freezes them and takes its adapter out at the end, prefix and prompt tuning freeze them, full tuning
+    changes them; a sharded one is whole in the main process alone at the end. For rewards its decoder gets a head of
+    its own, drawn from the seed and saved with the weights. ``open_teacher`` gives the teacher of distillation; without
+    it, it is loaded to where the model is. ``reward`` scores the model's answers where the rows are prompts; its
+    answers stay in ``rollouts.jsonl``, as do those of on-policy distillation. Several ``processes`` that call it alike
+    make every step together, and the main one writes the files.
 
     Raises
     ------
@@ -104,6 +105,7 @@ def train(
     kept, dropped = _usable(rows, section, bundle.context)
     rows = [rows[name] for name in kept]
     bundle = _taken_over(bundle, section, seed)
+    require_shardable(bundle, section, processes)
     model = bundle.model
     scored_by = reward.identity if reward is not None else ""
     fingerprint = fingerprint_of(model, rows, section, seed=seed, reward=scored_by)
@@ -144,20 +146,19 @@ def train(
         if policy is not None:
             log = RolloutLog(folder, fingerprint)
             policy.begin(bundle, tuned, rows, reward=reward, log=log, seed=derive_seed(seed, "answers"))
-        optimizer = Optimizer(tuned.parameters, section.optimizer)
-        position = Position(fingerprint=fingerprint, micro_batch_tokens=section.micro_batch_tokens, history=())
-        if checkpoint is not None:
-            position = checkpoint[0]
-            optimizer.restore(checkpoint[1])
-        processes.require_same(lambda: digest_of([*model.parameters(), *optimizer.masters.values()]), "weights")
+        fresh = Position(fingerprint=fingerprint, micro_batch_tokens=section.micro_batch_tokens, history=())
+        position, state = (fresh, None) if checkpoint is None else checkpoint
         if processes.is_main:
             write_atomic(folder / "metrics.jsonl", "".join(step.to_json() + "\n" for step in position.history))
         is_well = watch(section.watchdog, position.history)
         learned = learned_before(tuned)
         _require_room(bundle, rows, 0 if learned is None else learned.count)
-        with connect(tuned.model, learned, anew=section.activation_checkpointing) as network:
+        with ExitStack() as computing:
+            network = computing.enter_context(connect(tuned.model, learned, anew=section.activation_checkpointing))
             made = len(position.history)
             started = _started(tuned, network, rows=len(rows), dropped=dropped, steps=steps, made=made)
+            network, optimizer = computing.enter_context(moving(tuned, network, section, state, processes=processes))
+            checkpoint = state = None  # it may be larger than what this process holds
             yield started
             for index in range(made, steps):
                 began = time.perf_counter()
@@ -202,8 +203,8 @@ def train(
                 if every and (step.step % every == 0 or step.step == steps):
                     _keep(folder, position, optimizer, processes)
                     yield Saved(step=step.step)
+            optimizer.require_same(processes)
         documents = [document for row in rows[:RELOAD_ROWS] for document in documents_of(row).values()]
-        processes.require_same(lambda: digest_of(optimizer.masters.values()), "trained weights")
         difference = processes.from_main(partial(save_weights, tuned, documents, target=folder / "weights"))
         summary = _summary(started, position, reload_difference=difference)
         if processes.is_main:
@@ -249,8 +250,9 @@ def _found(
 
 def _keep(folder: Path, position: Position, optimizer: Optimizer, processes: Processes) -> None:
     """Make a checkpoint of weights that are the same in all processes."""
-    processes.require_same(lambda: digest_of(optimizer.masters.values()), "trained weights")
-    processes.from_main(lambda: save_checkpoint(folder, position, state=optimizer.state()))
+    optimizer.require_same(processes)
+    state = optimizer.state()  # every process gives its part
+    processes.from_main(lambda: save_checkpoint(folder, position, state=state))
 
 
 def _clear(folder: Path) -> None:

@@ -107,7 +107,8 @@ class Network:
     that predict targets. ``backend`` names how attention is kept inside documents; ``shares``: whether it also keeps
     apart documents that share the places of what they begin with alike. ``width`` is that of the embeddings.
     ``virtual`` tokens stand before every document. ``score`` makes rewards, float32 (n), of hidden states (n, H); None:
-    the model predicts tokens. ``padding`` is the padding token of a reward model.
+    the model predicts tokens. ``padding`` is the padding token of a reward model. ``sharded``: its weights are spread
+    over processes, which make every pass together.
     """
 
     hidden: Forward
@@ -120,6 +121,7 @@ class Network:
     virtual: int = 0
     score: Callable[[Tensor], Tensor] | None = None
     padding: int | None = None
+    sharded: bool = False
 
     @property
     def reads(self) -> str:

@@ -18,7 +18,7 @@ from tutelage.recipe.methods import Ia3Method, LoraMethod, Method, QloraMethod
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import AdafactorOptimizer, AdamWOptimizer, TorchOptimizer, TuneSection
 from tutelage.recipe.tune import Optimizer as Section
-from tutelage.tune.training.processes import Processes
+from tutelage.tune.training.processes import Processes, digest_of
 
 UNSUITABLE = {
     "LBFGS": "computes the loss several times a step",
@@ -77,11 +77,18 @@ class Optimizer:
 
     def clip(self, max_norm: float) -> float:
         """Scale the collected gradient to at most ``max_norm`` (0 = leave it) and return its norm before."""
-        gradients = [master.grad for master in self.masters.values() if master.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
+        norm = self.norm()
         if max_norm:
             nn.utils.clip_grads_with_norm_(self.masters.values(), max_norm, norm)
         return norm.item()
+
+    def norm(self) -> Tensor:
+        """Return the norm of the collected gradient, float32."""
+        return nn.utils.get_total_norm([master.grad for master in self.masters.values() if master.grad is not None])
+
+    def require_same(self, processes: Processes) -> None:
+        """Raise :class:`TrainingError` unless the masters of all processes are the same, bit by bit."""
+        processes.require_same(lambda: digest_of(self.masters.values()), "trained weights")
 
     def step(self, lr: float) -> None:
         """Move the masters at learning rate ``lr``, round them into the weights and forget the gradient."""

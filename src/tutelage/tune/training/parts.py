@@ -12,15 +12,21 @@ Found = TypeVar("Found")
 
 
 def in_parts(
-    documents: Sequence[Encoded], limit: int, compute: Callable[[Sequence[Encoded]], Found], *, virtual: int = 0
+    documents: Sequence[Encoded],
+    limit: int,
+    compute: Callable[[Sequence[Encoded]], Found],
+    *,
+    virtual: int = 0,
+    whole: bool = False,
 ) -> Iterator[tuple[Sequence[Encoded], Found]]:
     """Yield documents, ``limit`` tokens at once, with what ``compute`` makes of them; halved where memory runs out.
 
-    ``virtual`` tokens stand before each of them.
+    ``virtual`` tokens stand before each of them. ``whole``: a part is never halved, for other processes compute with
+    this one and would not know.
 
     Raises
     ------
-    TrainingError: the memory does not suffice for a single document.
+    TrainingError: the memory does not suffice for a single document, or for a part that is never halved.
     """
     sizes = [len(one) + virtual for one in documents]
     waiting = [[documents[at] for at in part] for part in micro_batches(sizes, limit)]
@@ -32,6 +38,12 @@ def in_parts(
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
+            if whole:
+                raise TrainingError(
+                    "the memory does not suffice, and sharded processes cannot go on with less at once",
+                    received=f"{sum(map(len, part))} tokens",
+                    remedy="lower tune.micro_batch_tokens",
+                ) from error
             if len(part) == 1:
                 raise TrainingError(
                     "the memory does not suffice for one row",

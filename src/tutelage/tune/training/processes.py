@@ -30,6 +30,10 @@ AT_ONCE = 1 << 24
 """Numbers that are summed in one message: 64 MiB of float32."""
 
 
+TRANSPORTS = ("/gloo/", "Connection closed by peer", "Connection reset by peer", "NCCL")
+"""What the messages of torn connections have in them."""
+
+
 class Processes:
     """This process, number ``rank`` of ``count``. All of them make the same calls in the same order; one process alone
     waits for nobody.
@@ -186,12 +190,28 @@ def _parts(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
+def torn_in_words() -> Iterator[None]:
+    """Turn what is raised in the block because another process has ended into a :class:`TrainingError`; all else
+    passes."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, distributed.DistError) or any(name in str(error) for name in TRANSPORTS):
+            raise _gone(error) from error
+        raise
+
+
+@contextmanager
 def _in_words() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:  # what torch.distributed raises, torn connections among it
-        raise TrainingError(
-            "another process has ended, or cannot be reached",
-            received=str(error).strip().split("\n")[0][:200],
-            remedy="look at what the others said; the same command goes on from the last checkpoint",
-        ) from error
+        raise _gone(error) from error
+
+
+def _gone(error: Exception) -> TrainingError:
+    return TrainingError(
+        "another process has ended, or cannot be reached",
+        received=str(error).strip().split("\n")[0][:200],
+        remedy="look at what the others said; the same command goes on from the last checkpoint",
+    )

@@ -8,7 +8,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from tutelage.errors import TrainingError
 from tutelage.models.faults import is_out_of_memory
@@ -75,6 +77,7 @@ def accumulate(
     Parameters
     ----------
     limit: tokens a micro-batch; halved and the step repeated as long as the accelerator's memory does not suffice.
+        Sharded processes make as many passes each, those with fewer rows empty ones, and cannot repeat them.
     seed: of dropout; the caller's random state is left alone.
 
     Raises
@@ -84,19 +87,24 @@ def accumulate(
     documents = [[batch.objective.documents(row) for row in batch.rows] for batch in batches]
     places = [(number, index) for number, groups in enumerate(documents) for index in range(len(groups))]
     sizes = [sum(len(one.ids) + network.virtual for one in documents[number][index]) for number, index in places]
-    own = shares(sizes, processes.count)[processes.rank]
+    divided = shares(sizes, processes.count)
+    passes = max(len(micro_batches([sizes[index] for index in share], limit)) for share in divided)
+    own = divided[processes.rank]
     places, sizes = [places[index] for index in own], [sizes[index] for index in own]
     while True:
         split = micro_batches(sizes, limit)
+        empty: list[list[tuple[int, int]]] = [[]] * (passes - len(split) if network.sharded else 0)
         try:
             with torch.random.fork_rng(devices=[network.device] if network.device.type == "cuda" else []):
                 torch.manual_seed(processes.seed(seed))
                 parts = [[places[index] for index in part] for part in split]
-                found = _collect(network, batches, documents, parts, optimizer=optimizer)
+                found = _collect(network, batches, documents, parts + empty, optimizer=optimizer)
             break
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
+            if network.sharded:
+                raise _too_large(limit) from error
             limit = _smaller(split, sizes, error)
         optimizer.discard()
     optimizer.add_up(processes)
@@ -119,7 +127,10 @@ def _collect(
     *,
     optimizer: Optimizer,
 ) -> list[tuple[float, dict[str, float]]]:
-    """The gradient, one micro-batch after the other, and what each batch came to; places are (batch, row)."""
+    """The gradient, one micro-batch after the other, and what each batch came to; places are (batch, row).
+
+    A micro-batch of no rows is a pass beside those of other processes, which adds nothing.
+    """
     totals = [
         [sum(weights) for weights in zip(*(batch.objective.weights(row) for row in batch.rows), strict=True)]
         for batch in batches
@@ -127,6 +138,10 @@ def _collect(
     losses = [0.0] * len(batches)
     told: list[dict[str, float]] = [defaultdict(float) for _ in batches]
     for part in parts:
+        if not part:
+            _nothing(network).backward()  # type: ignore[no-untyped-call]
+            optimizer.collect()
+            continue
         noise = [batches[n].objective.noise for n, index in part for _ in documents[n][index]]
         packed = network.pack(flatten([documents[n][index] for n, index in part]), share=not any(noise))
         predictions = network.predict(packed, noise=noise)
@@ -145,6 +160,14 @@ def _collect(
         torch.stack(shares).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.collect()
     return list(zip(losses, map(dict, told), strict=True))
+
+
+def _nothing(network: Network) -> Tensor:
+    """A loss of 0 whose way back leads through the same weights as that of any row, and gives each a gradient of 0."""
+    shortest = Encoded(ids=np.zeros(2, dtype=np.int32), targets=np.array([False, True]))
+    predictions = network.predict(network.pack([shortest], share=False))
+    found = predictions.token_losses() if predictions.rewards is None else predictions.rewards
+    return 0 * found.sum()
 
 
 def _added_up(parts: Sequence[tuple[float, Mapping[str, float]]]) -> tuple[float, dict[str, float]]:
@@ -178,6 +201,14 @@ def _smaller(split: list[list[int]], sizes: list[int], error: Exception) -> int:
             remedy="lower max_tokens, or take a smaller model or rank",
         ) from error
     return max(together) // 2
+
+
+def _too_large(limit: int) -> TrainingError:
+    return TrainingError(
+        "the memory does not suffice, and sharded processes cannot go on with less at once",
+        received=f"micro-batches of {limit} tokens",
+        remedy="lower tune.micro_batch_tokens; the same command goes on from the last checkpoint",
+    )
 
 
 def _finite(value: float, what: str, step: int, names: Sequence[int]) -> float:
