@@ -98,7 +98,7 @@ def _chunk_losses(hidden: Tensor, loss: PositionLoss, at: slice, head: nn.Module
 
 
 def _chunks(count: int, head: nn.Module) -> Iterator[slice]:
-    vocabulary = next(head.parameters()).shape[0]
+    vocabulary = max(parameter.shape[0] for parameter in head.parameters())
     size = max(1, CHUNK_BYTES // (4 * vocabulary))
     return (slice(start, start + size) for start in range(0, count, size))
 
