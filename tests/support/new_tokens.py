@@ -28,6 +28,9 @@ def base_folder(path: Path, *, tied: bool, padding: int = 0) -> Path:
         torch.manual_seed(1)
         more = {"tie_word_embeddings": tied, "num_key_value_heads": 2, "vocab_size": len(bundle.tokenizer) + padding}
         bundle.model = LlamaForCausalLM(LlamaConfig(**{**bundle.model.config.to_dict(), **more})).train(False)
+    with torch.no_grad():  # or else no adapter could make one of its logits much larger than the others
+        for weight in {bundle.model.get_input_embeddings().weight, bundle.model.get_output_embeddings().weight}:
+            weight.mul_(10)
     save_folder(bundle, path)
     return path
 
