@@ -13,7 +13,6 @@ from transformers import PreTrainedModel
 
 from tutelage.errors import TrainingError
 from tutelage.models.bundle import Bundle
-from tutelage.models.rewards import reward_head
 from tutelage.recipe.methods import DoraMethod, LoraMethod, Method, trains_new_tokens
 from tutelage.tune.training.new_rows import KnownRows, Rows
 
@@ -27,7 +26,7 @@ def require_trained(bundle: Bundle, method: Method) -> None:
     if not bundle.new_tokens:
         return
     if isinstance(method, LoraMethod | DoraMethod):
-        _require_possible(bundle.model)
+        _require_possible(bundle.model, method.targets)
     elif not trains_new_tokens(method):
         raise TrainingError(
             "this method does not train the rows of new tokens",
@@ -38,44 +37,35 @@ def require_trained(bundle: Bundle, method: Method) -> None:
 
 
 def train_rows(config: LoraConfig, bundle: Bundle) -> None:
-    """Let PEFT train the rows of the bundle's new tokens beside the adapter of ``config``; tied weights stay tied.
-
-    Raises
-    ------
-    TrainingError: PEFT cannot do it in this model, or the output layer gets an adapter too.
-    """
+    """Let PEFT train the rows of the bundle's new tokens beside the adapter of ``config``; tied weights stay tied."""
     if not bundle.new_tokens:
         return
-    model, ids = bundle.model, list(bundle.new_tokens)
-    inside: nn.Module = model.get_input_embeddings()
-    outside: nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    names = {id(module): name for name, module in model.named_modules()}
-    _require_possible(model)
-    named = config.target_modules if isinstance(config.target_modules, list | set) else ()
-    if outside is not None and names[id(outside)].rsplit(".", 1)[-1] in named:
-        raise TrainingError(
-            "the output layer has rows of new tokens that are trained, and cannot get an adapter too",
-            where="method.targets",
-            received=names[id(outside)],
-            remedy="leave it out of the targets, or take method: {kind: full}",
-        )
+    ids, layers = list(bundle.new_tokens), _layers(bundle.model)
     config.trainable_token_indices = ids
-    if outside is not None and outside.weight is not inside.weight:
-        config.trainable_token_indices = {names[id(layer)]: ids for layer in (inside, outside)}
+    if len({id(layer.weight) for layer in layers.values()}) > 1:
+        config.trainable_token_indices = dict.fromkeys(layers, ids)
 
 
-def _require_possible(model: PreTrainedModel) -> None:
-    """Refuse what PEFT would compute otherwise than the model: it leaves a bias out, and believes the configuration."""
+def _layers(model: PreTrainedModel) -> dict[str, nn.Module]:
+    """Embeddings and, where there is one, the output layer, by their names in the model."""
+    wanted = (model.get_input_embeddings(), model.get_output_embeddings())  # type: ignore[no-untyped-call]
+    return {name: module for name, module in model.named_modules() if any(module is layer for layer in wanted)}
+
+
+def _require_possible(model: PreTrainedModel, targets: str | tuple[str, ...]) -> None:
+    """Refuse what PEFT would compute otherwise than the model: it leaves a bias out, believes the configuration, and
+    puts no rows beside an adapter."""
     inside: nn.Module = model.get_input_embeddings()
-    outside: nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    refusal = ""
-    tied = outside is not None and outside.weight is inside.weight
-    if outside is not None and getattr(outside, "bias", None) is not None:
-        refusal = "an output layer with a bias"
-    elif outside is not None and tied != bool(model.config.tie_word_embeddings):
-        refusal = f"embeddings that are {'' if tied else 'not '}tied against its configuration"
-    elif reward_head(model) is None and outside is None:
-        refusal = "no output layer"
+    others = {name: layer for name, layer in _layers(model).items() if layer is not inside}
+    refusal = "" if others else "no output layer"
+    for name, outside in others.items():
+        tied = outside.weight is inside.weight
+        if getattr(outside, "bias", None) is not None:
+            refusal = "an output layer with a bias"
+        elif tied != bool(model.config.tie_word_embeddings):
+            refusal = f"embeddings that are {'' if tied else 'not '}tied against its configuration"
+        elif targets != "all-linear" and name.rsplit(".", 1)[-1] in targets:
+            refusal = f"an adapter of its output layer {name} (method.targets)"
     if refusal:
         raise TrainingError(
             "new tokens cannot be trained beside an adapter of this model",
