@@ -110,12 +110,7 @@ def load_bundle(
     _grow(bundle, new)
     bundle.four_bit = four_bit
     if adapter is not None:
-        with quiet():
-            adapted = adapt(bundle.model, adapter, merge=merge)
-            bundle.model, bundle.rounded, bundle.virtual = adapted.model, adapted.rounded, adapted.virtual
-            bundle.model.train(False)
-        merged = merge and bundle.virtual is None
-        bundle.source = replace(bundle.source, adapter=adapter_digest(adapter), merged=merged)
+        _put_on(bundle, adapter, merge=merge)
     return bundle
 
 
@@ -369,6 +364,16 @@ def _keep_layout(model: nn.Module) -> None:
 
 def _move(model: PreTrainedModel, device: torch.device) -> None:
     nn.Module.to(model, device)
+
+
+def _put_on(bundle: Bundle, adapter: Path, *, merge: bool) -> None:
+    """Put an adapter on the model, or before its texts."""
+    with quiet():
+        adapted = adapt(bundle.model, adapter, merge=merge)
+        bundle.model, bundle.rounded, bundle.virtual = adapted.model, adapted.rounded, adapted.virtual
+        bundle.model.train(False)
+    merged = merge and bundle.virtual is None
+    bundle.source = replace(bundle.source, adapter=adapter_digest(adapter), merged=merged)
 
 
 def _grow(bundle: Bundle, new: Sequence[NewToken]) -> None:
