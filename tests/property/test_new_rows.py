@@ -89,12 +89,12 @@ def stirred(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[LoraTuned
     return tuned, chats(bundle, 6)
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_a_packed_step_is_that_of_peft_one_by_one(tmp_path: Path, tied: bool) -> None:
+@pytest.mark.parametrize(("tied", "anew"), [(True, False), (False, False), (True, True)])
+def test_a_packed_step_is_that_of_peft_one_by_one(tmp_path: Path, tied: bool, anew: bool) -> None:
     tuned, rows = stirred(base_folder(tmp_path / "base", tied=tied))
     names = list(tuned.parameters)
     assert sum("trainable_tokens_delta" in name for name in names) == (1 if tied else 2)
-    with connect(tuned.model) as network:
+    with connect(tuned.model, anew=anew) as network:
         assert network.reads == "chunked"
         predictions = network.predict(pack(rows, network.device))
         loss = predictions.token_losses().sum()
