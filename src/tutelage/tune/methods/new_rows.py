@@ -57,7 +57,7 @@ def _require_possible(model: PreTrainedModel, targets: str | tuple[str, ...]) ->
     puts no rows beside an adapter."""
     inside: nn.Module = model.get_input_embeddings()
     others = {name: layer for name, layer in _layers(model).items() if layer is not inside}
-    refusal = "" if others else "no output layer"
+    refusal = ""
     for name, outside in others.items():
         tied = outside.weight is inside.weight
         if getattr(outside, "bias", None) is not None:
