@@ -32,6 +32,7 @@ def chat_command(
             offline=offline,
             merge=True,
             template=replaced,
+            new_tokens=section.new_tokens if section is not None else (),
         )
     which = f"{target.model} with {target.weights}" if target.weights is not None else f"{target.model}, untuned"
     ERR.print(f"{which} ({target.label})", markup=False, style="bold", soft_wrap=True)

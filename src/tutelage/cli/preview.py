@@ -56,9 +56,10 @@ def preview_command(
     own = recipe if model is None else None  # --model brings a chat template of its own
     revision = own.model.revision if own is not None else None
     replaced = template_of(own.model, own.folder) if own is not None else None
+    new = own.model.new_tokens if own is not None else ()
     limit = max_tokens or (recipe.tune if recipe is not None else TuneSection()).max_tokens
     with waiting(f"reading the chat template of {named}", quiet=json):
-        template = load_template(named, revision=revision, offline=offline, template=replaced)
+        template = load_template(named, revision=revision, offline=offline, template=replaced, new_tokens=new)
         measured = [_measure(template, row) for row in found]
     usable = [one for one in measured if not one.fault and one.tokens <= limit]
     too_long = [one for one in measured if not one.fault and one.tokens > limit]

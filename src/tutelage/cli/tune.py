@@ -110,9 +110,10 @@ def _recipe(wanted: Tuning) -> Recipe:
         recipe = recipe_for("default")
     if wanted.model is None:
         return recipe
-    other = {"id": wanted.model, "revision": None}  # this and the template belong to the recipe's own model
-    if not any(setting.startswith("model.template=") for setting in wanted.settings):
-        other["template"] = "own"
+    other: dict[str, object] = {"id": wanted.model, "revision": None}
+    for key, usual in (("template", "own"), ("new_tokens", ())):  # these, too, belong to the recipe's own model
+        if not any(setting.startswith(f"model.{key}=") for setting in wanted.settings):
+            other[key] = usual
     return recipe.model_copy(update={"model": recipe.model.model_copy(update=other)})
 
 

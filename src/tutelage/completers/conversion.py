@@ -96,13 +96,15 @@ def _convert(runtime: ModuleType, bundle: Bundle, plain: Path, target: Path) -> 
 
 
 def _difference(runtime: ModuleType, bundle: Bundle, folder: Path) -> float:
-    """Mean absolute difference of the log-probabilities that both give to the tokens of a known text.
+    """Mean absolute difference of the log-probabilities that both give to the tokens of a known text, new ones at its
+    end.
 
     Converters that do not know a newer configuration read wrong rotary frequencies or scales without a word; that
     shows over some hundred tokens. Computed in float32, so that only the rounding of the weights is left.
     """
     ids = bundle.tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
     assert isinstance(ids, list)
+    ids += bundle.new_tokens
     generator = runtime.Generator(str(folder), device="cpu", compute_type="float32", intra_threads=1)
     scored = generator.score_batch([bundle.tokenizer.convert_ids_to_tokens(ids)])[0].log_probs
     with torch.inference_mode():

@@ -5,6 +5,7 @@
 | ``template`` | ``ChatTemplate``, ``Encoded``: text, ids and loss mask of a conversation |
 | ``template_file`` | chat templates in place of the tokenizer's own, read before any model is opened |
 | ``chatml`` | such a template put in, and ChatML refused where its tokens are not |
+| ``new_tokens`` | tokens that a template needs and a tokenizer lacks, and their rows |
 | ``rendering`` | conversations to text by the tokenizer's own template |
 | ``spans`` | where the assistant's words lie in that text, for any template |
 | ``reasoning`` | taking the reasoning out of a completion |

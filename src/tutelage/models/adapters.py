@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tutelage.errors import ModelError
 from tutelage.files import read_text, sha256_file
 from tutelage.models.faults import InWords
 from tutelage.models.hardware import cast_weights
+from tutelage.models.new_tokens import num_rows, trained_ids
 from tutelage.models.rewards import HEAD, no_language_model, reward_head
 from tutelage.models.virtual import VirtualTokens, virtual_tokens
 
@@ -112,11 +114,14 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
             adapted = PeftModel.from_pretrained(model, str(folder))
             return Adapted(model, virtual=virtual_tokens(adapted, model))
     dtype = model.dtype
+    new = trained_ids(config.trainable_token_indices) if isinstance(config, LoraConfig) else ()
+    if new and new[-1] >= num_rows(model):
+        raise _misfit(folder, f"a trained row of token {new[-1]}; the model has {num_rows(model)} tokens")
     base: Tensor | None = None
     if merge:
         cast_weights(model, torch.float32)
         model.train(False)
-        base = _logits(model) if dtype != torch.float32 else None
+        base = _logits(model, new) if dtype != torch.float32 else None
     with warnings.catch_warnings(record=True) as complaints:
         warnings.simplefilter("always")
         with InWords(lambda reason: _misfit(folder, reason)):
@@ -132,10 +137,10 @@ def adapt(model: PreTrainedModel, folder: Path, *, merge: bool) -> Adapted:
             cast_weights(plain, dtype)
         return Adapted(plain)
     adapted.train(False)
-    beside = _logits(adapted)
-    merged, moved = _merged(adapted, folder, beside)
+    beside = _logits(adapted, new)
+    merged, moved = _merged(adapted, folder, beside, new)
     cast_weights(merged, dtype)
-    return Adapted(merged, None if base is None else _rounded(merged, base, beside), moved=moved)
+    return Adapted(merged, None if base is None else _rounded(merged, base, beside, new), moved=moved)
 
 
 def needs_float32(config: PeftConfig) -> bool:
@@ -156,13 +161,13 @@ def adapter_config(folder: Path) -> PeftConfig:
     return config
 
 
-def _merged(adapted: PeftModel, folder: Path, before: Tensor) -> tuple[PreTrainedModel, float]:
+def _merged(adapted: PeftModel, folder: Path, before: Tensor, new: Sequence[int]) -> tuple[PreTrainedModel, float]:
     """Add a float32 adapter into its float32 base, and refuse when the logits move from ``before``."""
     try:
         merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise ModelError("the adapter cannot be merged", where=str(folder), received=str(error)) from error
-    moved = ((_logits(merged) - before).abs().max() / before.std()).item()
+    moved = ((_logits(merged, new) - before).abs().max() / before.std()).item()
     if not moved <= MERGE_TOLERANCE:
         raise ModelError(
             "merging the adapter changes what the model computes",
@@ -173,7 +178,7 @@ def _merged(adapted: PeftModel, folder: Path, before: Tensor) -> tuple[PreTraine
     return merged, moved
 
 
-def _rounded(merged: PreTrainedModel, base: Tensor, beside: Tensor) -> float | None:
+def _rounded(merged: PreTrainedModel, base: Tensor, beside: Tensor, new: Sequence[int]) -> float | None:
     """How far the rounded weights are from the adapter beside its base, as a share of the adapter's own effect.
 
     All three are computed in float32, so that the weights alone tell and not the noise of bfloat16 between layers;
@@ -181,17 +186,18 @@ def _rounded(merged: PreTrainedModel, base: Tensor, beside: Tensor) -> float | N
     """
     dtype = merged.dtype
     cast_weights(merged, torch.float32)
-    lost = (_logits(merged) - beside).norm()
+    lost = (_logits(merged, new) - beside).norm()
     cast_weights(merged, dtype)
     effect = (beside - base).norm()
     return (lost / effect).item() if effect > 0 else None
 
 
 @torch.no_grad()
-def _logits(model: PreTrainedModel | PeftModel) -> Tensor:
-    """Logits (T, V) of one fixed row of varied tokens."""
+def _logits(model: PreTrainedModel | PeftModel, new: Sequence[int] = ()) -> Tensor:
+    """Logits (T, V) of one fixed row of varied tokens, with the ``new`` ones at its end."""
     vocabulary: int = model.config.get_text_config().vocab_size
     ids = (torch.arange(64, device=next(model.parameters()).device) * 7919 + 17) % vocabulary
+    ids = torch.cat([ids, torch.tensor(list(new), dtype=ids.dtype, device=ids.device)])
     logits: Tensor = model(input_ids=ids[None]).logits[0]
     return logits
 

@@ -14,8 +14,8 @@ class ModelSource:
     """Where weights come from, for manifests and for the identity of scores.
 
     ``id`` as given; ``sha256`` of the GGUF file or of the folder's weight files, ``revision`` the commit of a hub id;
-    ``adapter`` the SHA-256 of the adapter's weights; ``merged`` whether they were added into the base. Empty: unknown
-    or not applicable.
+    ``adapter`` the SHA-256 of the adapter's weights; ``merged`` whether they were added into the base; ``new_tokens``
+    what the tokenizer did not have, separated by blanks. Empty: unknown or not applicable.
     """
 
     id: str
@@ -25,6 +25,7 @@ class ModelSource:
     license: str = ""
     adapter: str = ""
     merged: bool = False
+    new_tokens: str = ""
 
     @property
     def identity(self) -> str:
@@ -32,7 +33,8 @@ class ModelSource:
         version = self.sha256[:12] or self.revision
         name = self.kind if self.kind in ("default", "tiny") else self.id.rstrip("/").rsplit("/", 1)[-1]
         adapter = f" + {'merged ' if self.merged else ''}adapter {self.adapter[:12]}" if self.adapter else ""
-        return f"{name}@{version}{adapter}" if version else f"{name}{adapter}"
+        more = (f" + tokens {self.new_tokens}" if self.new_tokens else "") + adapter
+        return f"{name}@{version}{more}" if version else f"{name}{more}"
 
 
 @dataclass(slots=True)
@@ -41,7 +43,8 @@ class Bundle:
 
     ``rounded``: what rounding did to a merged adapter (:class:`tutelage.models.adapters.Adapted`). ``four_bit``: its
     linear layers are kept in 4 bits. ``virtual``: what an adapter of prefix or prompt tuning puts before every text;
-    ``model`` alone computes without it.
+    ``model`` alone computes without it. ``new_tokens``: ids of what the tokenizer did not have, whose rows are to be
+    trained.
     """
 
     model: PreTrainedModel
@@ -51,6 +54,7 @@ class Bundle:
     rounded: float | None = None
     four_bit: bool = False
     virtual: VirtualTokens | None = None
+    new_tokens: tuple[int, ...] = ()
 
     @property
     def context(self) -> int | None:

@@ -16,7 +16,7 @@ def put_template(tokenizer: PreTrainedTokenizerFast, file: Path) -> None:
 
     ChatML begins with the beginning of text where the tokenizer by itself puts one before every text: the model never
     saw a text without it. Raises :class:`TemplateError` where ChatML's tokens are not in the vocabulary as one token
-    each: written in pieces they would be no ends, and new tokens would have to be trained from nothing.
+    each: written in pieces they would be no ends.
     """
     source = read_text(file)
     if file == CHATML:
@@ -27,8 +27,8 @@ def put_template(tokenizer: PreTrainedTokenizerFast, file: Path) -> None:
                 f"ChatML needs tokens that this tokenizer does not have: {' and '.join(torn)}",
                 where=str(tokenizer.name_or_path),
                 received=", ".join(f"{token} in {count} pieces" for token, count in torn.items()),
-                remedy="take a base model that has them (Qwen, SmolLM), or give a template in a file whose turns end "
-                f"with a token that this one has{f', such as {end}' if end else ''} (model.template)",
+                remedy=f"add them, to be trained: model.new_tokens: {list(torn)}; or give a template in a file whose "
+                f"turns end with a token that this one has{f', such as {end}' if end else ''} (model.template)",
             )
         bos = tokenizer.bos_token_id
         if bos is not None and bos != pieces[START][0] and tokenizer("a")["input_ids"][0] == bos:

@@ -1,7 +1,7 @@
 """Models from a hub id, a folder, a GGUF file or an alias; every failure in words."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,12 +24,12 @@ from tutelage.files import atomic_folder, sha256_file
 from tutelage.models.adapters import CONFIG as ADAPTER_CONFIG
 from tutelage.models.adapters import adapt, adapter_digest, add_adapter, require_adapter, require_reward_adapter
 from tutelage.models.bundle import Bundle, ModelSource
-from tutelage.models.chatml import put_template
 from tutelage.models.default import ALIASES, default_file
 from tutelage.models.faults import InWords
 from tutelage.models.four_bit import require_four_bits
 from tutelage.models.gguf_file import converted
 from tutelage.models.hardware import Dtype, cast_weights, pick_device, pick_dtype
+from tutelage.models.new_tokens import NewToken, grow, prepare_tokenizer, template_of_adapter, tokens_of_adapter
 from tutelage.models.plain import write_model
 from tutelage.models.quiet import quiet
 from tutelage.models.rewards import HEAD, no_language_model, reward_head, with_reward_head
@@ -63,6 +63,7 @@ def load_bundle(
     adapter: Path | None = None,
     merge: bool = False,
     template: Path | None = None,
+    new_tokens: Sequence[str] = (),
     four_bit: bool = False,
 ) -> Bundle:
     """Load a model for reading or tuning.
@@ -76,6 +77,8 @@ def load_bundle(
     adapter: folder of a PEFT adapter to put on; ``merge`` adds it into the weights. One of prefix or prompt tuning is
         in no weight: it becomes the bundle's ``virtual`` tokens, whatever ``merge`` says.
     template: file of a chat template that replaces the tokenizer's own.
+    new_tokens: become special tokens of the tokenizer, and rows of the model (:mod:`new_tokens`). An adapter that has
+        trained some brings them, and its chat template, where neither is given.
     four_bit: keep the linear layers in 4 bits (NF4 with double quantization, Dettmers et al. 2023, section 3), to be
         tuned beside them; ``dtype`` is what they compute in.
 
@@ -87,7 +90,9 @@ def load_bundle(
         require_adapter(adapter)
     target = pick_device(device)
     if model_id == TINY:
-        bundle = _with_template(tiny_model(), template)
+        bundle = tiny_model()
+        new = prepare_tokenizer(bundle.tokenizer, template, new_tokens, adapter)
+        bundle.template = ChatTemplate(bundle.tokenizer)
         if four_bit:
             bundle.model = _through_a_folder(bundle, dtype, target)
         _move(bundle.model, target)
@@ -95,20 +100,17 @@ def load_bundle(
             cast_weights(bundle.model, pick_dtype(dtype, target))
     else:
         place = _place(model_id, revision, offline)
-        tokenizer = _load_tokenizer(place, template)
+        tokenizer = _load_tokenizer(place)
+        new = prepare_tokenizer(tokenizer, template, new_tokens, adapter)
         chat = ChatTemplate(tokenizer)
         model = _load_model(place, dtype, target, four_bit=four_bit)
         commit = str(getattr(model.config, "_commit_hash", None) or "")
         source = replace(place.source, revision=commit) if place.source.kind == "hub" else place.source
         bundle = Bundle(model=model, tokenizer=tokenizer, template=chat, source=source)
+    _grow(bundle, new)
     bundle.four_bit = four_bit
     if adapter is not None:
-        with quiet():
-            adapted = adapt(bundle.model, adapter, merge=merge)
-            bundle.model, bundle.rounded, bundle.virtual = adapted.model, adapted.rounded, adapted.virtual
-            bundle.model.train(False)
-        merged = merge and bundle.virtual is None
-        bundle.source = replace(bundle.source, adapter=adapter_digest(adapter), merged=merged)
+        _put_on(bundle, adapter, merge=merge)
     return bundle
 
 
@@ -122,11 +124,13 @@ def load_tuned(
     offline: bool = False,
     merge: bool = False,
     template: Path | None = None,
+    new_tokens: Sequence[str] = (),
     four_bit: bool = False,
 ) -> Bundle:
     """Load a model as a tuning left it: with the adapter in ``weights``, or the whole model that is there instead.
 
-    Without ``weights`` it is the model as it came. The other arguments and the errors are those of :func:`load_bundle`.
+    Without ``weights`` it is the model as it came. The other arguments and the errors are those of :func:`load_bundle`;
+    a whole model has its new tokens already.
     """
     if weights is None or (weights / ADAPTER_CONFIG).is_file() or not (weights / MODEL_CONFIG).is_file():
         return load_bundle(
@@ -138,6 +142,7 @@ def load_tuned(
             adapter=weights,
             merge=merge,
             template=template,
+            new_tokens=new_tokens,
             four_bit=four_bit,
         )
     # What `auto` is for the tiny model, its whole weights in a folder must have too.
@@ -167,7 +172,15 @@ def load_reward(
         if not (base := model_id or named):
             remedy = "say which model it was trained on (--model)"
             raise ModelError("the adapter does not name its base model", where=str(weights), remedy=remedy)
-        bundle = load_bundle(base, dtype=dtype, device=device, revision=revision, offline=offline, template=template)
+        bundle = load_bundle(
+            base,
+            dtype=dtype,
+            device=device,
+            revision=revision,
+            offline=offline,
+            template=template if template is not None else template_of_adapter(weights),
+            new_tokens=tuple(tokens_of_adapter(weights)),
+        )
         bundle = with_reward_head(bundle, seed=0)  # the adapter brings another
         with quiet():
             bundle.model = add_adapter(bundle.model, weights, merge=False)
@@ -175,7 +188,8 @@ def load_reward(
         bundle.source = replace(bundle.source, adapter=adapter_digest(weights))
         return bundle
     place = _place(str(weights), None, offline)
-    tokenizer = _load_tokenizer(place, template)
+    tokenizer = _load_tokenizer(place)
+    prepare_tokenizer(tokenizer, template, (), None)
     own_dtype: Dtype = "float32" if model_id == TINY and dtype == "auto" else dtype
     model = _load_model(place, own_dtype, pick_device(device), kind=AutoModelForSequenceClassification)
     if model.config.num_labels != 1 or reward_head(model) is None:
@@ -185,12 +199,18 @@ def load_reward(
 
 
 def load_template(
-    model_id: str, *, revision: str | None = None, offline: bool = False, template: Path | None = None
+    model_id: str,
+    *,
+    revision: str | None = None,
+    offline: bool = False,
+    template: Path | None = None,
+    new_tokens: Sequence[str] = (),
 ) -> ChatTemplate:
     """Load a model's chat template and tokenizer without its weights; arguments as in :func:`load_bundle`."""
-    if model_id == TINY:
-        return _with_template(tiny_model(), template).template
-    return ChatTemplate(_load_tokenizer(_place(model_id, revision, offline), template))
+    is_tiny = model_id == TINY
+    tokenizer = tiny_model().tokenizer if is_tiny else _load_tokenizer(_place(model_id, revision, offline))
+    prepare_tokenizer(tokenizer, template, new_tokens, None)
+    return ChatTemplate(tokenizer)
 
 
 def save_folder(bundle: Bundle, path: Path) -> None:
@@ -254,7 +274,7 @@ def _folder_digest(folder: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _load_tokenizer(place: _Place, template: Path | None) -> PreTrainedTokenizerFast:
+def _load_tokenizer(place: _Place) -> PreTrainedTokenizerFast:
     with _in_words(place, "the tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(
             place.name, revision=place.revision, local_files_only=place.offline, trust_remote_code=False
@@ -266,8 +286,6 @@ def _load_tokenizer(place: _Place, template: Path | None) -> PreTrainedTokenizer
             received=type(tokenizer).__name__,
             remedy="use a model with a tokenizer.json",
         )
-    if template is not None:
-        put_template(tokenizer, template)
     return tokenizer
 
 
@@ -348,11 +366,21 @@ def _move(model: PreTrainedModel, device: torch.device) -> None:
     nn.Module.to(model, device)
 
 
-def _with_template(bundle: Bundle, template: Path | None) -> Bundle:
-    if template is None:
-        return bundle
-    put_template(bundle.tokenizer, template)
-    return replace(bundle, template=ChatTemplate(bundle.tokenizer))
+def _put_on(bundle: Bundle, adapter: Path, *, merge: bool) -> None:
+    """Put an adapter on the model, or before its texts."""
+    with quiet():
+        adapted = adapt(bundle.model, adapter, merge=merge)
+        bundle.model, bundle.rounded, bundle.virtual = adapted.model, adapted.rounded, adapted.virtual
+        bundle.model.train(False)
+    merged = merge and bundle.virtual is None
+    bundle.source = replace(bundle.source, adapter=adapter_digest(adapter), merged=merged)
+
+
+def _grow(bundle: Bundle, new: Sequence[NewToken]) -> None:
+    """Give the model its new rows, and the bundle their ids."""
+    grow(bundle.model, new)
+    bundle.new_tokens = tuple(token.id for token in new)
+    bundle.source = replace(bundle.source, new_tokens=" ".join(token.text for token in new))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 from tutelage.errors import TemplateError
 from tutelage.models.adapters import require_adapter
 from tutelage.models.load import load_tuned
+from tutelage.models.new_tokens import template_of_adapter, tokens_of_adapter
 from tutelage.models.quiet import quiet
 from tutelage.recipe.model import ModelSection
 from tutelage.tune.doctor import Check, examine, without_template
@@ -35,7 +36,8 @@ def doctor(
                 device=model.device,
                 revision=model.revision,
                 offline=offline,
-                template=template,
+                template=template_of_adapter(adapter) if template is None and adapter is not None else template,
+                new_tokens=tuple(tokens_of_adapter(adapter)) if adapter is not None else model.new_tokens,
             )
             yield from examine(bundle, adapter=adapter)
     except TemplateError as error:

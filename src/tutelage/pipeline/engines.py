@@ -129,6 +129,7 @@ class Engines:
             offline=self.offline,
             merge=merge,
             template=template_of(model, self.recipe.folder),
+            new_tokens=model.new_tokens,
             four_bit=four_bit,
         )
         if self.run is not None and bundle.source.id == model.id:  # whole tuned weights are a model of their own

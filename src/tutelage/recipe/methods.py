@@ -161,3 +161,8 @@ def trains_reward_heads(method: Method) -> bool:
     if isinstance(method, LoraMethod):
         return method.init == "default"
     return isinstance(method, DoraMethod | Ia3Method | FullMethod)
+
+
+def trains_new_tokens(method: Method) -> bool:
+    """Return whether the rows of new tokens learn too; the others freeze the embeddings and save none of their rows."""
+    return isinstance(method, LoraMethod | DoraMethod | FullMethod)

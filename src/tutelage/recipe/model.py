@@ -19,8 +19,13 @@ class ModelSection(Section):
 
     template: Literal["own", "chatml"] | Path = "own"
     """How chats are written. ``own``: by the tokenizer's own chat template. ``chatml``: in ChatML, for base models
-    that have none but know its tokens <|im_start|> and <|im_end|> (Qwen, SmolLM). Else a file of a chat template
-    (Jinja), relative to the recipe."""
+    that have none but know its tokens <|im_start|> and <|im_end|> (Qwen, SmolLM) or get them (``new_tokens``). Else a
+    file of a chat template (Jinja), relative to the recipe."""
+
+    new_tokens: tuple[str, ...] = ()
+    """What the template writes and the tokenizer does not know as one token, such as ["<|im_start|>", "<|im_end|>"]: it
+    becomes a special token whose embeddings begin as the mean of those that spelled it, and are trained with the rest.
+    Methods: lora, dora, full."""
 
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """Arithmetic of the weights; ``auto`` takes bfloat16 where the processor has it."""
@@ -33,6 +38,16 @@ class ModelSection(Section):
     def _nothing_is_its_own(cls, value: object) -> object:
         """Null in recipes that runs have kept."""
         return "own" if value is None else value
+
+    @field_validator("new_tokens")
+    @classmethod
+    def _are_tokens(cls, tokens: tuple[str, ...]) -> tuple[str, ...]:
+        for token in tokens:
+            if not token or token != token.strip():
+                raise ValueError(f"a token is a text without blanks around it, not {token!r}")
+            if tokens.count(token) > 1:
+                raise ValueError(f"{token} is given more than once")
+        return tokens
 
 
 class TransformersEngine(Section):

@@ -13,6 +13,7 @@ from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.contradictions import idle_settings
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.evaluate import ControlsSection, EvaluateSection
+from tutelage.recipe.methods import trains_new_tokens
 from tutelage.recipe.model import EnginesSection, ModelSection
 from tutelage.recipe.reflect import ReflectSection
 from tutelage.recipe.tasks import TaskSection
@@ -87,6 +88,8 @@ class Recipe(Section):
             raise ValueError("controls: few_shot and expert_only need construct.expert, which is null")
         if self.evaluate.test == 0 and (controls.few_shot or controls.expert_only or controls.placebo):
             raise ValueError("controls: they are scored on the test split, but evaluate.test is 0")
+        if self.model.new_tokens and not trains_new_tokens(self.tune.method):
+            raise ValueError(f"model.new_tokens: {self.tune.method.kind} does not train them; take lora, dora or full")
         lessons = construct.self_improve
         if construct.distill is None and lessons is not None and lessons.teacher_fallback:
             raise ValueError("construct.self_improve.teacher_fallback: there is no teacher, construct.distill is null")

@@ -102,7 +102,9 @@ def trained_weights(bundle: Bundle, section: TuneSection) -> int | None:
         if isinstance(module, nn.Linear) and module is not head:
             wanted = method.targets == "all-linear" or name.rsplit(".", 1)[-1] in method.targets
             found += method.r * (module.in_features + module.out_features) if wanted else 0
-    return found
+    layers: list[nn.Module] = [bundle.model.get_input_embeddings(), *([] if head is None else [head])]
+    by_token = {id(weight): weight.shape[-1] for layer in layers for weight in layer.parameters()}
+    return found + len(bundle.new_tokens) * sum(by_token.values())
 
 
 def _bytes_a_trained(section: TuneSection, size: int) -> int:

@@ -28,11 +28,14 @@ def model_lines(out: Path, dtype: str, *, gguf: bool) -> list[Line]:
 
 
 def adapter_lines(out: Path, model: ModelSection, dtype: str, *, rank: int) -> list[Line]:
-    """Return the lines for an adapter folder; vLLM takes plain LoRA (``rank`` > 0) on a base that it can read."""
+    """Return the lines for an adapter folder; vLLM takes plain LoRA (``rank`` > 0) on a base that it can read.
+
+    Where the adapter has rows of new tokens the base is made larger first.
+    """
     base = base_name(model)
     lines = [
         ("talk to it", f"tutelage chat {model.id} --adapter {out}"),
-        ("transformers and peft", _python(_base_lines(model, dtype), out, adapter=True)),
+        ("transformers and peft", _python(_base_lines(model, dtype), out, adapter=True, grows=bool(model.new_tokens))),
     ]
     if rank and model.id != TINY and model.id not in ALIASES and not model.id.endswith(".gguf"):
         more = f" --max-lora-rank {rank}" if rank > VLLM_RANK else ""
@@ -49,10 +52,11 @@ def base_name(model: ModelSection) -> str:
 
 
 def rank_of(adapter: Path) -> int:
-    """Return the rank of a plain LoRA adapter; 0 for DoRA, and for adapters without one."""
+    """Return the rank of a plain LoRA adapter; 0 for DoRA, with rows of new tokens, and for adapters without one."""
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     found = config.get("r")
-    return found if isinstance(found, int) and not config.get("use_dora") else 0
+    more = config.get("use_dora") or config.get("trainable_token_indices")
+    return found if isinstance(found, int) and not more else 0
 
 
 def served_name(out: Path) -> str:
@@ -81,10 +85,13 @@ def _base_lines(model: ModelSection, dtype: str) -> str:
     return f'model = AutoModelForCausalLM.from_pretrained("{model.id}"{revision}, dtype="{dtype}")'
 
 
-def _python(loading: str, out: Path, *, adapter: bool = False) -> str:
+def _python(loading: str, out: Path, *, adapter: bool = False, grows: bool = False) -> str:
     lines = ["from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig"]
     lines += ["from peft import PeftModel"] if adapter else []
-    lines += [loading]
+    lines += [loading, f'tokenizer = AutoTokenizer.from_pretrained("{out}")']
+    if grows:
+        size = "max(model.config.vocab_size, len(tokenizer))"
+        lines += [f"model.resize_token_embeddings({size}, mean_resizing=False)  # the adapter has the new rows"]
     if adapter:
         lines += [
             f'model = PeftModel.from_pretrained(model, "{out}")',
@@ -93,7 +100,6 @@ def _python(loading: str, out: Path, *, adapter: bool = False) -> str:
     else:
         lines[0] = "from transformers import AutoModelForCausalLM, AutoTokenizer"
     lines += [
-        f'tokenizer = AutoTokenizer.from_pretrained("{out}")',
         'asked = [{"role": "user", "content": "What is the capital of France?"}]',
         'ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_tensors="pt", return_dict=True)',
         f"answer = model.generate(**ids, max_new_tokens=64, do_sample=False{', eos_token_id=ends' if adapter else ''})",

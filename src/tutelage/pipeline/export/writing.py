@@ -168,6 +168,7 @@ class _Export:
             offline=self.offline,
             merge=merge,
             template=self.source.template,
+            new_tokens=model.new_tokens,
         )
 
     def _require_start(self, bundle: Bundle) -> None:

@@ -28,6 +28,7 @@ from tutelage.tune.methods.full import tune_fully
 from tutelage.tune.methods.ia3 import add_ia3
 from tutelage.tune.methods.last import tune_last
 from tutelage.tune.methods.lora import add_lora
+from tutelage.tune.methods.new_rows import require_trained
 from tutelage.tune.methods.principal import add_principal_lora
 from tutelage.tune.methods.qlora import add_qlora
 from tutelage.tune.methods.soft import SoftTuned, add_prefix, add_prompt
@@ -65,7 +66,20 @@ class Tuned(Protocol):
 
 
 def build_method(section: Method) -> Callable[[Bundle, int], Tuned]:
-    """Return the function that makes the weights of a bundle's model trainable, given a seed."""
+    """Return the function that makes the weights of a bundle's model trainable, given a seed.
+
+    The function raises :class:`TrainingError` where the method would leave new tokens of the bundle untrained.
+    """
+    make = _maker(section)
+
+    def made(bundle: Bundle, seed: int) -> Tuned:
+        require_trained(bundle, section)
+        return make(bundle, seed)
+
+    return made
+
+
+def _maker(section: Method) -> Callable[[Bundle, int], Tuned]:
     match section:
         case LoraMethod(init="default"):
             return lambda bundle, seed: add_lora(bundle, section, seed=seed)
@@ -92,4 +106,4 @@ def learned_before(tuned: Tuned) -> Learned | None:
     return tuned.learned if isinstance(tuned, SoftTuned) else None
 
 
-__all__ = ["Tuned", "build_method", "learned_before"]
+__all__ = ["Tuned", "build_method", "learned_before", "require_trained"]

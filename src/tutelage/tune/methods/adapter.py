@@ -15,6 +15,7 @@ from tutelage.errors import TrainingError
 from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
 from tutelage.models.rewards import reward_head
+from tutelage.tune.methods.new_rows import settle_rows, shorten_rows, train_rows
 
 ADAPTER = "default"
 """PEFT's name for an adapter that was given none."""
@@ -28,9 +29,12 @@ class AdapterTuned:
 
     def __init__(self, bundle: Bundle, config: LoraConfig | IA3Config, *, seed: int, keep_dtype: bool) -> None:
         self.model: PreTrainedModel = bundle.model
+        self._tokenizer = bundle.tokenizer if bundle.new_tokens else None  # such an adapter needs its own
         if any(isinstance(module, BaseTunerLayer) for module in self.model.modules()):
             raise TrainingError("the model has an adapter in it already", remedy="load the base model, or merge first")
         self._keep_dtype = keep_dtype
+        if isinstance(config, LoraConfig):
+            train_rows(config, bundle)
         config.task_type = "CAUSAL_LM" if reward_head(self.model) is None else "SEQ_CLS"  # saves the head too
         self._free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         device = self.model.device
@@ -42,16 +46,21 @@ class AdapterTuned:
         self.parameters: dict[str, nn.Parameter] = {
             name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
         }
+        shorten_rows(self.model, ADAPTER)
 
     def settle(self) -> None:
-        """It computes as PEFT does already."""
+        """Let it compute as PEFT does."""
+        settle_rows(self.model)
 
     def save(self, folder: Path) -> None:
-        """Write ``adapter_model.safetensors`` and ``adapter_config.json``."""
+        """Write ``adapter_model.safetensors`` and ``adapter_config.json``, and the tokenizer if it has new tokens."""
         assert self._peft is not None
         # "auto" would ask the hub whether the vocabulary has grown.
         self._peft.save_pretrained(str(folder), save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)
+        if self._tokenizer is not None:
+            with quiet():
+                self._tokenizer.save_pretrained(folder)
 
     @contextmanager
     def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:

@@ -34,6 +34,7 @@ class LoraTuned(AdapterTuned):
 
     def settle(self) -> None:
         """Give the adapters PEFT's own arithmetic back; in bfloat16 the shorter one rounds otherwise."""
+        super().settle()
         for module in self.model.modules():
             if isinstance(module, Linear):
                 vars(module).pop("forward", None)

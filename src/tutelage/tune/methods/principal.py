@@ -25,6 +25,7 @@ from tutelage.models.load import Bundle
 from tutelage.recipe.methods import LoraMethod
 from tutelage.tune.methods.adapter import ADAPTER, AdapterTuned
 from tutelage.tune.methods.lora import base_weight, is_plain, lora_targets
+from tutelage.tune.methods.new_rows import ROWS
 from tutelage.tune.training.adapted import KnownForward, Parts
 
 
@@ -43,7 +44,7 @@ class PrincipalTuned(AdapterTuned):
         super().__init__(bundle, config, seed=seed, keep_dtype=section.dtype == "auto")
         self._layers = {name: module for name, module in self.model.named_modules() if isinstance(module, Linear)}
         self._refuse_rank(section)
-        self.parameters = {}
+        self.parameters = {name: rows for name, rows in self.parameters.items() if ROWS in name}
         for name, module in self._layers.items():
             a, b = _begin(module, section.r, section.init)
             self.parameters |= {f"{name}.lora_A.{ADAPTER}.weight": a, f"{name}.lora_B.{ADAPTER}.weight": b}
@@ -52,6 +53,7 @@ class PrincipalTuned(AdapterTuned):
 
     def settle(self) -> None:
         """Put the trained halves into PEFT's adapter and give it its own arithmetic back."""
+        super().settle()
         for name, module in self._layers.items():
             a, b = (self.parameters[f"{name}.lora_{part}.{ADAPTER}.weight"] for part in "AB")
             whole_a, whole_b = _factors(module)

@@ -10,6 +10,7 @@
 | ``attention`` | attention that never leaves its document; proof of it on the model at hand |
 | ``cpu_attention`` | how a CPU computes it: documents in batches, long ones in blocks |
 | ``lean``, ``gated``, ``normed``, ``adapted`` | blocks that keep less: gated block, norm, LoRA layer |
+| ``new_rows`` | trained rows in the place of some of a frozen layer's |
 | ``recompute`` | layers that keep only what goes in, and are computed anew on the way back |
 | ``losses`` | losses of positions in chunks, without full logits |
 | ``optimizers`` | float32 master weights, clipping, AdamW |

@@ -27,7 +27,7 @@ from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, RewardObjective, teaching_of
 from tutelage.recipe.tune import RetentionSection, TuneSection
 from tutelage.seeds import derive_seed
-from tutelage.tune.methods import Tuned, build_method, learned_before
+from tutelage.tune.methods import Tuned, build_method, learned_before, require_trained
 from tutelage.tune.objectives import build_objective
 from tutelage.tune.own_answers import OwnAnswers
 from tutelage.tune.policy import Policy, Reward
@@ -215,6 +215,7 @@ def train(
 
 def _taken_over(bundle: Bundle, section: TuneSection, seed: int) -> Bundle:
     """The bundle in the arithmetic of the section, with a head for rewards if these are learned."""
+    require_trained(bundle, section.method)
     if bundle.virtual is not None:
         remedy = "load the base model"
         raise TrainingError("virtual tokens stand before the texts of the model already", remedy=remedy)

@@ -4,8 +4,8 @@ The loss of a position depends on its own hidden state only. So the gradient of 
 its hidden state can be computed in the forward pass, chunk by chunk, and the backward pass merely scales its rows by
 what arrives from above: exact for every objective that is a function of such losses, and one matrix product cheaper
 than recomputing logits. (The idea of computing it forward is that of Liger-Kernel, Hsu et al. 2024; row-wise
-upstream gradients are why it is kept unsummed here.) It needs a frozen output layer; where that one is trained too,
-each chunk is recomputed in the backward pass.
+upstream gradients are why it is kept unsummed here.) It needs a frozen output layer, or one of which only some rows are
+trained, whose slopes are kept; where all of it is trained, each chunk is recomputed in the backward pass.
 """
 
 from abc import ABC, abstractmethod
@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
+
+from tutelage.tune.training.new_rows import rows_of
 
 CHUNK_BYTES = 1 << 26
 """Bytes of the float32 logits of one chunk: 64 MiB, 341 positions of a vocabulary of 49,152."""
@@ -81,9 +83,11 @@ def position_losses(hidden: Tensor, loss: PositionLoss, *, head: nn.Module) -> T
     """
     if not len(hidden):
         return hidden.new_zeros(0, dtype=torch.float32)
-    trains_head = any(parameter.requires_grad for parameter in head.parameters())
+    some = rows_of(head)
+    trains_head = some is None and any(parameter.requires_grad for parameter in head.parameters())
     if torch.is_grad_enabled() and hidden.requires_grad and not trains_head:
-        return _ForwardGradient.apply(hidden, loss, head)  # type: ignore[no-untyped-call, no-any-return]
+        trained = (None, None) if some is None else (some.rows, some.new)
+        return _ForwardGradient.apply(hidden, loss, head, *trained)  # type: ignore[no-untyped-call, no-any-return]
     losses = []
     for at in _chunks(len(hidden), head):
         if torch.is_grad_enabled():
@@ -98,27 +102,37 @@ def _chunk_losses(hidden: Tensor, loss: PositionLoss, at: slice, head: nn.Module
 
 
 def _chunks(count: int, head: nn.Module) -> Iterator[slice]:
-    vocabulary = next(head.parameters()).shape[0]
+    vocabulary = max(parameter.shape[0] for parameter in head.parameters())
     size = max(1, CHUNK_BYTES // (4 * vocabulary))
     return (slice(start, start + size) for start in range(0, count, size))
 
 
 class _ForwardGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, loss: PositionLoss, head: nn.Module) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, loss: PositionLoss, head: nn.Module, rows: Tensor | None, new: Tensor | None
+    ) -> Tensor:
         losses: list[Tensor] = []
         gradients: list[Tensor] = []
+        kept: list[Tensor] = []  # slopes of the trained rows' logits, (n, k)
         for at in _chunks(len(hidden), head):
             with torch.enable_grad():
                 leaf = hidden[at].detach().requires_grad_()
                 logits = head(leaf)
             found, slopes = loss.with_slopes(logits.detach().float(), at)
             losses.append(found)
+            if new is not None:
+                kept.append(slopes[:, new])
             gradients += torch.autograd.grad(logits, leaf, slopes.to(logits.dtype))
-        ctx.save_for_backward(torch.cat(gradients))
+        ctx.save_for_backward(torch.cat(gradients), *((hidden, torch.cat(kept)) if kept else ()))
         return torch.cat(losses)
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
-        (gradients,) = ctx.saved_tensors
-        return (gradients * upstream[0][:, None]).to(gradients.dtype), None, None
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        gradients, *more = ctx.saved_tensors
+        above = upstream[0][:, None]
+        of_rows = None
+        if more:
+            hidden, kept = more
+            of_rows = (kept * above).to(hidden.dtype).T @ hidden
+        return (gradients * above).to(gradients.dtype), None, None, of_rows, None
