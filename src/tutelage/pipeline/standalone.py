@@ -18,7 +18,7 @@ from tutelage.events import Emit, Event, located, silent, to_all
 from tutelage.files import write_atomic
 from tutelage.launch import place
 from tutelage.models.hardware import pick_device
-from tutelage.pipeline.asking import asked_items, identity_of, reward_of
+from tutelage.pipeline.asking import asked_items, identity_of, probe_of, reward_of
 from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.engines import Engines, origin_of
 from tutelage.pipeline.items import guarded_items, split_items
@@ -165,7 +165,8 @@ def tune(
 
     ``data`` are rows of the kind that the objective learns from (:mod:`tutelage.records.importers`); none for one that
     learns from the model's own answers, which asks train items of the recipe's tasks and leaves what was answered, and
-    how it was scored, in ``out/rollouts.jsonl``. ``model`` is a
+    how it was scored, in ``out/rollouts.jsonl``. With ``section.early_stopping`` the model is asked probe items of the
+    recipe's tasks on the way, and the best weights are kept. ``model`` is a
     recipe (its model with its chat template, its threads, ``tune`` section and seed), a section of one
     (its template relative to the working folder), or a model's id. ``section`` and ``seed`` go before the recipe's.
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
@@ -182,6 +183,8 @@ def tune(
     recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
     chosen = section if section is not None else recipe.tune
     emit = located(emit, stage="tune") if place().rank == 0 else silent
+    tasks = build_tasks(recipe.tasks, recipe.folder) if chosen.early_stopping is not None else {}
+    probe = probe_of(recipe, chosen, tasks)
     rows, notes, reward = _learned(data, chosen, recipe)
     for note in (_what_they_are(data, rows), *_of_the_rate(chosen), *notes):
         emit(Event("note", data={"text": note}))
@@ -203,6 +206,7 @@ def tune(
             notes=notes,
             open_teacher=engines.taught_by,
             reward=reward,
+            probe=probe,
             processes=processes,
         )
     if processes.is_main:

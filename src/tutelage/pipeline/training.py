@@ -9,7 +9,7 @@ from tutelage.models.load import Bundle
 from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Dropped
-from tutelage.tune import OpenTeacher, Prepared, Reward, Started, Step, Summary, train
+from tutelage.tune import Look, OpenTeacher, Prepared, Probe, Reward, Started, Step, Stopping, Summary, train
 from tutelage.tune.room import memory_words
 from tutelage.tune.training.processes import ALONE, Processes
 
@@ -25,12 +25,14 @@ def train_rows(
     open_teacher: OpenTeacher,
     notes: Sequence[str] = (),
     reward: Reward | None = None,
+    probe: Probe | None = None,
     processes: Processes = ALONE,
 ) -> Summary:
     """Tune ``bundle``'s model on ``rows`` and leave the weights, ``dropped.jsonl`` and ``ledger.json`` in ``folder``.
 
     The ledger of a training that was finished before is left as it is; ``notes`` are what a new one says of the rows.
-    ``reward`` scores answers where the rows are prompts. Of several ``processes`` the main one writes.
+    ``reward`` scores answers where the rows are prompts, and ``probe`` is what early stopping asks. Of several
+    ``processes`` the main one writes.
 
     Raises
     ------
@@ -53,6 +55,7 @@ def train_rows(
         seed=seed,
         open_teacher=open_teacher,
         reward=reward,
+        probe=probe,
         processes=processes,
     )
     for news in steps:
@@ -69,9 +72,39 @@ def train_rows(
             case Step(step=done) as step:
                 emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
                 emit(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))
+            case Look() as look:
+                data = look.model_dump(mode="json", exclude={"kind", "run"})
+                emit(Event("look", data={**data, "text": words_of_look(look)}))
             case Summary() as summary:
+                if summary.stopping is not None:
+                    emit(Event("note", data={"text": words_of_stopping(summary.stopping, made=summary.steps)}))
                 return summary
     raise AssertionError("training ended without a summary")
+
+
+def words_of_look(look: Look) -> str:
+    """Say what the weights of the moment came to."""
+    weights = f"after {look.step:,} steps" if look.step else "before the first step"
+    than = "the best so far" if look.best == look.step else f"not above that at step {look.best:,}"
+    apart = f", {look.unscored:,} unscored" if look.unscored else ""
+    return f"Probe score {weights}: {look.score:.3f}, {than} ({look.answers:,} answers{apart})"
+
+
+def words_of_stopping(found: Stopping, *, made: int) -> str:
+    """Say why a training of ``made`` steps ended, and which weights were saved."""
+    start = f"{found.looks[0].score:.3f}"
+    why = (
+        f"Stopped after step {made:,} of {found.planned:,}" if made < found.planned else f"All {made:,} steps were made"
+    )
+    if not found.kept:
+        return (
+            f"{why}. None of the weights answered the probe items better than those before the first step ({start}): "
+            "these are saved, and nothing was learned."
+        )
+    return (
+        f"{why}. The weights after step {found.kept:,} are saved: probe score {found.score:.3f}, {start} before the "
+        f"first step. They were chosen among {len(found.looks):,} by this score, so that it proves nothing."
+    )
 
 
 def _too_few(dropped: Sequence[Dropped], rows: int, folder: Path) -> TrainingError:
