@@ -11,6 +11,7 @@ from tutelage.recipe.inputs import input_files
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Answer, Item, Verdict, content_id
 from tutelage.seeds import derive_seed
+from tutelage.tasks.build import build_tasks
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.verdicts import checked, drawn, once
 from tutelage.tune import Probe, Reward
@@ -60,12 +61,16 @@ def reward_of(tasks: Mapping[str, Task], identity: str = "") -> Reward:
     return Reward(reward, identity)
 
 
-def probe_of(recipe: Recipe, section: TuneSection, tasks: Mapping[str, Task]) -> Probe | None:
-    """Return what early stopping asks and who scores the answers; None without it.
+def probe_of(recipe: Recipe, section: TuneSection, tasks: Mapping[str, Task] | None = None) -> Probe | None:
+    """Return what early stopping asks and who scores the answers; None without it. ``tasks`` are those of the recipe
+    where they are built already.
 
     Raises
     ------
     RecipeError: there is nothing to ask that a check can score.
     """
+    if section.early_stopping is None:
+        return None
+    tasks = build_tasks(recipe.tasks, recipe.folder) if tasks is None else tasks
     items = stopping_items(recipe, tasks, section.early_stopping)
-    return Probe(items, reward_of(tasks, identity_of(recipe))) if items else None
+    return Probe(items, reward_of(tasks, identity_of(recipe)))

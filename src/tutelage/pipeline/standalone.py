@@ -183,8 +183,7 @@ def tune(
     recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
     chosen = section if section is not None else recipe.tune
     emit = located(emit, stage="tune") if place().rank == 0 else silent
-    tasks = build_tasks(recipe.tasks, recipe.folder) if chosen.early_stopping is not None else {}
-    probe = probe_of(recipe, chosen, tasks)
+    probe = probe_of(recipe, chosen)
     rows, notes, reward = _learned(data, chosen, recipe)
     for note in (_what_they_are(data, rows), *_of_the_rate(chosen), *notes):
         emit(Event("note", data={"text": note}))

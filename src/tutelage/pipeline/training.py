@@ -9,7 +9,7 @@ from tutelage.models.load import Bundle
 from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Dropped
-from tutelage.tune import Look, OpenTeacher, Prepared, Probe, Reward, Started, Step, Stopping, Summary, train
+from tutelage.tune import Look, OpenTeacher, Prepared, Probe, Progress, Reward, Started, Step, Stopping, Summary, train
 from tutelage.tune.room import memory_words
 from tutelage.tune.training.processes import ALONE, Processes
 
@@ -60,8 +60,6 @@ def train_rows(
     )
     for news in steps:
         match news:
-            case Prepared(what=what, done=done, total=texts):
-                emit(Event("progress", data={"label": what, "done": done, "total": texts, "unit": "texts"}))
             case Started(steps=total, trainable_parameters=trainable):
                 if processes.is_main:
                     keep_ledger(folder, ledger, dropped)
@@ -69,17 +67,26 @@ def train_rows(
                 text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
                 for note in filter(None, (gone, text, memory)):
                     emit(Event("note", data={"text": note}))
-            case Step(step=done) as step:
-                emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
-                emit(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))
-            case Look() as look:
-                data = look.model_dump(mode="json", exclude={"kind", "run"})
-                emit(Event("look", data={**data, "text": words_of_look(look)}))
             case Summary() as summary:
                 if summary.stopping is not None:
                     emit(Event("note", data={"text": words_of_stopping(summary.stopping, made=summary.steps)}))
                 return summary
+            case _:
+                _tell(news, total, emit)
     raise AssertionError("training ended without a summary")
+
+
+def _tell(news: Progress, total: int, emit: Emit) -> None:
+    """Pass on what happens on the way through ``total`` steps."""
+    match news:
+        case Prepared(what=what, done=done, total=texts):
+            emit(Event("progress", data={"label": what, "done": done, "total": texts, "unit": "texts"}))
+        case Step(step=done) as step:
+            emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
+            emit(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))
+        case Look() as look:
+            data = look.model_dump(mode="json", exclude={"kind", "run"})
+            emit(Event("look", data={**data, "text": words_of_look(look)}))
 
 
 def words_of_look(look: Look) -> str:
