@@ -24,7 +24,7 @@ class EarlyStoppingSection(Section):
     """Probe items a cell (dimension × level), the same at every look. The score is the mean over cells."""
 
     every: int = Field(default=20, ge=1)
-    """Optimizer steps from look to look. A look takes as long as that many answers."""
+    """Optimizer steps from look to look. Each look costs as many answers as there are items."""
 
     patience: int = Field(default=3, ge=1)
     """Looks on end without a rise, after which the training ends."""
