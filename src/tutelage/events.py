@@ -20,7 +20,8 @@ class Event:
     """One thing that happened.
 
     Kinds: ``stage_started``, ``stage_finished``, ``stage_skipped``, ``progress`` (data: ``label``, ``done``,
-    ``total``, ``unit``), ``step`` (one optimizer step), ``note`` (data: ``text``), ``plan``, ``verdict``, ``scores``.
+    ``total``, ``unit``), ``step`` (one optimizer step), ``look`` (one look of early stopping, with its ``text``),
+    ``note`` (data: ``text``), ``plan``, ``verdict``, ``scores``.
     """
 
     kind: str

@@ -30,7 +30,11 @@ construct:
   distill: {{shots: 1, samples: 4}}
   self_improve: {{samples: 4, revisions: 1}}
   rehearsal: {{prompts: 3}}
-tune: {{batch_size: 2, epochs: 2, checkpoint_every: 2}}
+tune:
+  batch_size: 2
+  epochs: 2
+  checkpoint_every: 2
+  early_stopping: {{items: 2, every: 2, patience: 99, max_tokens: 8}}
 reflect: {{gate: {{resamples: 1000}}}}
 evaluate: {{probe: 3, gate: 3, test: 2, max_tokens: 8, general_prompts: 2}}
 controls: {{few_shot: true, expert_only: true, placebo: true}}
@@ -44,6 +48,7 @@ MOMENTS = [
     (r"rounds/1/construct$", 5),  # renamed, and not yet known to the disk
     (r"rounds/1/curate/\.dropped", 1),
     (r"rounds/1/tune/metrics", 3),
+    (r"rounds/1/tune/looks", 1),
     (r"rounds/1/tune/checkpoints/\.0.*partial$", 1),
     (r"rounds/1/tune/\.weights", 1),
     (r"rounds/1/tune/\.summary", 1),
@@ -171,6 +176,7 @@ def test_what_is_compared_is_a_whole_run(runs: dict[str, Killed]) -> None:
     assert found["rounds/1/construct/preferences.jsonl"]
     assert all(step["loss"] > 0 for step in found["rounds/1/tune/metrics.jsonl"])
     assert len(found["rounds/1/tune/metrics.jsonl"]) >= 4, "so that a checkpoint lies between kill and end"
+    assert len(found["rounds/1/tune/looks.jsonl"]) >= 3, "and looks on both sides of it"
     assert {"rounds/2/gate/verdict.json", "outcome.json", "matrix.json", "best.json"} - found.keys() <= {"best.json"}
     changed = {**found, "rounds/1/evaluate/scores.jsonl": []}
     assert changed != found
@@ -181,6 +187,7 @@ def test_nothing_is_left_over(runs: dict[str, Killed], name: str) -> None:
     path = runs[name].path
     assert list(path.rglob("*.partial")) == []
     assert list(path.rglob("checkpoints")) == []
+    assert list(path.rglob("tune/best")) == []
     for log in path.rglob("*.jsonl"):
         assert log.read_bytes().endswith(b"\n") or not log.stat().st_size
         for line in log.read_text(encoding="utf-8").splitlines():

@@ -121,7 +121,7 @@ class Terminal:
         match event.kind:
             case "run_started":
                 said = Text.assemble((str(data["name"]), "bold"), "  ", (str(data["path"]), "dim"))
-            case "note" | "plan":
+            case "note" | "plan" | "look":
                 said = Text(str(data["text"]))
             case "scores":
                 macro = data["macro"]

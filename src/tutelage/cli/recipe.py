@@ -9,6 +9,7 @@ import yaml
 from tutelage.cli.console import say, say_json
 from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
+from tutelage.pipeline.items import stopping_items
 from tutelage.pipeline.preflight import preflight
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.recipe.contradictions import idle_settings
@@ -44,7 +45,7 @@ def _validate_rows(path: Path, recipe: Recipe, *, json: bool) -> None:
     assert recipe.tune.data is not None
     found = rows_file(recipe.tune.data, recipe.folder, offline=False)
     rows = read_training_rows(found.file, recipe.tune.objective.rows)
-    build_tasks(recipe.tasks, recipe.folder)
+    stopping_items(recipe, build_tasks(recipe.tasks, recipe.folder), recipe.tune.early_stopping)
     _look_for_parts(recipe)
     if json:
         say_json({"valid": True, "name": recipe.name, "rows": len(rows), "model": recipe.model.id})
@@ -56,7 +57,9 @@ def _validate_asking(path: Path, recipe: Recipe, objective: GrpoObjective, *, js
     """Check a recipe for ``tutelage tune`` alone, whose tasks are asked while the model is tuned."""
     from tutelage.pipeline.asking import asked_items
 
-    items = asked_items(recipe, objective, build_tasks(recipe.tasks, recipe.folder))
+    tasks_of_recipe = build_tasks(recipe.tasks, recipe.folder)
+    items = asked_items(recipe, objective, tasks_of_recipe)
+    stopping_items(recipe, tasks_of_recipe, recipe.tune.early_stopping)
     _look_for_parts(recipe)
     if json:
         say_json({"valid": True, "name": recipe.name, "prompts": len(items), "model": recipe.model.id})

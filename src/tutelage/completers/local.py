@@ -21,18 +21,22 @@ class LocalCompleter:
     What scores are made with. Every draw comes from its request's own seed, and the composition of batches follows
     from the requests alone, so equal calls give equal answers on one machine; another batch size, or the same request
     among others, changes the rounding of the arithmetic and with it now and then a token. With ``logprobs`` answers
-    carry the log-probability of each token, the end token's included, under the model at temperature 1.
+    carry the log-probability of each token, the end token's included, under the model at temperature 1. ``remedy`` is
+    said where the memory does not suffice.
 
     The bundle belongs to the caller; between two answers its model is as it was given. Raises
     :class:`tutelage.errors.ModelError` for an architecture that the decoder cannot run exactly.
     """
 
-    def __init__(self, bundle: Bundle, *, batch_size: int = 64, name: str = "", logprobs: bool = False) -> None:
+    def __init__(
+        self, bundle: Bundle, *, batch_size: int = 64, name: str = "", logprobs: bool = False, remedy: str = REMEDY
+    ) -> None:
         check_model(bundle.model, virtual=0 if bundle.virtual is None else bundle.virtual.count)
         self.bundle = bundle
         self._batch_size = batch_size
         self._logprobs = logprobs
         self._name = name or bundle.source.identity
+        self._remedy = remedy
 
     @property
     def engine(self) -> Engine:
@@ -63,7 +67,7 @@ class LocalCompleter:
             logprobs=self._logprobs,
             virtual=bundle.virtual,
         )
-        for row in in_words(done, self._batch_size, REMEDY):
+        for row in in_words(done, self._batch_size, self._remedy):
             yield answered(
                 prompts[row.index],
                 row.tokens,

@@ -4,6 +4,7 @@
 |---|---|
 | ``run`` | one recipe, one call |
 | ``preflight`` | what will be needed later, seen before anything begins |
+| ``disclosure`` | who is shown what, told before anything begins |
 | ``rounds`` | the loop |
 | ``levels`` | a user's rows: what they can prove, and levels estimated from the start |
 | ``leaks`` | rows and items that no curation kept apart, in words |

@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from tutelage.errors import Problem, RecipeError
 from tutelage.files import sha256_file
+from tutelage.pipeline.items import stopping_items, unknown_levels
 from tutelage.recipe import Recipe
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.inputs import input_files
+from tutelage.recipe.tune import TuneSection
 from tutelage.records import Answer, Item, Verdict, content_id
 from tutelage.seeds import derive_seed
+from tutelage.tasks.build import build_tasks
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.verdicts import checked, drawn, once
-from tutelage.tune import Reward
+from tutelage.tune import Probe, Reward
 
 
 def asked_items(recipe: Recipe, section: GrpoObjective, tasks: Mapping[str, Task]) -> list[Item]:
@@ -21,15 +24,7 @@ def asked_items(recipe: Recipe, section: GrpoObjective, tasks: Mapping[str, Task
     ------
     RecipeError: no task has a level that is asked for, or anything to ask that a check can judge.
     """
-    there = list(dict.fromkeys(level for task in tasks.values() for level in task.levels))
-    problems = [
-        Problem(
-            "no task of this recipe has this level", "tune.objective.levels", level, f"there are: {', '.join(there)}"
-        )
-        for level in section.levels or ()
-        if level not in there
-    ]
-    if problems:
+    if problems := unknown_levels(section.levels, tasks, "tune.objective.levels"):
         raise RecipeError(recipe.name, problems)
     found = [
         item
@@ -64,3 +59,18 @@ def reward_of(tasks: Mapping[str, Task], identity: str = "") -> Reward:
         return [found[at] for at in range(len(items))]
 
     return Reward(reward, identity)
+
+
+def probe_of(recipe: Recipe, section: TuneSection, tasks: Mapping[str, Task] | None = None) -> Probe | None:
+    """Return what early stopping asks and who scores the answers; None without it. ``tasks`` are those of the recipe
+    where they are built already.
+
+    Raises
+    ------
+    RecipeError: there is nothing to ask that a check can score.
+    """
+    if section.early_stopping is None:
+        return None
+    tasks = build_tasks(recipe.tasks, recipe.folder) if tasks is None else tasks
+    items = stopping_items(recipe, tasks, section.early_stopping)
+    return Probe(items, reward_of(tasks, identity_of(recipe)))

@@ -8,12 +8,20 @@ tokens are given.
 
 import math
 from collections.abc import Sequence
-from urllib.parse import urlsplit, urlunsplit
 
 from tutelage.construct.expert import expert_rows
-from tutelage.pipeline.items import Tasks, final_items, gate_items, gate_rule, is_scored, probe_items, rounds_of
+from tutelage.pipeline.disclosure import who_sees_what
+from tutelage.pipeline.items import (
+    Tasks,
+    final_items,
+    gate_items,
+    gate_rule,
+    is_scored,
+    probe_items,
+    rounds_of,
+    stopping_items,
+)
 from tutelage.recipe import Recipe
-from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
 from tutelage.records import Item, Record
 from tutelage.reflect.gate import GateRule, gate_power
@@ -46,7 +54,6 @@ SCORING_TOKENS_S = SAMPLING_TOKENS_S["transformers"]
 TRAINING_TOKENS_S = 350.0
 """Trained tokens a second, LoRA on all linear layers."""
 RATES_HOLD_FOR = {"default", "smollm2-135m-instruct"}
-THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 class StageEstimate(Record):
@@ -119,6 +126,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         _scoring(recipe, tasks, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
         _constructing(recipe, tasks, prompts, rounds=_sampled_rounds(recipe)),
         _tuning(recipe, tasks, "tune", rows, times=recipe.rounds),
+        *_looking(recipe, tasks, rows, times=recipe.rounds + recipe.controls.expert_only + recipe.controls.placebo),
         _gating(recipe, tasks),
         *_final(recipe, tasks, len(test), written=written, rows=rows),
     ]
@@ -130,7 +138,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         answers=sum(stage.answers for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
-        sees=_who_sees_what(recipe, prompts),
+        sees=who_sees_what(recipe, prompts),
         claims=_claims(recipe, tasks, test),
     )
 
@@ -246,9 +254,7 @@ def _rows(recipe: Recipe, prompts: int, written: int) -> int:
 
 def _tuning(recipe: Recipe, tasks: Tasks, stage: str, rows: int, *, times: int) -> StageEstimate:
     section = recipe.tune
-    seen = rows * section.epochs
-    if section.max_steps:
-        seen = min(seen, section.max_steps * section.batch_size)
+    seen = _seen(recipe, rows)
     tokens = round(seen * row_tokens(tasks))
     held = ""
     if section.retention is not None:
@@ -267,6 +273,34 @@ def _tuning(recipe: Recipe, tasks: Tasks, stage: str, rows: int, *, times: int) 
         tokens=tokens,
         minutes=_minutes(recipe, tokens, TRAINING_TOKENS_S),
     )
+
+
+def _seen(recipe: Recipe, rows: int) -> int:
+    """How many rows the steps of a tuning see, if nothing ends it."""
+    section = recipe.tune
+    most = section.max_steps * section.batch_size
+    return min(rows * section.epochs, most) if most else rows * section.epochs
+
+
+def _looking(recipe: Recipe, tasks: Tasks, rows: int, *, times: int) -> list[StageEstimate]:
+    """What early stopping asks, if it never stops: before the first step, every so many, and after the last."""
+    section = recipe.tune.early_stopping
+    if section is None:
+        return []
+    items = len(stopping_items(recipe, tasks, section))
+    looks = 1 + math.ceil(math.ceil(_seen(recipe, rows) / recipe.tune.batch_size) / section.every)
+    answers = times * looks * items
+    tokens = round(answers * answer_tokens(tasks, section.max_tokens))
+    return [
+        StageEstimate(
+            stage="tune (looks)",
+            times=times,
+            what=f"at most {_times(looks, 'look')} × {items:,} probe items",
+            answers=answers,
+            tokens=tokens,
+            minutes=_minutes(recipe, tokens, SCORING_TOKENS_S),
+        )
+    ]
 
 
 def _gating(recipe: Recipe, tasks: Tasks) -> StageEstimate:
@@ -308,35 +342,6 @@ def _sampling_engine(recipe: Recipe) -> str:
 def _minutes(recipe: Recipe, tokens: int, rate: float) -> float | None:
     on_cpu = recipe.model.device in {"auto", "cpu"}
     return round(tokens / rate / 60, 1) if recipe.model.id in RATES_HOLD_FOR and on_cpu else None
-
-
-def _who_sees_what(recipe: Recipe, prompts: int) -> tuple[str, ...]:
-    distill = recipe.construct.distill
-    here = "Nothing leaves this machine."
-    if not prompts:
-        return ("No row has a check: no answer is sampled and no teacher is asked.", here)
-    if distill is None:
-        return ("There is no teacher.", here)
-    shots = (
-        f"up to {distill.shots} expert demonstrations" if recipe.construct.expert is not None else "no demonstration"
-    )
-    match distill.teacher:
-        case SelfTeacher():
-            return (f"The teacher is the student itself; it sees train items with {shots} each.", here)
-        case ModelTeacher(id=model):
-            return (f"The teacher is {model}, run on this machine; it sees train items with {shots} each.", here)
-        case EndpointTeacher() as endpoint:
-            parts = urlsplit(endpoint.base_url)
-            host = parts.hostname or endpoint.base_url
-            address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-            shown = f"The teacher is {endpoint.model} at {address}; it is sent train items with {shots} each."
-            kept = "Probe, gate and test items and the student's answers are not sent to it."
-            if host in THIS_MACHINE:
-                return (shown, kept, here)
-            if endpoint.allow_remote:
-                return (shown, kept, f"These items leave this machine for {host}.")
-            refused = f"{host} is not this machine and allow_remote is false: the run will refuse to start sampling."
-            return (shown, kept, refused)
 
 
 def _claims(recipe: Recipe, tasks: Tasks, test: Sequence[Item]) -> tuple[str, ...]:

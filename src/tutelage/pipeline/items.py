@@ -7,6 +7,7 @@ from tutelage.errors import Problem, RecipeError
 from tutelage.evaluate.run import draw_items
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import MixStep
+from tutelage.recipe.stopping import EarlyStoppingSection
 from tutelage.records import Item, Level, Split
 from tutelage.records.scores import SAFETY
 from tutelage.reflect.gate import GateRule
@@ -40,9 +41,49 @@ def final_items(recipe: Recipe, tasks: Tasks, per_cell: int | None = None) -> li
     return draw_items(tasks, "test", number, seed=derive_seed(recipe.seed, "test items"))
 
 
+def stopping_items(recipe: Recipe, tasks: Tasks, section: EarlyStoppingSection | None) -> list[Item]:
+    """The items of the probe split by whose answers tuning is stopped, none without a section: others than those that
+    steer the plan, where tasks make them without end. Those that no check could score are left out.
+
+    Raises
+    ------
+    RecipeError: no such task or level is there, or nothing to ask that a check can score.
+    """
+    if section is None:
+        return []
+    where = "tune.early_stopping"
+    problems = [
+        Problem("no task of this recipe has this name", f"{where}.tasks", name, _nearest(name, list(tasks)))
+        for name in section.tasks or ()
+        if name not in tasks
+    ]
+    asked = {name: task for name, task in tasks.items() if section.tasks is None or name in section.tasks}
+    problems += [] if problems else unknown_levels(section.levels, asked, f"{where}.levels")
+    if problems:
+        raise RecipeError(recipe.name, problems)
+    drawn = draw_items(asked, "probe", section.items, seed=derive_seed(recipe.seed, "stopping items"))
+    levels = section.levels or [item.level for item in drawn]
+    found = [item for item in drawn if item.level in levels and is_scored(tasks, item)]
+    if not found:
+        what, remedy = "the tasks have no probe items whose answers a check scores", "give rows a check and such items"
+        raise RecipeError(recipe.name, [Problem(what, where, ", ".join(asked), remedy)])
+    return found
+
+
+def unknown_levels(levels: Sequence[Level] | None, tasks: Tasks, where: str) -> list[Problem]:
+    """Return every one of the ``levels``, named at ``where`` in the recipe, that no task has."""
+    there = list(dict.fromkeys(level for task in tasks.values() for level in task.levels))
+    return [
+        Problem("no task of this recipe has this level", where, level, f"there are: {', '.join(there)}")
+        for level in levels or ()
+        if level not in there
+    ]
+
+
 def guarded_items(recipe: Recipe, tasks: Tasks) -> list[Item]:
     """Every item of the run that no training row may contain: probe, test, and the gate of every round."""
     found = [*probe_items(recipe, tasks), *final_items(recipe, tasks)]
+    found += stopping_items(recipe, tasks, recipe.tune.early_stopping)
     for round in range(1, recipe.rounds + 1):
         found += gate_items(recipe, tasks, round)
     return found

@@ -1,6 +1,6 @@
 """What a run will need later, seen before it begins: a recipe that has begun cannot be mended any more."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from tutelage.completers.address import check_address, read_key
@@ -10,7 +10,7 @@ from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
 from tutelage.evaluate.general_texts import general_prompts
 from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
-from tutelage.pipeline.items import unknown_names
+from tutelage.pipeline.items import stopping_items, unknown_names
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import EndpointTeacher
 from tutelage.recipe.curate import CurateSection, CustomStep
@@ -55,7 +55,7 @@ def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
         what = f"CTranslate2 cannot put what {recipe.tune.method.kind} tuning learns before a text"
         remedy = "take transformers, or tune.method: {kind: lora}"
         problems.append(Problem(what, "engines.sampling.kind", "ctranslate2", remedy))
-    for where, attempt in _attempts(recipe, keys=keys):
+    for where, attempt in _attempts(recipe, tasks, keys=keys):
         try:
             attempt()
         except TutelageError as error:
@@ -65,7 +65,7 @@ def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
     return tasks
 
 
-def _attempts(recipe: Recipe, *, keys: bool) -> Iterator[tuple[str, Callable[[], object]]]:
+def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Iterator[tuple[str, Callable[[], object]]]:
     """What is only used later, each with its place in the recipe and a way to find out whether it can be."""
     template, planner, distill = (
         template_of(recipe.model, recipe.folder),
@@ -76,6 +76,8 @@ def _attempts(recipe: Recipe, *, keys: bool) -> Iterator[tuple[str, Callable[[],
         yield "model.template", lambda: require_template(template)
     if wants_four_bits(recipe.tune.method):
         yield "tune.method", require_bitsandbytes
+    if tasks:
+        yield "tune.early_stopping", lambda: stopping_items(recipe, tasks, recipe.tune.early_stopping)
     for index, step in enumerate(recipe.curate.steps):
         if isinstance(step, CustomStep):
             alone = CurateSection(steps=(step,))

@@ -18,6 +18,7 @@ from tutelage.events import Emit, Event
 from tutelage.files import write_atomic
 from tutelage.models.adapters import MUCH_ROUNDED
 from tutelage.models.bundle import Bundle
+from tutelage.pipeline.asking import probe_of
 from tutelage.pipeline.planning import Prompts
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.training import train_rows
@@ -204,6 +205,7 @@ def tune_stage(shop: Shop, name: str, rows: Sequence[Example], *, round: int) ->
             folder=folder,
             seed=derive_seed(shop.seed, "tune"),
             open_teacher=shop.engines.taught_by,
+            probe=probe_of(shop.recipe, shop.recipe.tune, shop.tasks),
             emit=shop.listening("tune", round),
         )
     return Trained(round, weights)

@@ -18,7 +18,7 @@ from tutelage.events import Emit, Event, located, silent, to_all
 from tutelage.files import write_atomic
 from tutelage.launch import place
 from tutelage.models.hardware import pick_device
-from tutelage.pipeline.asking import asked_items, identity_of, reward_of
+from tutelage.pipeline.asking import asked_items, identity_of, probe_of, reward_of
 from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.engines import Engines, origin_of
 from tutelage.pipeline.items import guarded_items, split_items
@@ -117,9 +117,10 @@ def tune(
     ``data`` are rows of the kind that the objective learns from (:mod:`tutelage.records.importers`), or the section of
     a recipe that names them: a file relative to the recipe's folder, or a data set of the hub. None: the objective
     learns from the model's own answers, asks train items of the recipe's tasks and leaves what was answered, and how
-    it was scored, in ``out/rollouts.jsonl``. ``model`` is a recipe (its model with its chat template, its threads,
-    ``tune`` section and seed), a section of one (its template relative to the working folder), or a model's id.
-    ``section`` and ``seed`` go before the recipe's.
+    it was scored, in ``out/rollouts.jsonl``. With ``section.early_stopping`` the model is asked probe items of the
+    recipe's tasks on the way, and the best weights are kept. ``model`` is a recipe (its model with its chat template,
+    its threads, ``tune`` section and seed), a section of one (its template relative to the working folder), or a
+    model's id. ``section`` and ``seed`` go before the recipe's.
     A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
     ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it; ``out/tuned.json`` says what the
     weights were made of, for ``tutelage export``. Rows that share words with what
@@ -134,6 +135,7 @@ def tune(
     recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
     chosen = section if section is not None else recipe.tune
     emit = located(emit, stage="tune") if place().rank == 0 else silent
+    probe = probe_of(recipe, chosen)
     given, name = given_rows(data, recipe.folder, offline=offline)
     rows, notes, reward = _learned(given, chosen, recipe)
     for note in (what_they_are(name, rows), *_of_the_rate(chosen), *notes):
@@ -156,6 +158,7 @@ def tune(
             notes=notes,
             open_teacher=engines.taught_by,
             reward=reward,
+            probe=probe,
             processes=processes,
         )
     if processes.is_main:

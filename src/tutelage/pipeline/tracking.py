@@ -3,6 +3,7 @@
 | event | what is passed on | counted by |
 |---|---|---|
 | ``step`` | ``tune/loss``, ``lr``, ``grad_norm``, ``tokens_per_second``, ``retention``, what is told besides | step |
+| ``look`` | ``tune/probe`` | step |
 | ``scores`` | ``scores/<split>``, of rivals ``scores/<split>/<label>`` | round |
 | ``verdict`` | ``gate/promoted`` (1, 0, or −1 where it was rejected), and the words | round |
 
@@ -57,9 +58,11 @@ class Sink(Protocol):
 def measures_of(event: Event) -> Measures | None:
     """Return what ``event`` has to say to a tracker; None if it is nothing."""
     data, round = event.data, event.round
+    start = "tune/" if round is None else f"round {round}/tune/"
     match event.kind:
+        case "look" if isinstance(score := data["score"], float):
+            return Measures(int(str(data["step"])), {f"{start}probe": score})
         case "step":
-            start = "tune/" if round is None else f"round {round}/tune/"
             told = data.get("told")
             values = {**{key: data.get(key) for key in STEP}, **(told if isinstance(told, dict) else {})}
             tokens, seconds = data.get("tokens"), data.get("seconds")

@@ -10,7 +10,7 @@ from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sor
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Dropped
 from tutelage.report.numbers import duration
-from tutelage.tune import OpenTeacher, Prepared, Reward, Started, Step, Summary, train
+from tutelage.tune import Look, OpenTeacher, Prepared, Probe, Progress, Reward, Started, Step, Stopping, Summary, train
 from tutelage.tune.duration import estimate_duration
 from tutelage.tune.room import memory_words
 from tutelage.tune.rows import Row
@@ -31,12 +31,14 @@ def train_rows(
     open_teacher: OpenTeacher,
     notes: Sequence[str] = (),
     reward: Reward | None = None,
+    probe: Probe | None = None,
     processes: Processes = ALONE,
 ) -> Summary:
     """Tune ``bundle``'s model on ``rows`` and leave the weights, ``dropped.jsonl`` and ``ledger.json`` in ``folder``.
 
     The ledger of a training that was finished before is left as it is; ``notes`` are what a new one says of the rows.
-    ``reward`` scores answers where the rows are prompts. Of several ``processes`` the main one writes.
+    ``reward`` scores answers where the rows are prompts, and ``probe`` is what early stopping asks. Of several
+    ``processes`` the main one writes.
 
     Raises
     ------
@@ -60,12 +62,11 @@ def train_rows(
         seed=seed,
         open_teacher=open_teacher,
         reward=reward,
+        probe=probe,
         processes=processes,
     )
     for news in steps:
         match news:
-            case Prepared(what=what, done=done, total=texts):
-                emit(Event("progress", data={"label": what, "done": done, "total": texts, "unit": "texts"}))
             case Started(steps=total, trainable_parameters=trainable):
                 if processes.is_main:
                     keep_ledger(folder, ledger, dropped)
@@ -73,11 +74,12 @@ def train_rows(
                 text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
                 for note in filter(None, (gone, text, memory, time)):
                     emit(Event("note", data={"text": note}))
-            case Step(step=done) as step:
-                emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
-                emit(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))
             case Summary() as summary:
+                if summary.stopping is not None:
+                    emit(Event("note", data={"text": words_of_stopping(summary.stopping, made=summary.steps)}))
                 return summary
+            case _:
+                _tell(news, total, emit)
     raise AssertionError("training ended without a summary")
 
 
@@ -91,6 +93,44 @@ def time_words(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, pro
         f"the products of the layers alone take {duration(least)} at the {found.second / 1e12:.2g} TFLOP/s that this "
         f"device reached in them; all steps usually take {LOW:g} to {HIGH:g} times that: {duration(LOW * least)} to "
         f"{duration(HIGH * least)}"
+    )
+
+
+def _tell(news: Progress, total: int, emit: Emit) -> None:
+    """Pass on what happens on the way through ``total`` steps."""
+    match news:
+        case Prepared(what=what, done=done, total=texts):
+            emit(Event("progress", data={"label": what, "done": done, "total": texts, "unit": "texts"}))
+        case Step(step=done) as step:
+            emit(Event("step", data=step.model_dump(mode="json", exclude={"kind"})))
+            emit(Event("progress", data={"label": "steps", "done": done, "total": total, "unit": "steps"}))
+        case Look() as look:
+            data = look.model_dump(mode="json", exclude={"kind", "run"})
+            emit(Event("look", data={**data, "text": words_of_look(look)}))
+
+
+def words_of_look(look: Look) -> str:
+    """Say what the weights of the moment came to."""
+    weights = f"after {look.step:,} steps" if look.step else "before the first step"
+    than = "the best so far" if look.best == look.step else f"not above that at step {look.best:,}"
+    apart = f", {look.unscored:,} unscored" if look.unscored else ""
+    return f"Probe score {weights}: {look.score:.3f}, {than} ({look.answers:,} answers{apart})"
+
+
+def words_of_stopping(found: Stopping, *, made: int) -> str:
+    """Say why a training of ``made`` steps ended, and which weights were saved."""
+    start = f"{found.looks[0].score:.3f}"
+    why = (
+        f"Stopped after step {made:,} of {found.planned:,}" if made < found.planned else f"All {made:,} steps were made"
+    )
+    if not found.kept:
+        return (
+            f"{why}. None of the weights answered the probe items better than those before the first step ({start}): "
+            "these are saved, and nothing was learned."
+        )
+    return (
+        f"{why}. The weights after step {found.kept:,} are saved: probe score {found.score:.3f}, {start} before the "
+        f"first step. They were chosen among {len(found.looks):,} by this score, so that it proves nothing."
     )
 
 

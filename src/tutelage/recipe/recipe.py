@@ -82,6 +82,10 @@ class Recipe(Section):
         construct, controls = self.construct, self.controls
         if not self.tasks and self.tune.data is None:
             raise ValueError("tasks: name at least one; only tuning on rows of your own (tune.data) needs none")
+        if not self.tasks and self.tune.early_stopping is not None:
+            raise ValueError(
+                "tune.early_stopping: it asks probe items of the recipe's tasks, and there are none; name one"
+            )
         if construct.expert is None and construct.distill is None and construct.self_improve is None:
             raise ValueError("construct: all three paradigms are switched off; leave at least one of them on")
         if construct.expert is None and (controls.few_shot or controls.expert_only):

@@ -13,6 +13,7 @@ from tutelage.recipe.methods import Method as Method
 from tutelage.recipe.methods import QloraMethod, begins_at_zero, trains_reward_heads
 from tutelage.recipe.objectives import Objective, RewardObjective, SftObjective, teaching_of
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
+from tutelage.recipe.stopping import EarlyStoppingSection
 from tutelage.recipe.watchdog import WatchdogSection
 
 
@@ -206,6 +207,10 @@ class TuneSection(Section):
     watchdog: WatchdogSection | None = None
     """What stops a training that diverges; null: only what is not a number does."""
 
+    early_stopping: EarlyStoppingSection | None = None
+    """What ends a training whose answers get no better and keeps its best weights; null: it makes all its steps, and
+    the last weights are kept."""
+
     @model_validator(mode="after")
     def _has_others_to_compare(self) -> Self:
         if self.objective.rows == "unpaired" and self.batch_size < 2:
@@ -238,6 +243,8 @@ class TuneSection(Section):
         teaching = teaching_of(self.objective)
         on_policy = "kd with on_policy" if teaching is not None and teaching.on_policy else ""
         samples = "grpo" if isinstance(self.objective, GrpoObjective) else on_policy
+        if not samples and self.early_stopping is not None:
+            samples = "early_stopping"
         if samples and self.method.kind in ("prefix", "prompt"):
             raise ValueError(
                 f"method: {self.method.kind} is in no weight of the model that {samples} samples from; take lora or "
@@ -251,6 +258,12 @@ class TuneSection(Section):
             raise ValueError(
                 f"method: {self.method.kind} trains no head for rewards; take lora (init: default), dora, ia3 or full"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _writes_answers_to_look_at(self) -> Self:
+        if self.early_stopping is not None and isinstance(self.objective, RewardObjective):
+            raise ValueError("early_stopping: a reward model writes no answers that could be scored; leave it out")
         return self
 
     @model_validator(mode="after")

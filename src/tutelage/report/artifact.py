@@ -102,10 +102,11 @@ def tuning(section: TuneSection, *, seed: int, rows: int | None, steps: int | No
     much = f" {plural(rows, 'row')}," if rows is not None else ""
     took = f" {plural(steps, 'step')} of {section.batch_size} rows," if steps is not None else ""
     held = ", with a penalty on forgetting" if section.retention is not None else ""
+    chosen = ", the weights whose answers to probe items were best" if section.early_stopping is not None else ""
     how = _moved(section.method)
     return (
         f"Objective {section.objective.kind}{of}, {how}, {named} at {optimizer.lr:g} ({section.schedule.kind}),{much}"
-        f"{took} seed {seed}{held}."
+        f"{took} seed {seed}{held}{chosen}."
     )
 
 

@@ -11,6 +11,7 @@
 | ``teacher``, ``divergences`` | what a teacher expects, and how far the student is from it |
 | ``sampling``, ``rollouts`` | the model as the one that answers, and the log of its answers |
 | ``policy``, ``own_answers`` | what is asked: groups of answers that are scored, the prompts of rows |
+| ``probing`` | what is asked to know whether to go on |
 | ``retention`` | the penalty on forgetting |
 | ``estimate``, ``room`` | the memory of a step, and whether it will fit |
 
@@ -18,8 +19,22 @@ A new objective or method is one file and one line in its package's index; neith
 """
 
 from tutelage.tune.policy import Reward
+from tutelage.tune.probing import Probe
 from tutelage.tune.teacher import OpenTeacher
 from tutelage.tune.training.loop import train
-from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, Step, Summary
+from tutelage.tune.training.progress import Look, Prepared, Progress, Saved, Started, Step, Stopping, Summary
 
-__all__ = ["OpenTeacher", "Prepared", "Progress", "Reward", "Saved", "Started", "Step", "Summary", "train"]
+__all__ = [
+    "Look",
+    "OpenTeacher",
+    "Prepared",
+    "Probe",
+    "Progress",
+    "Reward",
+    "Saved",
+    "Started",
+    "Step",
+    "Stopping",
+    "Summary",
+    "train",
+]

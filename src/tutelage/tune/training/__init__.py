@@ -4,7 +4,8 @@
 |---|---|
 | ``loop`` | ``train``: the one loop, a generator of progress records |
 | ``step`` | one optimizer step over its micro-batches |
-| ``progress`` | ``Prepared``, ``Started``, ``Step``, ``Saved``, ``Summary`` |
+| ``preparing`` | what is computed before the first step |
+| ``progress`` | ``Prepared``, ``Started``, ``Step``, ``Look``, ``Saved``, ``Summary`` |
 | ``batches`` | order of rows, packing without padding, micro-batches |
 | ``network`` | packed documents → hidden states of the target positions → loss a position |
 | ``attention`` | attention that never leaves its document; proof of it on the model at hand |
@@ -19,6 +20,7 @@
 | ``schedules`` | learning rate over the steps |
 | ``checkpoint`` | atomic checkpoints without pickle |
 | ``saving`` | weights, named only after they were read again and compared |
+| ``stopping`` | ends a training whose answers get no better, and keeps its best weights |
 | ``watchdog`` | stops a training that diverges |
 | ``memory`` | peak memory of process and accelerator, and what is free |
 """

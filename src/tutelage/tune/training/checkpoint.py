@@ -38,6 +38,10 @@ class Position(Record):
     micro_batch_tokens: int
     history: tuple[Step, ...]
 
+    def after(self, step: Step, *, limit: int) -> "Position":
+        """Return the position after one more step, in micro-batches of at most ``limit`` tokens."""
+        return Position(fingerprint=self.fingerprint, micro_batch_tokens=limit, history=(*self.history, step))
+
 
 def save_checkpoint(folder: Path, position: Position, *, state: Mapping[str, Tensor]) -> None:
     """Make the newest checkpoint of ``folder`` and remove the older ones. Raises :class:`StorageError`."""
@@ -100,10 +104,12 @@ def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, 
     """Return a hash of what decides the losses of a run: settings, seed, rows, and the model it starts from.
 
     Of the model: name, shape, dtype and a few values of every weight. How often checkpoints are made, what watches,
-    what is kept for the way back, and who holds which part of the weights decides nothing.
+    what is kept for the way back, and who holds which part of the weights decides nothing. ``reward``: what decides the
+    scores of answers.
     """
     digest = hashlib.sha256()
-    digest.update(section.model_dump_json(exclude=WITHOUT_EFFECT).encode())
+    unset = {"early_stopping"} if section.early_stopping is None else set()  # older versions did not have it
+    digest.update(section.model_dump_json(exclude=WITHOUT_EFFECT | unset).encode())
     digest.update(f"{seed}{reward}".encode())
     for row in rows:
         for document in documents_of(row).values():

@@ -8,32 +8,30 @@ that an uninterrupted run gives.
 import math
 import shutil
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import chain
+from itertools import takewhile
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from tutelage.errors import TrainingError
 from tutelage.files import append_line, write_atomic
 from tutelage.models.hardware import cast_weights, pick_dtype
-from tutelage.models.load import Bundle, load_bundle
+from tutelage.models.load import Bundle
 from tutelage.models.rewards import with_reward_head
-from tutelage.models.template import Encoded
 from tutelage.recipe.grpo import GrpoObjective
-from tutelage.recipe.objectives import KdObjective, RewardObjective, teaching_of
-from tutelage.recipe.tune import RetentionSection, TuneSection
+from tutelage.recipe.objectives import RewardObjective, teaching_of
+from tutelage.recipe.tune import TuneSection
 from tutelage.seeds import derive_seed
 from tutelage.tune.methods import Tuned, build_method, learned_before, require_trained
 from tutelage.tune.objectives import build_objective
 from tutelage.tune.own_answers import OwnAnswers
 from tutelage.tune.policy import Policy, Reward
+from tutelage.tune.probing import Probe, prober_of
 from tutelage.tune.reference import FILE as REFERENCE_FILE
-from tutelage.tune.reference import Reference, key_of
-from tutelage.tune.retention import Memory, Retention, remember
+from tutelage.tune.reference import Reference
 from tutelage.tune.rollouts import RolloutLog
 from tutelage.tune.rows import KINDS, Row, documents_of, why_unusable
 from tutelage.tune.teacher import FILE as TEACHER_FILE
@@ -50,12 +48,14 @@ from tutelage.tune.training.checkpoint import (
 from tutelage.tune.training.memory import peak_device_bytes, peak_rss_bytes
 from tutelage.tune.training.network import Network
 from tutelage.tune.training.optimizers import Optimizer
-from tutelage.tune.training.processes import ALONE, Processes, shares
-from tutelage.tune.training.progress import Prepared, Progress, Saved, Started, Step, Summary
+from tutelage.tune.training.preparing import let_speak, opened_by, refer, retain
+from tutelage.tune.training.processes import ALONE, Processes
+from tutelage.tune.training.progress import Progress, Saved, Started, Step, Stopping, Summary
 from tutelage.tune.training.saving import save_weights
 from tutelage.tune.training.schedules import rate_share
 from tutelage.tune.training.sharding import moving, require_shardable
-from tutelage.tune.training.step import Batch, accumulate, update
+from tutelage.tune.training.step import Accumulated, Batch, accumulate, update
+from tutelage.tune.training.stopping import BEST, Looks
 from tutelage.tune.training.watchdog import watch
 
 RELOAD_ROWS = 3
@@ -70,22 +70,24 @@ def train(
     seed: int,
     open_teacher: OpenTeacher | None = None,
     reward: Reward | None = None,
+    probe: Probe | None = None,
     processes: Processes = ALONE,
 ) -> Iterator[Progress]:
     """Tune the bundle's model on ``rows``, of the kind that the objective learns from; the weights get to
     ``folder/weights``.
 
     Yields :class:`Prepared` for what is computed before the first step, :class:`Started`, a :class:`Step` per optimizer
-    step, :class:`Saved` per checkpoint and :class:`Summary` at the end; a finished run yields its summary again and
-    does nothing. ``folder`` also gets ``metrics.jsonl`` (the steps), ``summary.json`` (written last) and, where the
-    objective refers to the model as it came or to a teacher that speaks once, ``reference.json`` or
-    ``teacher.safetensors`` until it is finished. The model is taken over: its weights are cast to the arithmetic of the
-    section, LoRA freezes them and takes its adapter out at the end, prefix and prompt tuning freeze them, full tuning
-    changes them; a sharded one is whole in the main process alone at the end. For rewards its decoder gets a head of
-    its own, drawn from the seed and saved with the weights. ``open_teacher`` gives the teacher of distillation; without
-    it, it is loaded to where the model is. ``reward`` scores the model's answers where the rows are prompts; its
-    answers stay in ``rollouts.jsonl``, as do those of on-policy distillation. Several ``processes`` that call it alike
-    make every step together, and the main one writes the files.
+    step, a :class:`Look` where early stopping looks, :class:`Saved` per checkpoint and :class:`Summary` at the end; a
+    finished run yields its summary again and does nothing. ``folder`` also gets ``metrics.jsonl`` (the steps),
+    ``summary.json`` (written last) and, where the objective refers to the model as it came or to a teacher that speaks
+    once, ``reference.json`` or ``teacher.safetensors`` until it is finished. The model is taken over: its weights are
+    cast to the arithmetic of the section, LoRA freezes them and takes its adapter out at the end, prefix and prompt
+    tuning freeze them, full tuning changes them; a sharded one is whole in the main process alone at the end. For
+    rewards its decoder gets a head of its own, drawn from the seed and saved with the weights. ``open_teacher`` gives
+    the teacher of distillation; without it, it is loaded to where the model is. ``reward`` scores the model's answers
+    where the rows are prompts; its answers stay in ``rollouts.jsonl``, as do those of on-policy distillation.
+    ``probe`` is what early stopping asks: its scores stay in ``looks.jsonl``, and the best weights that it saw are
+    saved. Several ``processes`` that call it alike make every step together, and the main one writes the files.
 
     Raises
     ------
@@ -99,6 +101,8 @@ def train(
     teaching = teaching_of(section.objective)
     teacher = None if teaching is None else Teacher(teaching)
     policy, answers = _answering(section, processes)
+    if section.early_stopping is not None:
+        processes.refuse("early stopping", where="tune.early_stopping")
     objective = build_objective(
         section.objective, reference, teacher, longest=section.max_tokens, policy=policy, own=answers
     )
@@ -107,7 +111,7 @@ def train(
     bundle = _taken_over(bundle, section, seed)
     require_shardable(bundle, section, processes)
     model = bundle.model
-    scored_by = reward.identity if reward is not None else ""
+    scored_by = (reward.identity if reward is not None else "") + (probe.identity if probe is not None else "")
     fingerprint = fingerprint_of(model, rows, section, seed=seed, reward=scored_by)
     # a folder of another run is refused before anything is written
     finished, checkpoint = _found(folder, fingerprint, processes)
@@ -121,46 +125,49 @@ def train(
     chosen_at = partial(rows_of_step, rows=len(rows), batch_size=size, seed=seed)
     if not reference.load(folder, fingerprint):
         asked = (objective.referred([rows[row] for row in chosen_at(index)]) for index in range(steps))
-        yield from _refer(bundle, reference, asked, limit=section.micro_batch_tokens, processes=processes)
+        yield from refer(bundle, reference, asked, limit=section.micro_batch_tokens, processes=processes)
         if processes.is_main:
             reference.save(folder, fingerprint)
-    opened = open_teacher if open_teacher is not None else partial(_load_teacher, device=model.device)
+    opened = opened_by(open_teacher, model.device)
     if teacher is not None and teacher.section.top_k is not None:
-        with processes.main_first():
-            if not teacher.load(folder, fingerprint):
-                texts, own = objective.taught(rows), opened(teacher.section)
-                for number, total in teacher.store(texts, own, bundle, section.micro_batch_tokens):
-                    yield Prepared(what="teacher", done=number, total=total)
-                teacher.save(folder, fingerprint)
+        yield from let_speak(
+            teacher,
+            opened,
+            bundle,
+            objective.taught(rows),
+            folder=folder,
+            fingerprint=fingerprint,
+            limit=section.micro_batch_tokens,
+            processes=processes,
+        )
     retention = None
     if section.retention is not None:
-        retention = yield from _retain(bundle, section.retention, seed=seed, processes=processes)
+        retention = yield from retain(bundle, section.retention, seed=seed, processes=processes)
     with ExitStack() as stack:
         tuned = build_method(section.method)(bundle, derive_seed(seed, "method"))
         stack.callback(tuned.release)
         if teacher is not None and teacher.section.top_k is None:
             stack.enter_context(teacher.beside(opened(teacher.section), bundle))
-        if answers is not None:
-            log = RolloutLog(folder, fingerprint)
-            answers.begin(bundle, tuned, log=log, seed=derive_seed(seed, "answers"))
-        if policy is not None:
-            log = RolloutLog(folder, fingerprint)
-            policy.begin(bundle, tuned, rows, reward=reward, log=log, seed=derive_seed(seed, "answers"))
+        _begin(policy, answers, bundle, tuned, rows=rows, reward=reward, log=(folder, fingerprint), seed=seed)
+        ask = prober_of(section.early_stopping, bundle, tuned, probe)
         fresh = Position(fingerprint=fingerprint, micro_batch_tokens=section.micro_batch_tokens, history=())
         position, state = (fresh, None) if checkpoint is None else checkpoint
         if processes.is_main:
             write_atomic(folder / "metrics.jsonl", "".join(step.to_json() + "\n" for step in position.history))
+        made = len(position.history)
         is_well = watch(section.watchdog, position.history)
+        looks = Looks(section.early_stopping, folder, fingerprint=fingerprint, steps=steps, made=made, ask=ask)
         learned = learned_before(tuned)
         _require_room(bundle, rows, 0 if learned is None else learned.count)
         with ExitStack() as computing:
             network = computing.enter_context(connect(tuned.model, learned, anew=section.activation_checkpointing))
-            made = len(position.history)
             started = _started(tuned, network, rows=len(rows), dropped=dropped, steps=steps, made=made)
             network, optimizer = computing.enter_context(moving(tuned, network, section, state, processes=processes))
             checkpoint = state = None  # it may be larger than what this process holds
             yield started
-            for index in range(made, steps):
+            if not made:
+                yield from looks.after(0, optimizer)
+            for index in takewhile(looks.go_on, range(made, steps)):
                 began = time.perf_counter()
                 chosen = chosen_at(index // updates)
                 members = [rows[row] for row in chosen]
@@ -179,34 +186,23 @@ def train(
                 )
                 lr = section.optimizer.lr * rate_share(section.schedule, index, steps=steps)
                 norm = update(optimizer, batch, lr=lr, clip_norm=section.clip_norm)
-                step = Step(
-                    step=index + 1,
-                    epoch=index // (updates * steps_an_epoch(len(rows), size)) + 1,
-                    loss=done.batches[0].loss,
-                    told=dict(done.batches[0].told),
-                    retention=done.batches[1].loss if beside else None,
-                    lr=lr,
-                    grad_norm=norm,
-                    rows=len(chosen),
-                    tokens=sum(part.tokens for part in done.batches),
-                    target_tokens=done.batches[0].target_tokens,
-                    micro_batches=done.micro_batches,
-                    seconds=time.perf_counter() - began,
-                )
-                position = Position(
-                    fingerprint=fingerprint, micro_batch_tokens=done.limit, history=(*position.history, step)
-                )
+                epoch = index // (updates * steps_an_epoch(len(rows), size)) + 1
+                seconds = time.perf_counter() - began
+                step = _told_of(done, batch, epoch=epoch, lr=lr, norm=norm, seconds=seconds)
+                position = position.after(step, limit=done.limit)
                 if processes.is_main:
                     append_line(folder / "metrics.jsonl", step.to_json())
                 yield step
                 every = section.checkpoint_every if is_well(step) else 0  # none replaces the last good one
-                if every and (step.step % every == 0 or step.step == steps):
+                yield from looks.after(step.step, optimizer)
+                if every and (step.step % every == 0 or not looks.go_on(step.step)):
                     _keep(folder, position, optimizer, processes)
                     yield Saved(step=step.step)
             optimizer.require_same(processes)
+        stopped = looks.put_back(optimizer, len(position.history))
         documents = [document for row in rows[:RELOAD_ROWS] for document in documents_of(row).values()]
         difference = processes.from_main(partial(save_weights, tuned, documents, target=folder / "weights"))
-        summary = _summary(started, position, reload_difference=difference)
+        summary = _summary(started, position, reload_difference=difference, stopping=stopped)
         if processes.is_main:
             write_atomic(folder / "summary.json", summary.model_dump_json(indent=2) + "\n")
             _clear(folder)
@@ -238,6 +234,25 @@ def _answering(section: TuneSection, processes: Processes) -> tuple[Policy | Non
     return None, None
 
 
+def _begin(
+    policy: Policy | None,
+    answers: OwnAnswers | None,
+    bundle: Bundle,
+    tuned: Tuned,
+    *,
+    rows: Sequence[Row],
+    reward: Reward | None,
+    log: tuple[Path, str],
+    seed: int,
+) -> None:
+    """Give the model to whoever samples its answers; ``log``: the folder of the run, and its fingerprint."""
+    seed = derive_seed(seed, "answers")
+    if answers is not None:
+        answers.begin(bundle, tuned, log=RolloutLog(*log), seed=seed)
+    if policy is not None:
+        policy.begin(bundle, tuned, rows, reward=reward, log=RolloutLog(*log), seed=seed)
+
+
 def _found(
     folder: Path, fingerprint: str, processes: Processes
 ) -> tuple[Summary | None, tuple[Position, dict[str, Tensor]] | None]:
@@ -258,42 +273,10 @@ def _keep(folder: Path, position: Position, optimizer: Optimizer, processes: Pro
 
 def _clear(folder: Path) -> None:
     """Remove what only an unfinished run needs."""
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    for place in ("checkpoints", BEST):
+        shutil.rmtree(folder / place, ignore_errors=True)
     for file in (REFERENCE_FILE, TEACHER_FILE):
         (folder / file).unlink(missing_ok=True)
-
-
-def _load_teacher(section: KdObjective, *, device: torch.device) -> Bundle:
-    return load_bundle(section.teacher, revision=section.revision, device=str(device))
-
-
-def _refer(
-    bundle: Bundle, reference: Reference, asked: Iterator[Sequence[Encoded]], *, limit: int, processes: Processes
-) -> Iterator[Prepared]:
-    """Let ``reference`` learn what the model as it came says of the documents that the steps ask for.
-
-    Each process reads its share, and all learn what the others have read.
-    """
-    wanted = reference.missing(chain.from_iterable(asked))
-    if wanted:
-        own = [wanted[index] for index in shares(list(map(len, wanted)), processes.count)[processes.rank]]
-        with connect(bundle.model) as network:
-            for number in reference.learn(own, network, limit):
-                yield Prepared(what="reference", done=number, total=len(own))
-        for found in processes.gather(reference.known):
-            reference.known.update(found)
-
-
-def _retain(
-    bundle: Bundle, section: RetentionSection, *, seed: int, processes: Processes
-) -> Generator[Prepared, None, Retention]:
-    """Let the model write its free texts: every process draws the same ones."""
-    memories: list[Memory] = []
-    for memory in remember(bundle, section, seed=derive_seed(seed, "memories")):
-        memories.append(memory)
-        yield Prepared(what="free texts", done=len(memories), total=section.texts)
-    processes.require_same(lambda: [key_of(memory.text) for memory in memories], "free texts")
-    return Retention(memories, section, seed=seed)
 
 
 def _usable(rows: Sequence[Row], section: TuneSection, context: int | None) -> tuple[list[int], dict[int, str]]:
@@ -346,7 +329,26 @@ def _started(tuned: Tuned, network: Network, *, rows: int, dropped: dict[int, st
     )
 
 
-def _summary(started: Started, position: Position, *, reload_difference: float) -> Summary:
+def _told_of(done: Accumulated, batch: Batch[Row], *, epoch: int, lr: float, norm: float, seconds: float) -> Step:
+    """What is told of a step; beside its rows there is the penalty on forgetting, or nothing."""
+    learned, *beside = done.batches
+    return Step(
+        step=batch.step,
+        epoch=epoch,
+        loss=learned.loss,
+        told=dict(learned.told),
+        retention=beside[0].loss if beside else None,
+        lr=lr,
+        grad_norm=norm,
+        rows=len(batch.rows),
+        tokens=sum(part.tokens for part in done.batches),
+        target_tokens=learned.target_tokens,
+        micro_batches=done.micro_batches,
+        seconds=seconds,
+    )
+
+
+def _summary(started: Started, position: Position, *, reload_difference: float, stopping: Stopping | None) -> Summary:
     history = position.history
     tokens, seconds = sum(step.tokens for step in history), sum(step.seconds for step in history)
     return Summary(
@@ -369,6 +371,7 @@ def _summary(started: Started, position: Position, *, reload_difference: float) 
         reload_difference=reload_difference,
         losses=tuple(step.loss for step in history),
         told=_told(history),
+        stopping=stopping,
     )
 
 

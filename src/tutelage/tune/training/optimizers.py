@@ -101,10 +101,22 @@ class Optimizer:
                     parameter.copy_(self.masters[name])
         self.discard()
 
+    def weights(self) -> dict[str, Tensor]:
+        """Return the masters by the names of their weights."""
+        return {name: master.detach() for name, master in self.masters.items()}
+
+    def take(self, weights: Mapping[str, Tensor]) -> None:
+        """Give the masters the values of what :meth:`weights` returned, and round them into the weights."""
+        with torch.no_grad():
+            for name, master in self.masters.items():
+                master.copy_(weights[name])
+                if master is not self.parameters[name]:
+                    self.parameters[name].copy_(master)
+
     def state(self) -> dict[str, Tensor]:
         """Return masters and moments as tensors by ``weight/key``."""
         names = list(self.masters)
-        state = {f"{name}/master": master.detach() for name, master in self.masters.items()}
+        state = {f"{name}/master": master for name, master in self.weights().items()}
         for index, moments in self._torch.state_dict()["state"].items():
             kept = {key: value for key, value in moments.items() if value is not None}
             state |= {f"{names[index]}/{key}": torch.as_tensor(value) for key, value in kept.items()}
@@ -117,11 +129,7 @@ class Optimizer:
             name, key = label.rsplit("/", 1)
             if key != "master":
                 moments[name][key] = value
-        with torch.no_grad():
-            for name, master in self.masters.items():
-                master.copy_(state[f"{name}/master"])
-                if master is not self.parameters[name]:
-                    self.parameters[name].copy_(master)
+        self.take({name: state[f"{name}/master"] for name in self.masters})
         numbered = {index: kept for index, kept in enumerate(moments.values()) if kept}
         self._torch.load_state_dict({**self._torch.state_dict(), "state": numbered})
 

@@ -70,13 +70,43 @@ class Saved(Record):
     step: int
 
 
+class Look(Record):
+    """What the weights after ``step`` steps (0: those that the training began with) answered to the probe items, for
+    early stopping. ``run`` is the fingerprint of the tuning. ``score`` is the mean over cells of the mean score of
+    the answers that have one; of all ``answers`` so many are ``unscored``, and ``ended`` is the share that was not cut
+    off. ``best`` is the step of the highest score so far, whose weights are kept."""
+
+    kind: Literal["look"] = "look"
+    run: str
+    step: int
+    score: float
+    answers: int
+    unscored: int
+    ended: float
+    best: int
+    seconds: float
+
+
+class Stopping(Record):
+    """How early stopping ended a training that was to make ``planned`` steps: the weights after ``kept`` steps (0:
+    those that it began with) were saved, whose answers had ``score``. ``why``: no rise for the looks of ``patience``,
+    or all ``steps`` were made."""
+
+    kept: int
+    score: float
+    planned: int
+    why: Literal["patience", "steps"]
+    looks: tuple[Look, ...]
+
+
 class Summary(Record):
     """The whole run. Tokens count every time they were trained on; ``seconds`` is the time inside steps.
 
     ``peak_rss_bytes`` is the peak of the whole process so far, ``peak_device_bytes`` that of the accelerator (0 on a
     CPU). ``reload_difference`` is the largest difference of logits (of a reward model: of rewards) between the trained
     model and what was reloaded. ``told`` are the means of what the objective told over the first and over the last
-    tenth of the steps.
+    tenth of the steps. With early stopping ``stopping`` says which weights were saved; ``steps`` and ``losses`` are
+    those of all steps that were made.
     """
 
     kind: Literal["summary"] = "summary"
@@ -99,6 +129,7 @@ class Summary(Record):
     reload_difference: float
     losses: tuple[float, ...]
     told: tuple[dict[str, float], ...] = ()
+    stopping: Stopping | None = None
 
 
-Progress = Prepared | Started | Step | Saved | Summary
+Progress = Prepared | Started | Step | Look | Saved | Summary

@@ -127,6 +127,7 @@ def require_shardable(bundle: Bundle, section: TuneSection, processes: Processes
         "its decoder layers are not found": decoder_of(model) is None,
         f"its weights are {', '.join(sorted(dtypes))}": len(dtypes) > 1,
         f"{single} is a single number": bool(single),
+        "rows of new tokens lie beside its weights": bool(bundle.new_tokens) and section.method.kind != "full",
     }
     for fault, is_so in faults.items():
         if is_so:
