@@ -15,6 +15,7 @@ from tutelage.errors import ModelError
 from tutelage.files import read_text, sha256_file
 from tutelage.models.faults import InWords
 from tutelage.models.hardware import cast_weights
+from tutelage.models.logits import distance, logits_of
 from tutelage.models.rewards import HEAD, no_language_model, reward_head
 from tutelage.models.virtual import VirtualTokens, virtual_tokens
 
@@ -162,7 +163,7 @@ def _merged(adapted: PeftModel, folder: Path, before: Tensor) -> tuple[PreTraine
         merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise ModelError("the adapter cannot be merged", where=str(folder), received=str(error)) from error
-    moved = ((_logits(merged) - before).abs().max() / before.std()).item()
+    _, moved = distance(_logits(merged), before)
     if not moved <= MERGE_TOLERANCE:
         raise ModelError(
             "merging the adapter changes what the model computes",
@@ -187,12 +188,10 @@ def _rounded(merged: PreTrainedModel, base: Tensor, beside: Tensor) -> float | N
     return (lost / effect).item() if effect > 0 else None
 
 
-@torch.no_grad()
 def _logits(model: PreTrainedModel | PeftModel) -> Tensor:
     """Logits (T, V) of one fixed row of varied tokens."""
     vocabulary: int = model.config.get_text_config().vocab_size
-    ids = (torch.arange(64, device=next(model.parameters()).device) * 7919 + 17) % vocabulary
-    logits: Tensor = model(input_ids=ids[None]).logits[0]
+    (logits,) = logits_of(model, [(torch.arange(64) * 7919 + 17) % vocabulary])
     return logits
 
 
