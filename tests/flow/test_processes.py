@@ -1,7 +1,6 @@
 """Several processes tune what one tunes: the same losses, the same files, and no process waits for one that is gone."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,12 +14,12 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from support.together import ANSWERS, QUESTIONS, work
+from support.forked import Child
+from support.together import ANSWERS, QUESTIONS, work, work_together
 from tutelage.models.quiet import quiet
 from tutelage.models.tiny import tiny_model
 from tutelage.tune import Step
 
-SCRIPT = Path(__file__).parents[1] / "support" / "together.py"
 PATIENCE_S = 120
 COMMON = {
     "optimizer": {"kind": "adamw", "lr": 1e-3},
@@ -54,32 +53,25 @@ def job(out: Path, name: str, **more: Any) -> dict[str, Any]:
     return {"out": str(out / name.replace(", ", "-")), "section": {**COMMON, **SECTIONS[name]}, **more}
 
 
-def start(folder: Path, jobs: list[dict[str, Any]], count: int = 2) -> list[subprocess.Popen[str]]:
+def start(folder: Path, jobs: list[dict[str, Any]], count: int = 2) -> list[Child]:
     """Start processes that do ``jobs`` together, as torchrun would."""
-    (folder / "jobs.json").write_text(json.dumps(jobs))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
     return [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder / "jobs.json")],
-            env={**os.environ, **common, "RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        Child(work_together, jobs, said=folder / f"{rank}.errors", environment={**common, "RANK": str(rank)})
         for rank in range(count)
     ]
 
 
-def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+def ended(processes: list[Child]) -> list[tuple[int | None, str]]:
     """Wait for all and return their exit codes and errors; none of them outlives the test."""
     try:
-        said = [process.communicate(timeout=PATIENCE_S)[1] for process in processes]
+        return [process.wait(PATIENCE_S) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    return [(process.returncode, errors) for process, errors in zip(processes, said, strict=True)]
 
 
 def steps(of: dict[str, Any]) -> list[Step]:
@@ -142,7 +134,7 @@ def test_killed_processes_go_on_where_they_were(two: Path, tmp_path: Path) -> No
 
 def test_an_error_of_one_ends_all(tmp_path: Path) -> None:
     processes = start(tmp_path, [job(tmp_path, "sft, full", fault=[1, 2])])
-    processes[1].wait(timeout=PATIENCE_S)
+    processes[1].wait(PATIENCE_S)
     began = time.monotonic()
     (code, errors), (other, fault) = ended(processes)
     assert (other, fault.strip()) == (7, "a fault of this process alone")

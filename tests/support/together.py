@@ -1,10 +1,9 @@
-"""Tunes as one of several processes: ``python together.py JOBS.json``, with the variables that torchrun sets.
+"""Tunes as one of several processes, with the variables that torchrun sets.
 
 A job is ``{"out": path, "section": {...}}`` and, where wanted, ``"die": n`` (SIGKILL to every process after step n) or
 ``"fault": [rank, n]`` (an error of one process alone after step n).
 """
 
-import json
 import os
 import signal
 import sys
@@ -46,18 +45,13 @@ def work(job: dict[str, Any], processes: Processes = ALONE) -> Summary:
     raise AssertionError("training ended without a summary")
 
 
-def main() -> int:
-    """Do all jobs, one after another."""
-    torch.set_num_threads(1)
+def work_together(jobs: list[dict[str, Any]]) -> int:
+    """Do all jobs, one after another, and return the exit code."""
     try:
         with joined(torch.device("cpu")) as processes:
-            for job in json.loads(Path(sys.argv[1]).read_text()):
+            for job in jobs:
                 work(job, processes)
     except TrainingError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
