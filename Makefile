@@ -20,9 +20,11 @@ proof: $(STAMP)
 	  $(BIN)/tutelage run recipes/proof.yaml --set seed=$$seed --set name=proof-$$seed || exit $$?; \
 	done
 
+# A worker has one thread, as there are as many as cores; who tests threads sets them. Files are begun in their order,
+# the many small ones of tests/unit last: by the number of their tests, the long ones with few would be.
 test: $(STAMP)
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
-	  --cov --cov-report=term:skip-covered --durations=10
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
+	  --no-loadscope-reorder --cov --cov-report=term:skip-covered --durations=10
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -2,20 +2,16 @@
 from the command line and from Python."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 import tutelage
+from support.forked import kill_at
 from support.letters import Letters
 from tutelage.cli.app import app
 from tutelage.errors import InputErrors, RecipeError, RunError, TrainingError
@@ -84,37 +80,13 @@ def steps_of(folder: Path) -> list[Step]:
     return [Step.from_json(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path[:0] = [{here!r}, {tests!r}]
-from test_grpo_flow import SECTIONS, follow
-from tutelage.tune import Step
-for news in follow(Path({folder!r}), SECTIONS[{name!r}]):
-    if isinstance(news, Step) and news.step == {step}:
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.fixture
-def one_thread() -> Iterator[dict[str, str]]:
-    """Sums depend on how many threads share them: one here and, by the environment that this gives, in a child."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield {**os.environ, "OMP_NUM_THREADS": "1"}
-    torch.set_num_threads(before)
-
-
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", SECTIONS)
 @pytest.mark.parametrize(("step", "resumed"), [(1, 0), (5, 4)], ids=["before a checkpoint", "inside a rollout"])
-def test_a_killed_run_learns_from_the_same_answers(
-    tmp_path: Path, name: str, step: int, resumed: int, one_thread: dict[str, str]
-) -> None:
+def test_a_killed_run_learns_from_the_same_answers(tmp_path: Path, name: str, step: int, resumed: int) -> None:
     whole = finish(tmp_path / "whole", SECTIONS[name])
     folder = tmp_path / "killed"
-    script = KILLED.format(here=str(HERE), tests=str(HERE.parent), folder=str(folder), name=name, step=step)
-    dead = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300, check=False, env=one_thread)
-    assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
+    kill_at(step, follow, folder=folder, section=SECTIONS[name])
     paid = (folder / FILE).read_text()
     with (folder / FILE).open("a") as file:  # what a kill inside the writing of a wave leaves
         lines = paid.splitlines()

@@ -6,12 +6,14 @@ any other, few and short answers.
 """
 
 import csv
-import os
 import random
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,16 +39,35 @@ WORDS = (
     "pump valve filter hose motor gauge switch lamp cable fan belt gear shaft wheel frame cover screw spring lever "
     "handle turn stop leak rattle heat cool fill drain open close lift hold"
 )
-# What every block of a guide starts with: the reader's commands unchanged, the sizes appended.
+COMMANDS = Path(__file__).parent / "commands.py"
+# What every block of a guide starts with: the reader's commands unchanged, the sizes appended. They are done by a
+# process that has everything imported.
 PRELUDE = f"""set -euo pipefail
 tutelage() {{
+  local sizes=()
   case "$1" in
-    init) {shlex.quote(sys.executable)} -m tutelage "$@" --model tiny ;;
-    run) {shlex.quote(sys.executable)} -m tutelage "$@" {" ".join(f"--set {setting}" for setting in SMALL)} ;;
-    *) {shlex.quote(sys.executable)} -m tutelage "$@" ;;
+    init) sizes=(--model tiny) ;;
+    run) sizes=({" ".join(f"--set {setting}" for setting in SMALL)}) ;;
   esac
+  {shlex.quote(sys.executable)} -S {shlex.quote(str(COMMANDS))} --ask "$COMMANDS_SOCKET" "$@" "${{sizes[@]}}"
 }}
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def commands() -> Iterator[None]:
+    """A process that does the commands; where it listens stands in the environment."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        place = Path(folder) / "socket"
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("COLUMNS", "120")
+        patch.setenv("COMMANDS_SOCKET", str(place))
+        with subprocess.Popen([sys.executable, str(COMMANDS), "--serve", str(place)]) as server:
+            while not place.exists():
+                assert server.poll() is None, "it says why on its errors"
+                time.sleep(0.05)
+            yield
+            server.kill()
 
 
 def blocks(guide: str) -> list[tuple[str, str]]:
@@ -81,10 +102,7 @@ def follow(guide: str, folder: Path) -> str:
 
 
 def execute(command: list[str], folder: Path) -> str:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

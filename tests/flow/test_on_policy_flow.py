@@ -1,9 +1,5 @@
 """On-policy distillation as a whole on the tiny model: it learns from its own answers, and these are kept."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from support.forked import kill_at
 from tutelage.errors import RecipeError, TrainingError
 from tutelage.models.load import Bundle
 from tutelage.models.template import Encoded
@@ -27,7 +24,6 @@ from tutelage.tune.rollouts import FILE, Sampled
 from tutelage.tune.sampling import behind
 from tutelage.tune.training.processes import Processes
 
-HERE = Path(__file__).parent
 KD = KdObjective(kind="kd", teacher="knowing", on_policy=1.0, answer_tokens=12)
 WORDS = ("garden", "river", "name", "passage", "answer", "title")
 SECTION = TuneSection(
@@ -138,34 +134,12 @@ def test_where_nothing_is_sampled_it_is_plain_distillation_to_the_bit(tmp_path: 
     assert weights[0] == weights[1]
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path[:0] = [{here!r}, {tests!r}]
-from test_on_policy_flow import KILLED_SECTIONS, follow
-from tutelage.tune import Step
-for news in follow(Path({folder!r}), KILLED_SECTIONS[{name!r}]):
-    if isinstance(news, Step) and news.step == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.fixture
-def one_thread() -> Iterator[dict[str, str]]:
-    """Sums depend on how many threads share them: one here and, by the environment that this gives, in a child."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield {**os.environ, "OMP_NUM_THREADS": "1"}
-    torch.set_num_threads(before)
-
-
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", KILLED_SECTIONS)
-def test_a_killed_run_learns_from_the_same_answers(tmp_path: Path, name: str, one_thread: dict[str, str]) -> None:
+def test_a_killed_run_learns_from_the_same_answers(tmp_path: Path, name: str) -> None:
     whole = finish(tmp_path / "whole", KILLED_SECTIONS[name])
     folder = tmp_path / "killed"
-    script = KILLED.format(here=str(HERE), tests=str(HERE.parent), folder=str(folder), name=name)
-    dead = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300, check=False, env=one_thread)
-    assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
+    kill_at(5, follow, folder=folder, section=KILLED_SECTIONS[name])
     paid = (folder / FILE).read_text()
     with (folder / FILE).open("a") as file:  # what a kill inside the writing of a step's answers leaves
         file.write(paid.splitlines()[0][:40])

@@ -97,7 +97,7 @@ def test_killed_processes_go_on_where_they_were(two: Path, tmp_path: Path) -> No
 
 def test_an_error_of_one_ends_all(tmp_path: Path) -> None:
     processes = start(tmp_path, [job(tmp_path, "sft, full", fault=[1, 2])])
-    processes[1].wait(timeout=PATIENCE_S)
+    processes[1].wait(PATIENCE_S)
     began = time.monotonic()
     (code, errors), (other, fault) = ended(processes)
     assert (other, fault.strip()) == (7, "a fault of this process alone")

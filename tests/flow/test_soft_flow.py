@@ -1,10 +1,6 @@
 """Prefix and prompt tuning as a whole on the tiny model: every objective, kills, and the way to scores and answers."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +9,7 @@ import torch
 from tests.support.soft_peer import logits_of, losses_of, peft_from
 from typer.testing import CliRunner
 
+from support.forked import kill_at
 from tutelage.cli.app import app
 from tutelage.errors import RecipeError, TrainingError
 from tutelage.evaluate.general_texts import general_documents
@@ -166,35 +163,12 @@ def losses_of_model(document: Encoded) -> float:
     return -logprobs.gather(1, ids[1:, None])[:, 0][targets[1:]].sum().item()
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {here!r})
-from test_soft_flow import SECTIONS, follow
-from tutelage.tune import Step
-for news in follow(Path({folder!r}), SECTIONS[{name!r}]):
-    if isinstance(news, Step) and news.step == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.fixture
-def one_thread() -> Iterator[dict[str, str]]:
-    """Sums depend on how many threads share them."""
-    before, root = torch.get_num_threads(), str(Path(__file__).parents[2])
-    torch.set_num_threads(1)
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    yield {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    torch.set_num_threads(before)
-
-
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", SECTIONS)
-def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, name: str, one_thread: dict[str, str]) -> None:
+def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, name: str) -> None:
     whole = finish(tmp_path / "whole", SECTIONS[name])
     folder = tmp_path / "killed"
-    script = KILLED.format(here=str(Path(__file__).parent), folder=str(folder), name=name)
-    dead = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300, check=False, env=one_thread)
-    assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
+    kill_at(5, follow, folder=folder, section=SECTIONS[name])
     *news, summary = follow(folder, SECTIONS[name])
     assert [item.resumed_from for item in news if isinstance(item, Started)] == [4]
     assert isinstance(summary, Summary)

@@ -1,10 +1,6 @@
 """Tuning as a whole on the tiny model: it learns, survives kills and bad input, and leaves nothing half-written."""
 
-import os
 import resource
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from support.forked import kill_at
 from tutelage.errors import ModelError, RunError, StorageError, TrainingError
 from tutelage.models.adapters import add_adapter
 from tutelage.models.load import Bundle, load_bundle
@@ -85,34 +82,12 @@ def finish(folder: Path, section: TuneSection = SECTION) -> Summary:
     return summary
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {here!r})
-from test_tune_flow import SECTIONS, follow
-from tutelage.tune import Step
-for news in follow(Path({folder!r}), SECTIONS[{name!r}]):
-    if isinstance(news, Step) and news.step == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.fixture
-def one_thread() -> Iterator[dict[str, str]]:
-    """Sums depend on how many threads share them: one here and, by the environment that this gives, in a child."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield {**os.environ, "OMP_NUM_THREADS": "1"}
-    torch.set_num_threads(before)
-
-
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", SECTIONS)
-def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, name: str, one_thread: dict[str, str]) -> None:
+def test_a_killed_run_goes_on_and_gives_the_same(tmp_path: Path, name: str) -> None:
     whole = finish(tmp_path / "whole", SECTIONS[name])
     folder = tmp_path / "killed"
-    script = KILLED.format(here=str(Path(__file__).parent), folder=str(folder), name=name)
-    dead = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=300, check=False, env=one_thread)
-    assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
+    kill_at(5, follow, folder=folder, section=SECTIONS[name])
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 5
     (folder / "checkpoints" / ".000006.abcd.partial").mkdir()  # what a kill inside the writing leaves
 

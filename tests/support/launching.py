@@ -1,16 +1,13 @@
 """Starts the processes of :mod:`together` as torchrun would, and waits for their ends."""
 
-import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from support.forked import Child
+from support.together import work_together
 from tutelage.tune import Step
 
-SCRIPT = Path(__file__).parent / "together.py"
 PATIENCE_S = 120
 COMMON: dict[str, Any] = {
     "optimizer": {"kind": "adamw", "lr": 1e-3},
@@ -23,32 +20,25 @@ COMMON: dict[str, Any] = {
 }
 
 
-def start(folder: Path, jobs: list[dict[str, Any]], count: int = 2) -> list[subprocess.Popen[str]]:
+def start(folder: Path, jobs: list[dict[str, Any]], count: int = 2) -> list[Child]:
     """Start processes that do ``jobs`` together, as torchrun would."""
-    (folder / "jobs.json").write_text(json.dumps(jobs))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
     return [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder / "jobs.json")],
-            env={**os.environ, **common, "RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        Child(work_together, jobs, said=folder / f"{rank}.errors", environment={**common, "RANK": str(rank)})
         for rank in range(count)
     ]
 
 
-def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+def ended(processes: list[Child]) -> list[tuple[int | None, str]]:
     """Wait for all and return their exit codes and errors; none of them outlives the test."""
     try:
-        said = [process.communicate(timeout=PATIENCE_S)[1] for process in processes]
+        return [process.wait(PATIENCE_S) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    return [(process.returncode, errors) for process, errors in zip(processes, said, strict=True)]
 
 
 def steps(of: dict[str, Any]) -> list[Step]:

@@ -1,4 +1,4 @@
-"""Tunes as one of several processes: ``python together.py JOBS.json``, with the variables that torchrun sets.
+"""Tunes as one of several processes, with the variables that torchrun sets.
 
 A job is ``{"out": path, "section": {...}}`` and, where wanted, ``"die": n`` (SIGKILL to every process after step n) or
 ``"fault": [rank, n]`` (an error of one process alone after step n). With ``"held": path`` it is one step, and every
@@ -77,12 +77,11 @@ def held(job: dict[str, Any], processes: Processes = ALONE) -> dict[str, Any]:
     return {**found, "is itself": type(bundle.model).__name__ == kind and not hooked, "has": left / size}
 
 
-def main() -> int:
-    """Do all jobs, one after another."""
-    torch.set_num_threads(1)
+def work_together(jobs: list[dict[str, Any]]) -> int:
+    """Do all jobs, one after another, and return the exit code."""
     try:
         with joined(torch.device("cpu")) as processes:
-            for job in json.loads(Path(sys.argv[1]).read_text()):
+            for job in jobs:
                 if "held" in job:
                     Path(f"{job['held']}.{processes.rank}").write_text(json.dumps(held(job, processes)))
                 else:
@@ -91,7 +90,3 @@ def main() -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,6 +16,7 @@ from tutelage.files import atomic_folder
 from tutelage.models.bundle import Bundle
 from tutelage.models.gguf_file import cache_folder
 from tutelage.models.load import save_folder
+from tutelage.models.logits import logits_of
 from tutelage.models.quiet import quiet
 
 COMPUTE = "int8"
@@ -107,10 +108,8 @@ def _difference(runtime: ModuleType, bundle: Bundle, folder: Path) -> float:
     ids += bundle.new_tokens
     generator = runtime.Generator(str(folder), device="cpu", compute_type="float32", intra_threads=1)
     scored = generator.score_batch([bundle.tokenizer.convert_ids_to_tokens(ids)])[0].log_probs
-    with torch.inference_mode():
-        logits = bundle.model(input_ids=torch.tensor([ids], device=bundle.model.device)).logits[0, :-1].float()
-    following = torch.tensor(ids[1:], device=logits.device)[:, None]
-    exact = logits.log_softmax(-1).gather(-1, following)[:, 0].cpu()
+    (logits,) = logits_of(bundle.model, [ids])
+    exact = logits[:-1].log_softmax(-1).gather(-1, torch.tensor(ids[1:])[:, None])[:, 0]
     found = torch.tensor(scored)[-len(exact) :]
     return float((exact - found).abs().mean())
 

@@ -21,6 +21,7 @@
 | ``hardware`` | device and arithmetic |
 | ``tiny`` | ``tiny_model``: random weights, no files |
 | ``logprobs`` | the plain log-probabilities that faster code is measured against |
+| ``logits`` | what a model computes on rows, and how far two readings are apart |
 | ``faults`` | faults of the libraries below in words |
 | ``quiet`` | silence from the libraries below |
 """

@@ -16,6 +16,7 @@ from tutelage.errors import ModelError
 from tutelage.files import read_text, sha256_file
 from tutelage.models.faults import InWords
 from tutelage.models.hardware import cast_weights
+from tutelage.models.logits import distance, logits_of
 from tutelage.models.new_tokens import num_rows, trained_ids
 from tutelage.models.rewards import HEAD, no_language_model, reward_head
 from tutelage.models.virtual import VirtualTokens, virtual_tokens
@@ -167,7 +168,7 @@ def _merged(adapted: PeftModel, folder: Path, before: Tensor, new: Sequence[int]
         merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise ModelError("the adapter cannot be merged", where=str(folder), received=str(error)) from error
-    moved = ((_logits(merged, new) - before).abs().max() / before.std()).item()
+    _, moved = distance(_logits(merged, new), before)
     if not moved <= MERGE_TOLERANCE:
         raise ModelError(
             "merging the adapter changes what the model computes",
@@ -192,13 +193,11 @@ def _rounded(merged: PreTrainedModel, base: Tensor, beside: Tensor, new: Sequenc
     return (lost / effect).item() if effect > 0 else None
 
 
-@torch.no_grad()
 def _logits(model: PreTrainedModel | PeftModel, new: Sequence[int] = ()) -> Tensor:
     """Logits (T, V) of one fixed row of varied tokens, with the ``new`` ones at its end."""
     vocabulary: int = model.config.get_text_config().vocab_size
-    ids = (torch.arange(64, device=next(model.parameters()).device) * 7919 + 17) % vocabulary
-    ids = torch.cat([ids, torch.tensor(list(new), dtype=ids.dtype, device=ids.device)])
-    logits: Tensor = model(input_ids=ids[None]).logits[0]
+    ids = torch.cat([(torch.arange(64) * 7919 + 17) % vocabulary, torch.tensor(list(new), dtype=torch.int64)])
+    (logits,) = logits_of(model, [ids])
     return logits
 
 

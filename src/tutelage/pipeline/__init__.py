@@ -14,6 +14,7 @@
 | ``final`` | the test split, the controls, the comparisons |
 | ``asking`` | prompts that the model answers while it is tuned, and who scores the answers |
 | ``engines`` | the models of a run |
-| ``tracking`` | TensorBoard and MLflow, told of a run's events |
+| ``tracking`` | which trackers are told of a run's events |
+| ``sinks`` | TensorBoard, MLflow, Weights & Biases, trackio |
 | ``shop`` | what every stage needs |
 """

@@ -1,4 +1,4 @@
-"""Trackers: TensorBoard and MLflow listen to the events of a run, where the recipe asks for them.
+"""Trackers listen to the events of a run, where the recipe asks for them (:mod:`tutelage.pipeline.sinks`).
 
 | event | what is passed on | counted by |
 |---|---|---|
@@ -11,48 +11,22 @@ In a run of several rounds the names of a step begin with the round. Nothing is 
 ``trackers``. A tracker that fails on the way is let go with a note: it is no reason to lose a training.
 """
 
-import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tutelage.completers.address import is_loopback, public_address
-from tutelage.errors import MissingExtra, RunError
+from tutelage.errors import RunError
 from tutelage.events import Emit, Event, silent
+from tutelage.files import read_text, write_atomic
+from tutelage.pipeline.sinks import Measures, Mlflow, Sink, TensorBoard, Trackio, Wandb
 from tutelage.recipe import Recipe
-from tutelage.recipe.trackers import MlflowTracker, TensorBoardTracker, Tracker
+from tutelage.recipe.trackers import MlflowTracker, TensorBoardTracker, Tracker, TrackioTracker, WandbTracker
 
 STEP = ("loss", "lr", "grad_norm", "retention")
 PROMOTED = {"promoted": 1.0, "inconclusive": 0.0, "rejected": -1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """What an event says in numbers, at step or round ``at``, and in words."""
-
-    at: int
-    numbers: Mapping[str, float] = field(default_factory=dict)
-    words: Mapping[str, str] = field(default_factory=dict)
-
-
-class Sink(Protocol):
-    """Where measures go. ``faults`` are the errors by which it says that it cannot take them."""
-
-    name: str
-    faults: tuple[type[Exception], ...]
-
-    def take(self, measures: Measures) -> None:
-        """Pass them on."""
-        ...
-
-    def close(self) -> None:
-        """Write what is left."""
-        ...
 
 
 def measures_of(event: Event) -> Measures | None:
@@ -73,10 +47,12 @@ def measures_of(event: Event) -> Measures | None:
         case "scores" if isinstance(macro := data["macro"], float):
             split, label = data["split"], data["label"]
             of_loop = label in ("start", f"round {round}")
-            return Measures(round or 0, {f"scores/{split}" if of_loop else f"scores/{split}/{label}": macro})
+            return Measures(
+                round or 0, {f"scores/{split}" if of_loop else f"scores/{split}/{label}": macro}, by="round"
+            )
         case "verdict":
             promoted = {"gate/promoted": PROMOTED[str(data["outcome"])]}
-            return Measures(round or 0, promoted, {"gate": str(data["text"])})
+            return Measures(round or 0, promoted, {"gate": str(data["text"])}, by="round")
         case _:
             return None
 
@@ -95,7 +71,7 @@ def tracked(trackers: Sequence[Tracker], recipe: Recipe, folder: Path, *, emit: 
         sinks = []
         for section in trackers:
             sink = _open(section, recipe, folder, offline=offline)
-            stack.callback(sink.close)
+            stack.callback(_close, sink, emit)
             sinks.append(sink)
         yield _passing_on(sinks, emit)
 
@@ -111,10 +87,21 @@ def _passing_on(sinks: Sequence[Sink], emit: Emit) -> Emit:
                 sink.take(measures)
             except sink.faults as error:
                 listening.remove(sink)
-                text = f"{sink.name} fails and is told no more: {str(error).splitlines()[0]}"
-                emit(Event("note", data={"text": text}))
+                _say_fault(sink, error, emit)
 
     return listen
+
+
+def _close(sink: Sink, emit: Emit) -> None:
+    try:
+        sink.close()
+    except sink.faults as error:
+        _say_fault(sink, error, emit)
+
+
+def _say_fault(sink: Sink, error: Exception, emit: Emit) -> None:
+    text = f"{sink.name} fails and is told no more: {str(error).splitlines()[0]}"
+    emit(Event("note", data={"text": text}))
 
 
 def _open(section: Tracker, recipe: Recipe, folder: Path, *, offline: bool) -> Sink:
@@ -125,71 +112,24 @@ def _open(section: Tracker, recipe: Recipe, folder: Path, *, offline: bool) -> S
         case MlflowTracker():
             parts = urlsplit(section.uri)
             on_machine = parts.scheme in ("sqlite", "file") or is_loopback(parts.hostname or "")
-            if offline and not on_machine:
-                remedy = "leave --offline out, or take a tracker on this machine"
-                where = public_address(section.uri)
-                raise RunError("this tracker is not on this machine", where="trackers", received=where, remedy=remedy)
-            return Mlflow(section, name=recipe.name)
+            _check_place(on_machine or not offline, public_address(section.uri))
+            return Mlflow(section, name=recipe.name, identity=_identity(folder))
+        case WandbTracker():
+            _check_place(not (section.online and offline), "wandb with online: true")
+            return Wandb(section, folder, name=recipe.name, identity=_identity(folder))
+        case TrackioTracker():
+            return Trackio(section, name=recipe.name, identity=_identity(folder))
 
 
-class TensorBoard:
-    """Event files."""
-
-    name = "TensorBoard"
-    faults: tuple[type[Exception], ...] = (OSError,)
-
-    def __init__(self, folder: Path) -> None:
-        writing = _load_extra("torch.utils.tensorboard", self.name, "tensorboard")
-        self._writer: Any = writing.SummaryWriter(str(folder))
-
-    def take(self, measures: Measures) -> None:
-        """Write an event for each number and text."""
-        for name, value in measures.numbers.items():
-            self._writer.add_scalar(name, value, measures.at)
-        for name, text in measures.words.items():
-            self._writer.add_text(name, text, measures.at)
-
-    def close(self) -> None:
-        """Write what is left."""
-        self._writer.close()
+def _check_place(allowed: bool, received: str) -> None:
+    if not allowed:
+        remedy = "leave --offline out, or take a tracker on this machine"
+        raise RunError("this tracker is not on this machine", where="trackers", received=received, remedy=remedy)
 
 
-class Mlflow:
-    """A run of MLflow, by its client: no global state, nothing logged by itself."""
-
-    name = "MLflow"
-
-    def __init__(self, section: MlflowTracker, *, name: str) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it reports its use elsewhere unless told not to
-        self._mlflow: Any = _load_extra("mlflow", self.name, "mlflow")
-        self.faults: tuple[type[Exception], ...] = (OSError, self._mlflow.exceptions.MlflowException)
-        try:
-            self._client: Any = self._mlflow.MlflowClient(tracking_uri=section.uri)
-            found = self._client.get_experiment_by_name(section.experiment)
-            experiment = found.experiment_id if found else self._client.create_experiment(section.experiment)
-            self._run: str = self._client.create_run(experiment, run_name=name).info.run_id
-        except self.faults as error:
-            reason = str(error).splitlines()[0]
-            where = public_address(section.uri)
-            raise RunError("MLflow cannot be told", where=where, received=reason, remedy="mend trackers") from error
-
-    def take(self, measures: Measures) -> None:
-        """Log the numbers as metrics and the words as tags."""
-        now = time.time_ns() // 1_000_000
-        metric = self._mlflow.entities.Metric
-        metrics = [metric(name, value, now, measures.at) for name, value in measures.numbers.items()]
-        self._client.log_batch(self._run, metrics=metrics)
-        for name, text in measures.words.items():
-            self._client.set_tag(self._run, f"{name} {measures.at}", text)
-
-    def close(self) -> None:
-        """End the run."""
-        self._client.set_terminated(self._run)
-
-
-def _load_extra(module: str, feature: str, extra: str) -> Any:
-    """Import an optional package; raises :class:`MissingExtra` with the line that installs it."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise MissingExtra(f"the tracker {feature}", extra) from error
+def _identity(folder: Path) -> str:
+    """Return the name by which trackers know the run in ``folder``: drawn once, kept there."""
+    kept = folder / "tracked"
+    if not kept.exists():
+        write_atomic(kept, secrets.token_hex(8) + "\n")
+    return read_text(kept).strip()

@@ -31,4 +31,31 @@ class MlflowTracker(Section):
     """Name of the experiment; made if it is not there."""
 
 
-Tracker = Annotated[TensorBoardTracker | MlflowTracker, Field(discriminator="kind")]
+class WandbTracker(Section):
+    """A run in Weights & Biases (extra ``wandb``): numbers and words, no rows, no weights, nothing of the machine. It
+    is written to ``wandb`` in the run's folder, and sent by ``wandb sync`` when you want it. W&B's own reports of use
+    and errors are switched off."""
+
+    kind: Literal["wandb"]
+
+    project: str = "tutelage"
+    """Name of the project."""
+
+    entity: str | None = None
+    """User or team that the project belongs to; null: the key's own."""
+
+    online: bool = False
+    """Whether it is sent while the run goes on, with the key in ``WANDB_API_KEY``. Refused with ``--offline``."""
+
+
+class TrackioTracker(Section):
+    """A run in trackio's database on this machine (extra ``trackio``): what ``trackio show`` shows. Its folder is
+    trackio's own (``TRACKIO_DIR``); nothing is sent."""
+
+    kind: Literal["trackio"]
+
+    project: str = "tutelage"
+    """Name of the project."""
+
+
+Tracker = Annotated[TensorBoardTracker | MlflowTracker | WandbTracker | TrackioTracker, Field(discriminator="kind")]

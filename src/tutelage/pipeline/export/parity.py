@@ -11,9 +11,9 @@ from tutelage.completers.decoding import Row, check_model
 from tutelage.completers.workers import decode
 from tutelage.errors import ModelError
 from tutelage.models.bundle import Bundle
+from tutelage.models.logits import distance, logits_of
 from tutelage.models.plain import Plain, generate
 from tutelage.models.template import ChatTemplate
-from tutelage.models.virtual import VirtualTokens
 from tutelage.pipeline.export.records import Parity
 from tutelage.records import Conversation, Sampling, assistant, system, user
 
@@ -74,18 +74,6 @@ def encoded_rows(template: ChatTemplate) -> list[list[int]]:
     return [template.encode(row).ids.tolist() for row in ROWS]
 
 
-@torch.no_grad()
-def logits_of(model: nn.Module, rows: Sequence[Sequence[int]], virtual: VirtualTokens | None = None) -> list[Tensor]:
-    """Return the logits (T, V) of each row by itself, behind ``virtual`` tokens, in float32 on the CPU."""
-    device = next(model.parameters()).device
-    found = []
-    for row in rows:
-        named = {} if virtual is None else {"past_key_values": virtual.cache()}
-        logits = model(input_ids=torch.tensor([list(row)], device=device), **named).logits[0]
-        found.append(logits[-len(row) :].float().cpu())  # PEFT's are of its virtual tokens first
-    return found
-
-
 def compare(plain: Plain, *, template: ChatTemplate, written: Sequence[Tensor], scored: Reading, exact: bool) -> Parity:
     """Compare a folder that was read again with the logits of what was ``written`` and with the model as it is scored.
 
@@ -98,7 +86,7 @@ def compare(plain: Plain, *, template: ChatTemplate, written: Sequence[Tensor], 
     require_same_text(plain, template)
     rows, prompts = encoded_rows(template), encoded_prompts(template)
     found = logits_of(plain.model, rows)
-    mean, largest = distances(found, scored.logits)
+    mean, largest = distance(torch.cat(found), torch.cat(scored.logits))
     ties = []
     for prompt, expected in zip(prompts, scored.answers, strict=False):
         answer = generate(plain, prompt, max_tokens=ANSWER_TOKENS)
@@ -107,7 +95,7 @@ def compare(plain: Plain, *, template: ChatTemplate, written: Sequence[Tensor], 
     return Parity(
         rows=len(rows),
         tokens=sum(map(len, rows)),
-        written=distances(found, written)[1],
+        written=distance(torch.cat(found), torch.cat(list(written)))[1],
         written_tolerance=WRITTEN_TOLERANCE,
         scored=mean,
         scored_largest=largest,
@@ -134,17 +122,6 @@ def require_same_text(plain: Plain, template: ChatTemplate) -> None:
             received=f"end tokens {ends}; the model's are {list(template.end_ids)}",
             remedy="report this with the name of the model",
         )
-
-
-def distances(found: Sequence[Tensor], expected: Sequence[Tensor]) -> tuple[float, float]:
-    """Return the mean and the largest difference in standard deviations of ``expected``; NaN where one is no number."""
-    ours, theirs = torch.cat(list(found)), torch.cat(list(expected))
-    if ours.shape != theirs.shape:
-        return float("nan"), float("nan")
-    apart = (ours - theirs).abs() / theirs.std()
-    if not bool(torch.isfinite(apart).all()):
-        return float("nan"), float("nan")
-    return apart.mean().item(), apart.max().item()
 
 
 def _tie(

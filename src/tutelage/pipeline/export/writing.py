@@ -17,6 +17,7 @@ from tutelage.models.gguf_file import read_gguf
 from tutelage.models.gguf_writing import require_gguf, write_gguf
 from tutelage.models.hardware import Dtype, cast_weights, release_memory
 from tutelage.models.load import load_tuned
+from tutelage.models.logits import distance, logits_of
 from tutelage.models.plain import Plain, read_adapter, read_model, write_adapter, write_model
 from tutelage.models.template import ChatTemplate
 from tutelage.origin import versions
@@ -25,9 +26,7 @@ from tutelage.pipeline.export.parity import (
     WRITTEN_TOLERANCE,
     Reading,
     compare,
-    distances,
     encoded_rows,
-    logits_of,
     read_scored,
     require_same_text,
 )
@@ -225,7 +224,8 @@ class _Export:
         cast_weights(plain.model, torch.float32)
         require_same_text(Plain(model, tokenizer, plain.generation), template)
         rows = encoded_rows(template)
-        largest = distances(logits_of(model, rows), logits_of(plain.model, rows))[1]
+        found, expected = (torch.cat(logits_of(one, rows)) for one in (model, plain.model))
+        largest = distance(found, expected)[1]
         if not largest <= WRITTEN_TOLERANCE:
             raise _differs(file.name, f"logits off by {largest:.2g} standard deviations", f"{WRITTEN_TOLERANCE:g}")
         return largest

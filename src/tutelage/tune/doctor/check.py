@@ -5,7 +5,6 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from tutelage.errors import TutelageError
 from tutelage.records import Record
@@ -57,14 +56,3 @@ def not_applicable(name: str, why: str) -> Check:
 def is_exact(dtype: torch.dtype) -> bool:
     """Whether an arithmetic is precise enough for small tolerances: float32 or better."""
     return torch.finfo(dtype).eps <= torch.finfo(torch.float32).eps
-
-
-def distance(found: Tensor, expected: Tensor) -> tuple[float, float]:
-    """Return the mean and the largest absolute difference of logits, in standard deviations of ``expected``.
-
-    Both are NaN where a logit is not finite.
-    """
-    apart = (found.float() - expected.float()).abs() / expected.float().std()
-    if not bool(torch.isfinite(apart).all()):
-        return float("nan"), float("nan")
-    return apart.mean().item(), apart.max().item()

@@ -6,8 +6,9 @@ import torch
 
 from tutelage.errors import ModelError
 from tutelage.models.bundle import Bundle
+from tutelage.models.logits import distance
 from tutelage.models.template import Encoded
-from tutelage.tune.doctor.check import Check, distance, is_exact, judged, refused
+from tutelage.tune.doctor.check import Check, is_exact, judged, refused
 from tutelage.tune.training.attention import connect
 from tutelage.tune.training.batches import pack
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from tutelage.errors import ModelError
 from tutelage.models.adapters import MERGE_TOLERANCE, adapt
 from tutelage.models.bundle import Bundle
+from tutelage.models.logits import distance, logits_of
 from tutelage.models.template import Encoded
-from tutelage.tune.doctor.check import Check, distance, is_exact, judged, not_applicable, refused
+from tutelage.tune.doctor.check import Check, is_exact, judged, not_applicable, refused
 from tutelage.tune.methods import Tuned
 
 SAVING, MERGING = "save and reload", "merge"
@@ -76,12 +77,8 @@ def check_merging(bundle: Bundle, folder: Path, documents: Sequence[Encoded], ex
     return judged(MERGING, ok, measured, tolerance=words, remedy=remedy, figures=figures)
 
 
-@torch.no_grad()
 def _logits(model: nn.Module, documents: Sequence[Encoded]) -> Tensor:
-    """Logits (T, V) of all documents, each by itself, in float32."""
-    device = next(model.parameters()).device
-    ids = [torch.as_tensor(document.ids, dtype=torch.int64, device=device) for document in documents]
-    return torch.cat([model(input_ids=one[None]).logits[0].float() for one in ids])
+    return torch.cat(logits_of(model, [document.ids for document in documents]))
 
 
 def _are_one(bundle: Bundle) -> bool:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from peft import IA3Config, LoraConfig, PeftModel, get_peft_model
+from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import PreTrainedModel
@@ -21,32 +21,19 @@ ADAPTER = "default"
 """PEFT's name for an adapter that was given none."""
 
 
-class AdapterTuned:
-    """A model with one adapter in it. The base is frozen, and is as it came after :meth:`release`.
+class PeftTuned:
+    """A frozen model and what PEFT adds to it. The model is as it came after :meth:`release`."""
 
-    ``keep_dtype``: the adapter computes as its model does; else in float32, as PEFT has it.
-    """
+    parameters: dict[str, nn.Parameter]
 
-    def __init__(self, bundle: Bundle, config: LoraConfig | IA3Config, *, seed: int, keep_dtype: bool) -> None:
+    def __init__(self, bundle: Bundle, config: PeftConfig, *, keep_dtype: bool = False) -> None:
         self.model: PreTrainedModel = bundle.model
         self._tokenizer = bundle.tokenizer if bundle.new_tokens else None  # such an adapter needs its own
         if any(isinstance(module, BaseTunerLayer) for module in self.model.modules()):
             raise TrainingError("the model has an adapter in it already", remedy="load the base model, or merge first")
-        self._keep_dtype = keep_dtype
-        if isinstance(config, LoraConfig):
-            train_rows(config, bundle)
-        config.task_type = "CAUSAL_LM" if reward_head(self.model) is None else "SEQ_CLS"  # saves the head too
         self._free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        device = self.model.device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), quiet():
-            torch.manual_seed(seed)
+        with quiet():
             self._peft: PeftModel | None = get_peft_model(self.model, config, autocast_adapter_dtype=not keep_dtype)
-        if isinstance(config.target_modules, set):  # would be written in the order of hashes, new in every process
-            config.target_modules = sorted(config.target_modules)
-        self.parameters: dict[str, nn.Parameter] = {
-            name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
-        }
-        shorten_rows(self.model, ADAPTER)
 
     def settle(self) -> None:
         """Let it compute as PEFT does."""
@@ -61,6 +48,37 @@ class AdapterTuned:
         if self._tokenizer is not None:
             with quiet():
                 self._tokenizer.save_pretrained(folder)
+
+    def release(self) -> None:
+        """Take out of the model what was put into it; its weights may move again."""
+        if self._peft is not None:
+            self._take_out(self._peft)
+            self._peft = None
+
+    def _take_out(self, adapted: PeftModel) -> None:
+        for parameter in self._free:
+            parameter.requires_grad_(True)
+
+
+class AdapterTuned(PeftTuned):
+    """A model with one adapter in it.
+
+    ``keep_dtype``: the adapter computes as its model does; else in float32, as PEFT has it.
+    """
+
+    def __init__(self, bundle: Bundle, config: LoraConfig | IA3Config, *, seed: int, keep_dtype: bool) -> None:
+        self._keep_dtype = keep_dtype
+        if isinstance(config, LoraConfig):
+            train_rows(config, bundle)
+        config.task_type = "CAUSAL_LM" if reward_head(bundle.model) is None else "SEQ_CLS"  # saves the head too
+        with seeded(bundle.model, seed):
+            super().__init__(bundle, config, keep_dtype=keep_dtype)
+        if isinstance(config.target_modules, set):  # would be written in the order of hashes, new in every process
+            config.target_modules = sorted(config.target_modules)
+        self.parameters = {
+            name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
+        }
+        shorten_rows(self.model, ADAPTER)
 
     @contextmanager
     def reloaded(self, folder: Path) -> Iterator[PreTrainedModel]:
@@ -89,16 +107,17 @@ class AdapterTuned:
         finally:
             self._take_out(again)
 
-    def release(self) -> None:
-        """Take the adapter out of the model, whose weights may move again."""
-        if self._peft is not None:
-            self._take_out(self._peft)
-            self._peft = None
-
     def _take_out(self, adapted: PeftModel) -> None:
         adapted.unload()
-        for parameter in self._free:
-            parameter.requires_grad_(True)
+        super()._take_out(adapted)
+
+
+@contextmanager
+def seeded(model: PreTrainedModel, seed: int) -> Iterator[None]:
+    """Draw from ``seed``, and leave what is drawn after it as it was."""
+    with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def named_layers(model: PreTrainedModel, names: tuple[str, ...]) -> list[str]:

@@ -11,36 +11,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from peft import PeftModel, PrefixTuningConfig, PromptTuningConfig, get_peft_model
-from peft.tuners.tuners_utils import BaseTunerLayer
+from peft import PeftModel, PrefixTuningConfig, PromptTuningConfig
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from tutelage.errors import ModelError, TrainingError
+from tutelage.errors import ModelError
 from tutelage.models.faults import InWords
 from tutelage.models.load import Bundle
 from tutelage.models.quiet import quiet
 from tutelage.models.virtual import Layers, layers_of, read_tokens
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
+from tutelage.tune.methods.adapter import ADAPTER, PeftTuned, seeded
 from tutelage.tune.training.attention import plain_logits
 from tutelage.tune.training.virtual import Learned, LearnedPrefix, LearnedPrompt
 
-ADAPTER = "default"
-"""PEFT's name for an adapter that was given none."""
 
-
-class SoftTuned:
+class SoftTuned(PeftTuned):
     """A frozen model and the virtual tokens before its texts; nothing is put into it."""
 
     def __init__(self, bundle: Bundle, config: PrefixTuningConfig | PromptTuningConfig) -> None:
-        self.model: PreTrainedModel = bundle.model
-        if any(isinstance(module, BaseTunerLayer) for module in self.model.modules()):
-            raise TrainingError("the model has an adapter in it already", remedy="load the base model, or merge first")
-        self._free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        with quiet():
-            self._peft: PeftModel | None = get_peft_model(self.model, config)
+        super().__init__(bundle, config)
+        assert self._peft is not None
         encoder: nn.Module = self._peft.prompt_encoder[ADAPTER]
-        self.parameters: dict[str, nn.Parameter] = dict(encoder.named_parameters())
+        self.parameters = dict(encoder.named_parameters())
         count = config.num_virtual_tokens
         self.learned: Learned = (
             LearnedPrefix(count, self._layers)
@@ -48,28 +41,16 @@ class SoftTuned:
             else LearnedPrompt(count, self._embeddings)
         )
 
-    def settle(self) -> None:
-        """It always did."""
-
-    def save(self, folder: Path) -> None:
-        """Write ``adapter_model.safetensors`` and ``adapter_config.json``."""
-        assert self._peft is not None
-        self._peft.save_pretrained(str(folder), save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)
-
     @contextmanager
     def reloaded(self, folder: Path) -> Iterator[nn.Module]:
         """Give PEFT's own model with the virtual tokens of ``folder`` before the same base."""
         self.release()
         with quiet():
             again = PeftModel.from_pretrained(self.model, str(folder))
-        yield again
-
-    def release(self) -> None:
-        """Nothing was put into the model, whose weights may move again; forget the virtual tokens."""
-        self._peft = None
-        for parameter in self._free:
-            parameter.requires_grad_(True)
+        try:
+            yield again
+        finally:
+            self._take_out(again)
 
     def _embeddings(self) -> Tensor:
         assert self._peft is not None
@@ -93,7 +74,7 @@ def add_prompt(bundle: Bundle, section: PromptMethod, *, seed: int) -> SoftTuned
     """
     drawn = "SAMPLE_VOCAB" if section.init == "vocabulary" else "RANDOM"
     config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=section.tokens, prompt_tuning_init=drawn)
-    with _seeded(bundle.model, seed):
+    with seeded(bundle.model, seed):
         tuned = SoftTuned(bundle, config)
     if section.text is not None:
         ids = _ids_of(bundle, section.text, section.tokens)
@@ -113,7 +94,7 @@ def add_prefix(bundle: Bundle, section: PrefixMethod, *, seed: int) -> SoftTuned
     config = PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=section.tokens)
     if section.projection is not None:
         config.prefix_projection, config.encoder_hidden_size = True, section.projection
-    with _seeded(bundle.model, seed):
+    with seeded(bundle.model, seed):
         tuned = SoftTuned(bundle, config)
         vocabulary: int = bundle.model.config.get_text_config().vocab_size
         drawn = torch.randint(0, vocabulary, (section.tokens,))
@@ -152,10 +133,3 @@ def _fitting(model: PreTrainedModel) -> InWords:
     what = "virtual tokens cannot be put before the texts of this model"
     remedy = "take method: {kind: lora}"
     return InWords(lambda reason: ModelError(what, where=type(model).__name__, received=reason, remedy=remedy))
-
-
-@contextmanager
-def _seeded(model: PreTrainedModel, seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
