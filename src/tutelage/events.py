@@ -41,6 +41,12 @@ class Event:
 Emit = Callable[[Event], None]
 
 
+def say(notes: Iterable[str], emit: Emit) -> None:
+    """Tell each of ``notes`` that says something."""
+    for note in filter(None, notes):
+        emit(Event("note", data={"text": note}))
+
+
 def silent(event: Event) -> None:
     """Listen to nothing."""
 

@@ -7,7 +7,7 @@ from types import TracebackType
 import torch
 from safetensors import SafetensorError
 
-from tutelage.errors import ModelError
+from tutelage.errors import DataError, ModelError
 
 _FOREIGN = (
     OSError,
@@ -24,12 +24,12 @@ _LONGEST = 300
 
 
 class InWords:
-    """A block in which a fault of transformers, peft, gguf or tokenizers becomes what ``write`` makes of it.
+    """A block in which a fault of transformers, peft, gguf, tokenizers or the hub becomes what ``write`` makes of it.
 
     ``write`` gets the fault in one line. Errors of our own pass through.
     """
 
-    def __init__(self, write: Callable[[str], ModelError]) -> None:
+    def __init__(self, write: Callable[[str], ModelError | DataError]) -> None:
         self._write = write
 
     def __enter__(self) -> None:
@@ -40,14 +40,14 @@ class InWords:
     ) -> None:
         """Raise the written error if the block ended in a fault from below."""
         if is_out_of_memory(fault):
-            written = self._write("").problem
+            written = self._write("")
             raise ModelError(
                 "the memory does not suffice for this model",
-                where=written.where,
+                where=written.problem.where if isinstance(written, ModelError) else written.subject,
                 received=_in_a_line(fault),
                 remedy="choose a smaller model, model.dtype bfloat16, or a machine with more memory",
             ) from fault
-        if is_foreign(fault):
+        if isinstance(fault, _FOREIGN) or _is_bare(fault):
             raise self._write(f"{type(fault).__name__}: {_in_a_line(fault)}") from fault
 
 
@@ -60,11 +60,6 @@ def is_out_of_memory(fault: BaseException | None) -> bool:
     )
 
 
-def is_foreign(fault: BaseException | None) -> bool:
-    """Whether ``fault`` is of a kind that the libraries below raise on files, names and connections."""
-    return isinstance(fault, _FOREIGN) or _is_bare(fault)
-
-
 def _in_a_line(fault: BaseException | None) -> str:
     return str(fault).strip().split("\n")[0][:_LONGEST]
 
@@ -72,4 +67,4 @@ def _in_a_line(fault: BaseException | None) -> str:
 def _is_bare(fault: BaseException | None) -> bool:
     # tokenizers raises Exception itself for every broken tokenizer.json; some errors of huggingface_hub derive from
     # nothing else, and which there are differs by version, as does the client whose broken connections it passes on.
-    return type(fault) is Exception or type(fault).__module__.startswith(("huggingface_hub", "httpx"))
+    return type(fault) is Exception or type(fault).__module__.startswith(("huggingface_hub", "httpx", "datasets"))

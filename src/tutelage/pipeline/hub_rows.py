@@ -11,7 +11,7 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, Repository
 
 from tutelage.errors import DataError, MissingExtra, Problem
 from tutelage.files import atomic_file, read_text, storage, write_atomic
-from tutelage.models.faults import is_foreign
+from tutelage.models.faults import InWords
 from tutelage.models.gguf_file import cache_folder
 from tutelage.models.quiet import quiet
 from tutelage.recipe.data import DataSection
@@ -68,36 +68,39 @@ def _kept(wanted: DataSection, last: Path) -> RowsFile:
 
 def _looked_up(wanted: DataSection) -> tuple[str, str]:
     """Commit and license of the data set as it is there now."""
+    remedy = "try again later; --offline takes what was fetched before"
     try:
-        info = HfApi().dataset_info(str(wanted.hub), revision=wanted.revision)
-    except GatedRepoError as error:
-        remedy = "accept its terms on the hub, and put your token into the environment: export HF_TOKEN=..."
-        raise _refused(wanted, "this data set is gated", str(error), remedy) from error
-    except RevisionNotFoundError as error:
-        raise _refused(wanted, "this data set has no such revision", str(wanted.revision), "check it") from error
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        remedy = "check the name (owner/name); a private one needs your token: export HF_TOKEN=..."
-        raise _refused(wanted, "no such data set on the hub", str(error), remedy) from error
-    except Exception as error:
-        if not is_foreign(error):
-            raise
-        remedy = "try again later; --offline takes what was fetched before"
-        raise _refused(wanted, "the hub cannot be reached", str(error), remedy) from error
+        with InWords(lambda reason: _refused(wanted, "the hub cannot be reached", reason, remedy)):
+            info = HfApi().dataset_info(str(wanted.hub), revision=wanted.revision)
+    except DataError as error:
+        raise _told_apart(wanted, error) from error
     return str(info.sha), str(getattr(info.card_data, "license", None) or "")
+
+
+def _told_apart(wanted: DataSection, error: DataError) -> DataError:
+    """What the hub says of this data set, where it is not the hub that fails."""
+    said = str(error.__cause__)
+    match error.__cause__:
+        case GatedRepoError():
+            remedy = "accept its terms on the hub, and put your token into the environment: export HF_TOKEN=..."
+            return _refused(wanted, "this data set is gated", said, remedy)
+        case RevisionNotFoundError():
+            return _refused(wanted, "this data set has no such revision", str(wanted.revision), "check it")
+        case RepositoryNotFoundError() | HFValidationError():
+            remedy = "check the name (owner/name); a private one needs your token: export HF_TOKEN=..."
+            return _refused(wanted, "no such data set on the hub", said, remedy)
+        case _:
+            return error
 
 
 def _fetch(wanted: DataSection, commit: str, file: Path) -> None:
     """Write the rows of a commit as Parquet."""
     datasets = _datasets()
+    # Of a split or configuration that is not there its words name those that are.
+    remedy = "check tune.data.config and tune.data.split, or save the rows as a file and give its path"
     with quiet(), _without_bars(datasets):
-        try:
+        with InWords(lambda reason: _refused(wanted, "the data set cannot be read", reason, remedy)):
             rows = datasets.load_dataset(wanted.hub, name=wanted.config, split=wanted.split, revision=commit)
-        except Exception as error:
-            if not is_foreign(error) and not type(error).__module__.startswith("datasets"):
-                raise
-            # of a split or configuration that is not there its words name those that are
-            remedy = "check tune.data.config and tune.data.split, or save the rows as a file and give its path"
-            raise _refused(wanted, "the data set cannot be read", str(error), remedy) from error
         with atomic_file(file) as partial, storage(file, "write the rows"):
             rows.to_parquet(str(partial))
 

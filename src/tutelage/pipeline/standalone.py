@@ -14,7 +14,7 @@ from tutelage.evaluate.compare import compare as compare_scores
 from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import examine
 from tutelage.evaluate.summary import summarize
-from tutelage.events import Emit, Event, located, silent, to_all
+from tutelage.events import Emit, Event, located, say, silent, to_all
 from tutelage.files import write_atomic
 from tutelage.launch import place
 from tutelage.models.hardware import pick_device
@@ -120,12 +120,11 @@ def tune(
     it was scored, in ``out/rollouts.jsonl``. With ``section.early_stopping`` the model is asked probe items of the
     recipe's tasks on the way, and the best weights are kept. ``model`` is a recipe (its model with its chat template,
     its threads, ``tune`` section and seed), a section of one (its template relative to the working folder), or a
-    model's id. ``section`` and ``seed`` go before the recipe's.
-    A row longer than ``section.max_tokens`` or without an exact loss mask is dropped, never truncated:
-    ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json`` counts it; ``out/tuned.json`` says what the
-    weights were made of, for ``tutelage export``. Rows that share words with what
-    the recipe scores models on are trained on; a note tells how many, in the ledger too. Under torchrun its processes
-    make every step together, each with its share of the rows, and give what one gives; the first one speaks and writes.
+    model's id. ``section`` and ``seed`` go before the recipe's. A row longer than ``section.max_tokens`` or without an
+    exact loss mask is dropped, never truncated: ``out/dropped.jsonl`` holds it with the reason and ``out/ledger.json``
+    counts it; ``out/tuned.json`` says what the weights were made of, for ``tutelage export``. Rows that share words
+    with what the recipe scores models on are trained on; a note tells how many, in the ledger too. Under torchrun its
+    processes make every step together, each with its share of the rows; the first one speaks and writes.
 
     Raises
     ------
@@ -138,8 +137,7 @@ def tune(
     probe = probe_of(recipe, chosen)
     given, name = given_rows(data, recipe.folder, offline=offline)
     rows, notes, reward = _learned(given, chosen, recipe)
-    for note in (what_they_are(name, rows), *_of_the_rate(chosen), *notes):
-        emit(Event("note", data={"text": note}))
+    say([what_they_are(name, rows), *_of_the_rate(chosen), *notes], emit)
     trackers = recipe.trackers if place().rank == 0 else ()
     with (
         joined(pick_device(recipe.model.device)) as processes,

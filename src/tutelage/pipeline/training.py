@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tutelage.errors import TrainingError
-from tutelage.events import Emit, Event
+from tutelage.events import Emit, Event, say
 from tutelage.models.load import Bundle
 from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
 from tutelage.recipe.tune import TuneSection
@@ -72,11 +72,10 @@ def train_rows(
                     keep_ledger(folder, ledger, dropped)
                 gone = f"{len(dropped):,} of {len(rows):,} rows cannot be trained on: dropped.jsonl" if dropped else ""
                 text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
-                for note in filter(None, (gone, text, memory, time)):
-                    emit(Event("note", data={"text": note}))
+                say([gone, text, memory, time], emit)
             case Summary() as summary:
                 if summary.stopping is not None:
-                    emit(Event("note", data={"text": words_of_stopping(summary.stopping, made=summary.steps)}))
+                    say([words_of_stopping(summary.stopping, made=summary.steps)], emit)
                 return summary
             case _:
                 _tell(news, total, emit)
