@@ -8,12 +8,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tutelage.completers.exchange import Timeouts
+from tutelage.completers.pauses import Patience
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.errors import CompletionError
 from tutelage.records import Message, Request, Sampling, TextPart, ToolCall, user
 from tutelage.records.messages import ImagePart
 
 Reply = tuple[int, object]
+ONCE = Patience(retries=0)
 
 
 class Endpoint:
@@ -179,7 +182,7 @@ def test_retries_are_bounded_and_one_bad_request_spoils_no_other(serve: Callable
         return (500, {"error": {"message": "broken"}}) if bad else (200, completion("fine"))
 
     endpoint = serve(reply)
-    with RemoteCompleter(endpoint.url, "m", retries=2) as completer:
+    with RemoteCompleter(endpoint.url, "m", patience=Patience(retries=2, base_s=0.01)) as completer:
         answers = {answer.request_id: answer for answer in completer.complete(ask(4))}
     assert [answers[f"r{n}"].finish for n in range(4)] == ["stop", "error", "stop", "stop"]
     assert "500" in answers["r1"].error
@@ -200,7 +203,7 @@ def test_retries_are_bounded_and_one_bad_request_spoils_no_other(serve: Callable
 )
 def test_answers_that_are_none_come_back_with_the_reason(serve: Callable, reply: Reply) -> None:
     endpoint = serve(lambda asked, number: reply)
-    with RemoteCompleter(endpoint.url, "m", retries=0) as completer:
+    with RemoteCompleter(endpoint.url, "m", patience=ONCE) as completer:
         (answer,) = completer.complete(ask())
     assert answer.finish == "error"
     assert answer.error
@@ -218,7 +221,7 @@ def test_answers_that_are_none_come_back_with_the_reason(serve: Callable, reply:
 )
 def test_an_error_says_whether_it_may_pass(serve: Callable, reply: Reply, transient: bool) -> None:
     endpoint = serve(lambda asked, number: reply)
-    with RemoteCompleter(endpoint.url, "m", retries=0) as completer:
+    with RemoteCompleter(endpoint.url, "m", patience=ONCE) as completer:
         (answer,) = completer.complete(ask())
     assert (answer.finish, answer.transient) == ("error", transient)
 
@@ -235,7 +238,7 @@ def test_an_endpoint_that_is_not_there(serve: Callable) -> None:
     endpoint = serve(lambda asked, number: (200, completion("x")))
     endpoint.stop()
     endpoint.stop = lambda: None
-    with RemoteCompleter(endpoint.url, "m", retries=0) as completer, pytest.raises(CompletionError) as raised:
+    with RemoteCompleter(endpoint.url, "m", patience=ONCE) as completer, pytest.raises(CompletionError) as raised:
         list(completer.complete(ask(5)))
     assert "cannot be reached" in str(raised.value)
     assert endpoint.url in str(raised.value)
@@ -248,7 +251,7 @@ def test_time_out(serve: Callable) -> None:
         return 200, completion("x")
 
     endpoint = serve(reply)
-    with RemoteCompleter(endpoint.url, "m", timeout_s=0.5, retries=0, concurrency=1) as completer:
+    with RemoteCompleter(endpoint.url, "m", timeouts=Timeouts(answer_s=0.5), patience=ONCE, concurrency=1) as completer:
         answers = {answer.request_id: answer for answer in completer.complete(ask(3))}
     assert [answers[f"r{n}"].finish for n in range(3)] == ["stop", "error", "stop"]
     assert "Timeout" in answers["r1"].error
