@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.endpoint import COMPLETION_TOKENS, PROMPT_TOKENS, Misbehaviour, endpoint
 
+from support.endpoint import COMPLETION_TOKENS, PROMPT_TOKENS, Misbehaviour, endpoint
 from tutelage.completers.exchange import Timeouts
 from tutelage.completers.gate import FIRST, Gate, Stopped
 from tutelage.completers.pauses import Patience
@@ -88,7 +88,7 @@ def test_an_endpoint_that_is_down_ends_the_call_instead_of_every_request() -> No
     with (
         endpoint(Misbehaviour(share=1.0, faults=("500",))) as server,
         RemoteCompleter(server.url, "m", patience=patience) as completer,
-        pytest.raises(CompletionError, match="no longer answers.*500"),
+        pytest.raises(CompletionError, match=r"no longer answers.*500"),
     ):
         list(completer.complete(ask(500)))
     assert server.tries.total() < 80

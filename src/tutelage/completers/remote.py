@@ -59,6 +59,11 @@ class RemoteCompleter:
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as they arrive."""
+        for group in self.groups(requests):
+            yield from group
+
+    def groups(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
+        """Yield lists of the answers that have arrived since the last one."""
         refuse_duplicates(requests)
         if not requests:
             return
@@ -69,7 +74,7 @@ class RemoteCompleter:
                 arrived = [job.ended.get(), *_there(job)]
                 over = arrived[-1] is None
                 outcomes = self._written(job, arrived)
-                yield from (one.answer for one in outcomes if one.answer is not None)
+                yield [one.answer for one in outcomes if one.answer is not None]
         finally:
             if not over:
                 self._run(job.end()).result()

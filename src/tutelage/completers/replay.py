@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from pydantic import JsonValue
 
 from tutelage.completers.preparation import refuse_duplicates
-from tutelage.completers.protocol import Completer
+from tutelage.completers.protocol import Completer, in_groups
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, Event, silent
 from tutelage.records import Answer, Request, content_id
@@ -70,13 +70,16 @@ def answer_all(
         for start, part in _parts(completer, requests, unanswered, chunk=chunk, together=together, timing=timing):
             began = time.monotonic()
             try:
-                for answer in completer.complete(part):
-                    if answer.request_id not in asked:
-                        continue
-                    logged = answer.model_copy(update={"request": wanted[answer.request_id]})
-                    log.append(logged)
-                    known[answer.request_id] = logged
-                    meter.count(logged)
+                for group in in_groups(completer, part):
+                    logged = [
+                        answer.model_copy(update={"request": wanted[answer.request_id]})
+                        for answer in group
+                        if answer.request_id in asked
+                    ]
+                    log.append(*logged)
+                    for answer in logged:
+                        known[answer.request_id] = answer
+                        meter.count(answer)
             finally:
                 whole = all(request.id in known for request in part)
                 if timing is not None and (whole or completer.engine.batch_size == 0):
