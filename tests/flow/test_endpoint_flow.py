@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support.endpoint import Misbehaviour, endpoint
 
+from support.endpoint import Misbehaviour, endpoint
 from tutelage.completers.spending import Paid
 from tutelage.errors import CompletionError, RunError
 from tutelage.events import Event

@@ -56,9 +56,7 @@ def answer_all(
     """
     refuse_duplicates(requests)
     wanted = {request.id: content_id(request.to_json()) for request in requests}
-    if log.torn:
-        text = f"{label}: a crash cut off the last answer of {log.path.name}: it is left out, and asked again"
-        emit(Event("note", data={"text": text}))
+    _say_torn(log, label, emit)
     known = {answer.request_id: answer for answer in log.load() if wanted.get(answer.request_id) == answer.request}
     unanswered = [request for request in requests if _is_open(known.get(request.id), again)]
     if unanswered:
@@ -88,6 +86,12 @@ def answer_all(
     if missing:
         raise CompletionError(f"{len(missing)} requests came back without an answer", received=", ".join(missing[:3]))
     return [known[request.id] for request in requests]
+
+
+def _say_torn(log: RecordLog[Answer], label: str, emit: Emit) -> None:
+    if log.torn:
+        text = f"{label}: a crash cut off the last answer of {log.path.name}: it is left out, and asked again"
+        emit(Event("note", data={"text": text}))
 
 
 def _is_open(answer: Answer | None, again: bool) -> bool:
