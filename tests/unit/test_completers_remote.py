@@ -318,3 +318,76 @@ def test_a_key_variable_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(CompletionError, match="NO_SUCH_KEY"):
         RemoteCompleter("http://localhost:1/v1", "m", key_variable="NO_SUCH_KEY")
+
+
+@pytest.mark.parametrize(
+    ("reply", "what"),
+    [
+        ((402, {"error": {"message": "no credit"}}), "wants to be paid"),
+        ((429, {"error": {"message": "quota", "code": "insufficient_quota"}}), "wants to be paid"),
+        ((405, {"detail": "Method Not Allowed"}), "address is unknown"),
+        ((307, b""), "leads elsewhere"),
+        ((200, {"error": {"message": "no such key", "code": 401}}), "rejects the key"),
+    ],
+)
+def test_what_holds_for_every_request_ends_the_call(serve: Callable, reply: Reply, what: str) -> None:
+    endpoint = serve(lambda asked, number: reply)
+    with RemoteCompleter(endpoint.url, "m") as completer, pytest.raises(CompletionError, match=what):
+        list(completer.complete(ask(40)))
+    assert len(endpoint.calls) <= 8
+
+
+def test_a_refusal_of_one_request_is_none_of_all(serve: Callable) -> None:
+    replies = {"q3": (403, {"error": {"message": "flagged"}}), "q4": (422, {"error": "too long"})}
+    replies["q5"] = (200, {"error": {"message": "filtered", "type": "content_filter"}})
+    endpoint = serve(lambda asked, number: replies.get(asked["messages"][0]["content"], (200, completion("fine"))))
+    with RemoteCompleter(endpoint.url, "m", concurrency=1) as completer:
+        answers = {answer.request_id: answer for answer in completer.complete(ask(8))}
+    said = {name: answer.error for name, answer in answers.items() if answer.finish == "error"}
+    assert set(said) == {"r3", "r4", "r5"}
+    assert "flagged" in said["r3"]
+    assert "422" in said["r4"]
+    assert "filtered" in said["r5"]
+    assert not any(answers[name].transient for name in said)
+    assert len(endpoint.calls) == 8, "what is refused for good is not tried again"
+
+
+def test_an_endpoint_that_refuses_everything_is_not_asked_for_everything(serve: Callable) -> None:
+    endpoint = serve(lambda asked, number: (400, {"error": {"message": "unknown parameter: seed"}}))
+    with (
+        RemoteCompleter(endpoint.url, "m") as completer,
+        pytest.raises(CompletionError, match=r"refuses every request.*unknown parameter: seed"),
+    ):
+        list(completer.complete(ask(300)))
+    assert len(endpoint.calls) <= 20 + 16
+
+
+def test_what_was_in_flight_when_the_call_ends_is_given_on(serve: Callable) -> None:
+    def reply(asked: dict, number: int) -> Reply:
+        if asked["messages"][0]["content"] == "q0":
+            return 401, {"error": {"message": "no"}}
+        time.sleep(0.2)
+        return 200, completion("paid")
+
+    endpoint = serve(reply)
+    arrived = []
+    with RemoteCompleter(endpoint.url, "m", concurrency=4) as completer, pytest.raises(CompletionError):
+        arrived.extend(completer.complete(ask(30)))
+    assert 1 <= len(endpoint.calls) <= 8
+    assert len(arrived) == len(endpoint.calls) - 1
+
+
+def test_a_cut_answer_with_nothing_to_show_is_no_answer(serve: Callable) -> None:
+    endpoint = serve(lambda asked, number: (200, completion("", finish="length")))
+    with RemoteCompleter(endpoint.url, "m") as completer:
+        (answer,) = completer.complete(ask())
+    assert "max_tokens went to what is not shown" in answer.error
+    assert not answer.transient
+    assert len(endpoint.calls) == 1
+
+
+def test_a_key_with_a_line_break_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_ENDPOINT_KEY", "abc\nX-Other: 1")
+    with pytest.raises(CompletionError, match="MY_ENDPOINT_KEY") as raised:
+        RemoteCompleter("http://localhost:1/v1", "m", key_variable="MY_ENDPOINT_KEY")
+    assert "abc" not in str(raised.value)

@@ -156,21 +156,27 @@ class Job:
         reply = Reply("again", "the call was ended", cost=asked.worst, assumed=asked.worst.all)
         try:
             reply = await self._exchange.post(asked)
+            self._obey(reply)  # before the next one is let in
         finally:
             bill.add(reply)
             self.gate.leave(asked.worst, reply.cost, turned_away=reply.turned_away)
+        return reply
+
+    def _obey(self, reply: Reply) -> None:
+        """Send nothing for as long as the endpoint asks, or nothing more if it takes nothing."""
+        if reply.kind == "broken":
+            self.gate.stop(self._outage(_what(reply.status), reply.reason))
+            return
         closed = max(reply.exhausted, (reply.wait or 0.0) if reply.turned_away else 0.0)
         if closed > self._patience.total_s:
             said = f"{closed:,.0f} s; patience_s is {self._patience.total_s:,.0f}"
             self.gate.stop(self._outage("the endpoint asks to wait longer than this run would", said))
         elif closed:
             self.gate.close_for(closed)
-        return reply
 
     def _refusal(self, request: Request, reply: Reply) -> Answer:
         """The answer of a request that the endpoint refuses, and whether it would refuse all."""
         if reply.kind == "broken":
-            self.gate.stop(self._outage(_what(reply.status), reply.reason))
             raise Stopped
         if reply.status == 403:
             self._forbidden += 1
