@@ -20,8 +20,9 @@ class Event:
     """One thing that happened.
 
     Kinds: ``stage_started``, ``stage_finished``, ``stage_skipped``, ``progress`` (data: ``label``, ``done``,
-    ``total``, ``unit``), ``step`` (one optimizer step), ``look`` (one look of early stopping, with its ``text``),
-    ``note`` (data: ``text``), ``plan``, ``verdict``, ``scores``.
+    ``total``, ``unit``; of answers ``tokens``, ``rate`` a second, ``eta_s``, ``yield``, the share that came, and
+    ``money``), ``step`` (one optimizer step), ``look`` (one look of early stopping, with its ``text``), ``note`` (data:
+    ``text``), ``plan``, ``verdict``, ``scores``.
     """
 
     kind: str

@@ -153,6 +153,17 @@ def read_lines(path: Path | str) -> list[str]:
         raise StorageError("the file is damaged: it is not UTF-8", where=f"{path}:{line}") from error
 
 
+def has_torn_line(path: Path | str) -> bool:
+    """Whether an appended file ends without a line break: a crash cut off a write. Raises :class:`StorageError`."""
+    if not Path(path).exists():
+        return False
+    with storage(path, "read the file"), open(path, "rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
 def read_text(path: Path | str) -> str:
     """Return the text of a UTF-8 file (a byte order mark is dropped). Raises :class:`StorageError`."""
     with storage(path, "read the file"):

@@ -26,6 +26,7 @@ from tutelage.events import Event
 from tutelage.files import PARTIAL, append_line, remove_partial, sha256_file, storage, write_atomic
 from tutelage.origin import ModelOrigin, Origin, Origins, machine, origin, versions
 from tutelage.recipe import Recipe
+from tutelage.recipe.endpoint import HOW_IT_IS_ASKED
 from tutelage.recipe.inputs import input_files
 from tutelage.records import Record
 
@@ -136,9 +137,13 @@ class RunDirectory:
 
     def _same_recipe(self, recipe: Recipe) -> None:
         place = {"folder", "trackers"}  # where the file lies and who listens does not change what it says
-        before = self.recipe.model_dump(mode="json", exclude=place)
-        now = recipe.model_dump(mode="json", exclude=place)
+        kept = self.recipe
+        before, now = kept.model_dump(mode="json", exclude=place), recipe.model_dump(mode="json", exclude=place)
         if before == now:
+            return
+        if _what_is_made(kept) == _what_is_made(recipe):  # for example a ceiling was raised
+            if not self.finished:
+                write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2) + "\n")
             return
         if not self._has_work:  # the recipe was mended after its first error
             write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2) + "\n")
@@ -340,6 +345,15 @@ def read_state(file: Path, kind: type[R]) -> R:
     except ValidationError as error:
         made_whole = file.parent if (file.parent / "stage.json").is_file() else file
         raise _damaged(file, error, f"delete {made_whole} to make it again") from error
+
+
+def _what_is_made(recipe: Recipe) -> JsonValue:
+    """What a recipe says, without where its file lies, who listens, and how an endpoint is asked."""
+    how: dict[str, bool] = dict.fromkeys(HOW_IT_IS_ASKED, True)
+    said: JsonValue = recipe.model_dump(
+        mode="json", exclude={"folder": True, "trackers": True, "construct": {"distill": {"teacher": how}}}
+    )
+    return said
 
 
 def _damaged(file: Path, error: ValidationError, remedy: str) -> RunError:

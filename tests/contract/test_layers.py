@@ -46,7 +46,9 @@ TORCH_FREE = {
     "reflect",
 }
 TORCH_FREE_FILES = {"completers/__init__.py", "completers/protocol.py", "completers/remote.py", "completers/replay.py"}
-TORCH_FREE_FILES |= {"completers/scripted.py"}
+TORCH_FREE_FILES |= {
+    f"completers/{name}.py" for name in ("scripted", "asking", "exchange", "gate", "pauses", "spending")
+}
 # transformers and peft enter only here; each file with its reason.
 TRANSFORMERS_ALLOWED = (
     "models/",  # loading, templates, the tiny model

@@ -156,6 +156,7 @@ def test_own_teacher(tmp_path: Path) -> None:
     said = follow("own-teacher", tmp_path)
     assert (tmp_path / "runs" / "taught" / "outcome.json").is_file()
     assert "my-large-model" in said
+    assert "The ceiling is 5.00 in money and 3 hours." in said
 
 
 @pytest.mark.parametrize(

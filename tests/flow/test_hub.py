@@ -125,10 +125,15 @@ def test_a_name_that_is_none(tmp_path: Path, name: str) -> None:
     [
         ({}, "path .* or hub"),
         ({"path": "a.jsonl", "hub": "a/b"}, "path .* or hub"),
-        ({"path": "a.jsonl", "split": "train"}, "split: only data sets of the hub"),
+        ({"path": "a.jsonl", "split": "test"}, "split: only data sets of the hub"),
         ({"hub": "no owner"}, "hub"),
     ],
 )
 def test_a_section_names_one_place(given: dict[str, str], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         DataSection(**given)
+
+
+def test_a_section_is_read_as_it_is_written() -> None:
+    for section in (DataSection(path="a.jsonl"), DataSection(hub="a/b", config="c", split="d", revision="e")):
+        assert DataSection.model_validate_json(section.model_dump_json()) == section

@@ -8,12 +8,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tutelage.completers.exchange import Timeouts
+from tutelage.completers.pauses import Patience
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.errors import CompletionError
 from tutelage.records import Message, Request, Sampling, TextPart, ToolCall, user
 from tutelage.records.messages import ImagePart
 
 Reply = tuple[int, object]
+ONCE = Patience(retries=0)
 
 
 class Endpoint:
@@ -179,7 +182,7 @@ def test_retries_are_bounded_and_one_bad_request_spoils_no_other(serve: Callable
         return (500, {"error": {"message": "broken"}}) if bad else (200, completion("fine"))
 
     endpoint = serve(reply)
-    with RemoteCompleter(endpoint.url, "m", retries=2) as completer:
+    with RemoteCompleter(endpoint.url, "m", patience=Patience(retries=2, base_s=0.01)) as completer:
         answers = {answer.request_id: answer for answer in completer.complete(ask(4))}
     assert [answers[f"r{n}"].finish for n in range(4)] == ["stop", "error", "stop", "stop"]
     assert "500" in answers["r1"].error
@@ -200,7 +203,7 @@ def test_retries_are_bounded_and_one_bad_request_spoils_no_other(serve: Callable
 )
 def test_answers_that_are_none_come_back_with_the_reason(serve: Callable, reply: Reply) -> None:
     endpoint = serve(lambda asked, number: reply)
-    with RemoteCompleter(endpoint.url, "m", retries=0) as completer:
+    with RemoteCompleter(endpoint.url, "m", patience=ONCE) as completer:
         (answer,) = completer.complete(ask())
     assert answer.finish == "error"
     assert answer.error
@@ -218,7 +221,7 @@ def test_answers_that_are_none_come_back_with_the_reason(serve: Callable, reply:
 )
 def test_an_error_says_whether_it_may_pass(serve: Callable, reply: Reply, transient: bool) -> None:
     endpoint = serve(lambda asked, number: reply)
-    with RemoteCompleter(endpoint.url, "m", retries=0) as completer:
+    with RemoteCompleter(endpoint.url, "m", patience=ONCE) as completer:
         (answer,) = completer.complete(ask())
     assert (answer.finish, answer.transient) == ("error", transient)
 
@@ -235,7 +238,7 @@ def test_an_endpoint_that_is_not_there(serve: Callable) -> None:
     endpoint = serve(lambda asked, number: (200, completion("x")))
     endpoint.stop()
     endpoint.stop = lambda: None
-    with RemoteCompleter(endpoint.url, "m", retries=0) as completer, pytest.raises(CompletionError) as raised:
+    with RemoteCompleter(endpoint.url, "m", patience=ONCE) as completer, pytest.raises(CompletionError) as raised:
         list(completer.complete(ask(5)))
     assert "cannot be reached" in str(raised.value)
     assert endpoint.url in str(raised.value)
@@ -248,7 +251,7 @@ def test_time_out(serve: Callable) -> None:
         return 200, completion("x")
 
     endpoint = serve(reply)
-    with RemoteCompleter(endpoint.url, "m", timeout_s=0.5, retries=0, concurrency=1) as completer:
+    with RemoteCompleter(endpoint.url, "m", timeouts=Timeouts(answer_s=0.5), patience=ONCE, concurrency=1) as completer:
         answers = {answer.request_id: answer for answer in completer.complete(ask(3))}
     assert [answers[f"r{n}"].finish for n in range(3)] == ["stop", "error", "stop"]
     assert "Timeout" in answers["r1"].error
@@ -315,3 +318,76 @@ def test_a_key_variable_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(CompletionError, match="NO_SUCH_KEY"):
         RemoteCompleter("http://localhost:1/v1", "m", key_variable="NO_SUCH_KEY")
+
+
+@pytest.mark.parametrize(
+    ("reply", "what"),
+    [
+        ((402, {"error": {"message": "no credit"}}), "wants to be paid"),
+        ((429, {"error": {"message": "quota", "code": "insufficient_quota"}}), "wants to be paid"),
+        ((405, {"detail": "Method Not Allowed"}), "address is unknown"),
+        ((307, b""), "leads elsewhere"),
+        ((200, {"error": {"message": "no such key", "code": 401}}), "rejects the key"),
+    ],
+)
+def test_what_holds_for_every_request_ends_the_call(serve: Callable, reply: Reply, what: str) -> None:
+    endpoint = serve(lambda asked, number: reply)
+    with RemoteCompleter(endpoint.url, "m") as completer, pytest.raises(CompletionError, match=what):
+        list(completer.complete(ask(40)))
+    assert len(endpoint.calls) <= 8
+
+
+def test_a_refusal_of_one_request_is_none_of_all(serve: Callable) -> None:
+    replies = {"q3": (403, {"error": {"message": "flagged"}}), "q4": (422, {"error": "too long"})}
+    replies["q5"] = (200, {"error": {"message": "filtered", "type": "content_filter"}})
+    endpoint = serve(lambda asked, number: replies.get(asked["messages"][0]["content"], (200, completion("fine"))))
+    with RemoteCompleter(endpoint.url, "m", concurrency=1) as completer:
+        answers = {answer.request_id: answer for answer in completer.complete(ask(8))}
+    said = {name: answer.error for name, answer in answers.items() if answer.finish == "error"}
+    assert set(said) == {"r3", "r4", "r5"}
+    assert "flagged" in said["r3"]
+    assert "422" in said["r4"]
+    assert "filtered" in said["r5"]
+    assert not any(answers[name].transient for name in said)
+    assert len(endpoint.calls) == 8, "what is refused for good is not tried again"
+
+
+def test_an_endpoint_that_refuses_everything_is_not_asked_for_everything(serve: Callable) -> None:
+    endpoint = serve(lambda asked, number: (400, {"error": {"message": "unknown parameter: seed"}}))
+    with (
+        RemoteCompleter(endpoint.url, "m") as completer,
+        pytest.raises(CompletionError, match=r"refuses every request.*unknown parameter: seed"),
+    ):
+        list(completer.complete(ask(300)))
+    assert len(endpoint.calls) <= 20 + 16
+
+
+def test_what_was_in_flight_when_the_call_ends_is_given_on(serve: Callable) -> None:
+    def reply(asked: dict, number: int) -> Reply:
+        if asked["messages"][0]["content"] == "q0":
+            return 401, {"error": {"message": "no"}}
+        time.sleep(0.2)
+        return 200, completion("paid")
+
+    endpoint = serve(reply)
+    arrived = []
+    with RemoteCompleter(endpoint.url, "m", concurrency=4) as completer, pytest.raises(CompletionError):
+        arrived.extend(completer.complete(ask(30)))
+    assert 1 <= len(endpoint.calls) <= 8
+    assert len(arrived) == len(endpoint.calls) - 1
+
+
+def test_a_cut_answer_with_nothing_to_show_is_no_answer(serve: Callable) -> None:
+    endpoint = serve(lambda asked, number: (200, completion("", finish="length")))
+    with RemoteCompleter(endpoint.url, "m") as completer:
+        (answer,) = completer.complete(ask())
+    assert "max_tokens went to what is not shown" in answer.error
+    assert not answer.transient
+    assert len(endpoint.calls) == 1
+
+
+def test_a_key_with_a_line_break_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_ENDPOINT_KEY", "abc\nX-Other: 1")
+    with pytest.raises(CompletionError, match="MY_ENDPOINT_KEY") as raised:
+        RemoteCompleter("http://localhost:1/v1", "m", key_variable="MY_ENDPOINT_KEY")
+    assert "abc" not in str(raised.value)

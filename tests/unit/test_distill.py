@@ -1,5 +1,6 @@
 """Distillation with scripted answers: which is kept, what becomes a preference, what a row knows of its making."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from support.classroom import CUT, Script, answered, asker, kept_text, sampler, 
 from tutelage.completers.scripted import ScriptedCompleter
 from tutelage.construct.distill import distill
 from tutelage.construct.sampling import Asker
-from tutelage.records import Answer, Request, Sampling, assistant, content_id, user
+from tutelage.records import Answer, Engine, Request, Sampling, assistant, content_id, user
 
 
 def test_the_first_passing_answer_that_ended_is_kept(tmp_path: Path) -> None:
@@ -112,18 +113,24 @@ def test_items_under_the_same_prompt_are_asked_together_and_those_with_their_own
     items = [shout(word) for word in ("ant", "bee", "cat", "dog")]
     calls: list[list[str]] = []
 
-    def opened() -> ScriptedCompleter:
-        calls.append([])
-        return ScriptedCompleter(reply)
+    class Batches(ScriptedCompleter):
+        """An engine that decodes batches: an endpoint is asked everything at once."""
+
+        @property
+        def engine(self) -> Engine:
+            return Engine(model="batches", engine="scripted", batch_size=4)
+
+        def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
+            calls.append([request.id for request in requests])
+            return super().complete(requests)
 
     def reply(request: Request) -> str:
-        calls[-1].append(request.id)
         return request.messages[-1].text.removeprefix("Shout ").removesuffix(".").upper()
 
     rows, _, asked = distill(
         items,
         sampler(tmp_path),
-        teacher=Asker(opened, "teacher"),
+        teacher=Asker(lambda: Batches(reply), "teacher"),
         contexts={"id-ant": own, "id-bee": common, "id-cat": other, "id-dog": common},
         samples=1,
     )

@@ -135,3 +135,44 @@ def test_general_prompts_of_the_gate_are_answered_at_length() -> None:
         for n in (40, 30)
     )
     assert many.tokens - few.tokens == 10 * 150 * 2 * 2, "two models in two rounds"
+
+
+def taught(more: str = "") -> Estimate:
+    """A recipe with an endpoint: 240 prompts a round, half of them to the teacher, who answers each 4 times."""
+    teacher = f'{{kind: endpoint, base_url: "http://127.0.0.1:1/v1", model: m{more}}}'
+    return estimated(f"construct: {{distill: {{teacher: {teacher}}}}}\n")
+
+
+def test_a_teacher_behind_an_endpoint_costs_its_price() -> None:
+    free = taught().teaching
+    assert free is not None
+    assert free.money is None
+    assert "not known" in " ".join(free.words)
+    assert "Nothing limits" in free.words[-1]
+    priced = taught(", price: {prompt: 2, completion: 8}").teaching
+    assert priced is not None
+    assert priced.answers == free.answers > 0
+    assert priced.money == pytest.approx((2 * priced.prompt_tokens + 8 * priced.completion_tokens) / 1e6, abs=1e-4)
+    assert priced.money_at_most == pytest.approx((2 * priced.prompt_tokens + 8 * priced.answers * 192) / 1e6, abs=1e-4)
+    assert f"{priced.money:,.2f}" in " ".join(priced.words)
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "enough"),
+    [
+        ("money: 0.01", False),
+        ("money: 1000", True),
+        ("tokens: 100", False),
+        ("tokens: 100000000", True),
+        ("hours: 2", True),
+    ],
+)
+def test_a_ceiling_that_will_not_do_is_said_before_the_start(ceiling: str, enough: bool) -> None:
+    found = taught(f", price: {{prompt: 2, completion: 8}}, ceiling: {{{ceiling}}}").teaching
+    assert found is not None
+    assert found.words[-1].startswith("The ceiling is ")
+    assert ("will probably stop" in found.words[-1]) is not enough
+
+
+def test_there_is_nothing_to_pay_without_an_endpoint() -> None:
+    assert estimated().teaching is None

@@ -89,3 +89,11 @@ def test_a_missing_file_offers_the_nearest_one(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_bytes(b"name: \xff\n")
     with pytest.raises(RecipeError, match="not UTF-8"):
         load_recipe(tmp_path / "bad.yaml")
+
+
+def test_a_ceiling_in_money_needs_a_price() -> None:
+    teacher = '{kind: endpoint, base_url: "http://127.0.0.1:1/v1", model: m, ceiling: {money: 5}%s}'
+    text = f"construct: {{distill: {{teacher: {teacher}}}}}\n"
+    with pytest.raises(RecipeError, match=r"a ceiling in money needs a price"):
+        parse_recipe("name: r\ntasks: [{kind: safety}]\n" + text % "")
+    parse_recipe("name: r\ntasks: [{kind: safety}]\n" + text % ", price: {prompt: 1, completion: 2}")

@@ -32,7 +32,7 @@ class Counting(ScriptedCompleter):
 
     def answer(self, request: Request) -> Answer:
         if request.id in self.broken:
-            return Answer(request_id=request.id, text="", finish="error", error="no connection")
+            return Answer(request_id=request.id, text="", finish="error", error="no connection", transient=True)
         return Answer(request_id=request.id, text=f"{request.id}: {request.messages[0].text}")
 
     @property
@@ -100,15 +100,15 @@ def test_a_chunk_holds_requests_of_one_key_and_answers_keep_their_order(tmp_path
 
 def test_a_batch_engine_gets_its_unfinished_chunk_whole_and_an_endpoint_only_what_is_missing(tmp_path: Path) -> None:
     for name, batch, again in (
-        ("local", 4, ["r6", "r7", "r8", "r9", "r10", "r11"]),
-        ("remote", 0, ["r9", "r10", "r11"]),
+        ("local", 4, [["r6", "r7", "r8", "r9", "r10", "r11"], ["r12", "r13"]]),
+        ("remote", 0, [["r9", "r10", "r11", "r12", "r13"]]),
     ):
         engine = Counting(batch=batch)
         with pytest.raises(Interrupted):
             ask(tmp_path / name, engine, interrupting(9))
         engine.asked.clear()
         whole = ask(tmp_path / name, engine)
-        assert engine.asked == [again, ["r12", "r13"]]
+        assert engine.asked == again
         assert len({answer.request_id for answer in whole}) == len(REQUESTS)
         lines = (tmp_path / name / "answers.jsonl").read_text().splitlines()
         assert len(lines) == len(REQUESTS), "an answer is logged once"
@@ -142,8 +142,45 @@ def test_what_an_endpoint_failed_to_answer_is_asked_again_and_what_it_answered_i
     assert [answer.request_id for answer in first if answer.finish == "error"] == ["r2", "r13"]
     engine = Counting(batch=0)
     second = ask(tmp_path, engine)
-    assert engine.asked == [["r2"], ["r13"]]
+    assert engine.asked == [["r2", "r13"]]
     assert all(answer.finish == "stop" for answer in second)
+
+
+def test_what_is_refused_for_good_is_asked_again_only_if_that_is_wished(tmp_path: Path) -> None:
+    class Refusing(Counting):
+        def answer(self, request: Request) -> Answer:
+            return super().answer(request).model_copy(update={"transient": False})
+
+    log = RecordLog(tmp_path / "answers.jsonl", Answer)
+    first = ask(tmp_path, Refusing(batch=0, broken=["r2", "r13"]))
+    engine = Counting(batch=0)
+    assert ask(tmp_path, engine) == first
+    assert engine.asked == []
+    last = answer_all(lambda: engine, REQUESTS, log=log, chunk=6, again=True)
+    assert engine.asked == [["r2", "r13"]]
+    assert all(answer.finish == "stop" for answer in last)
+
+
+def test_progress_tells_rate_time_left_yield_tokens_and_money(tmp_path: Path) -> None:
+    class Priced(Counting):
+        def answer(self, request: Request) -> Answer:
+            return super().answer(request).model_copy(update={"money": 0.25, "completion_tokens": 3})
+
+    told: list[Event] = []
+    answer_all(
+        lambda: Priced(batch=0, broken=["r0"]),
+        REQUESTS[:4],
+        log=RecordLog(tmp_path / "answers.jsonl", Answer),
+        chunk=6,
+        emit=told.append,
+    )
+    last = told[-1].data
+    assert (last["done"], last["total"], last["tokens"], last["money"], last["yield"]) == (4, 4, 12, 1.0, 0.75)
+    assert last["eta_s"] == 0
+    for left, event in zip((3, 2, 1, 0), told, strict=True):
+        rate, eta = float(str(event.data["rate"])), float(str(event.data["eta_s"]))
+        assert rate > 0
+        assert eta == pytest.approx(left / rate, abs=0.06)
 
 
 def test_an_error_of_a_batch_engine_is_its_answer(tmp_path: Path) -> None:
@@ -159,8 +196,12 @@ def test_a_torn_last_line_is_asked_again_and_a_damaged_line_is_named(tmp_path: P
     content = file.read_bytes()
     file.write_bytes(content[:-20])
     engine = Counting(batch=0)
-    assert ask(tmp_path, engine) == whole
+    told: list[Event] = []
+    assert ask(tmp_path, engine, told.append) == whole
     assert engine.asked == [["r13"]]
+    assert [event.data["text"] for event in told if event.kind == "note"] == [
+        "answers: a crash cut off the last answer of answers.jsonl: it is left out, and asked again"
+    ]
     assert file.read_bytes() == content
     file.write_bytes(content.replace(b'"request_id":"r3"', b'"request":"r3"', 1))
     with pytest.raises(DataError, match=r"answers\.jsonl:4"):

@@ -262,3 +262,21 @@ def test_the_code_has_one_digest_and_every_file_is_in_it(tmp_path: Path, monkeyp
     assert origin_module.code_digest.__wrapped__() == origin_module.code_digest()
     (copied / "tasks" / "demonstrations" / "safety.jsonl").write_text("{}")
     assert origin_module.code_digest.__wrapped__() != origin_module.code_digest()
+
+
+def test_how_an_endpoint_is_asked_may_change_and_what_it_is_may_not(tmp_path: Path) -> None:
+    start = "name: r\ntasks: [{kind: safety}]\n"
+    teacher = '{kind: endpoint, base_url: "http://127.0.0.1:1/v1", model: m%s}'
+    text = f"{start}construct: {{distill: {{teacher: {teacher}}}}}\n"
+    path = tmp_path / "r"
+    first = parse_recipe(text % ", concurrency: 4, ceiling: {tokens: 5}")
+    with RunDirectory.create(path, first) as run, run.stage("rounds/1/construct") as folder:
+        (folder / "teacher.jsonl").write_text("")
+    for more in (", concurrency: 9, ceiling: {tokens: 50}", ", price: {prompt: 1, completion: 2}", ""):
+        raised = parse_recipe(text % more)
+        with RunDirectory.create(path, raised) as run:
+            assert run.recipe == raised
+    with pytest.raises(RunError, match=r"model: m → mother"):
+        RunDirectory.create(path, parse_recipe(text % "other"))
+    with pytest.raises(RunError, match=r"teacher"):
+        RunDirectory.create(path, parse_recipe(start))

@@ -103,10 +103,13 @@ class Terminal:
         tokens = data.get("tokens")
         if isinstance(tokens, int) and tokens and seconds > 1:
             rate = f"{tokens / seconds:,.0f} tokens/s"
+        rate += _of_answers(data)
         if self._progress is not None and bar.task is not None:
             self._progress.update(bar.task, completed=done, total=total, rate=rate)
         elif now - bar.said > LOG_EVERY_S:
             bar.said = now
+            left = data.get("eta_s")
+            rate += f", {left / 60:.0f} min left" if isinstance(left, int | float) else ""
             ERR.print(f"  {label} {done:,}/{total:,}  {rate}", markup=False, soft_wrap=True)
         if done >= total:
             if self._progress is not None and bar.task is not None:
@@ -138,6 +141,13 @@ class Terminal:
             case _:
                 return
         _print_fact(event.stage, said)
+
+
+def _of_answers(data: Mapping[str, JsonValue]) -> str:
+    """How many answers did not come, and what was spent, where there is something to say."""
+    share, money = data.get("yield"), data.get("money")
+    lost = f", {share:.1%} came" if isinstance(share, float) and share < 1 else ""
+    return lost + (f", {money:,.2f} spent" if isinstance(money, float) else "")
 
 
 def _print_fact(stage: str, said: Text) -> None:

@@ -24,7 +24,10 @@ def estimate_command(recipe: Recipe, folder: Path, *, json: bool) -> None:
         say(f"\nTokens are rough. Rates are known only for {' and '.join(sorted(RATES_HOLD_FOR))} on a CPU.")
     else:
         say("\nTokens and minutes are rough: rates of SmolLM2-135M-Instruct on two CPU cores.")
-    for heading, sentences in (("\nWho sees what", found.sees), ("\nWhat it can prove", found.claims)):
+    told = [("\nWho sees what", found.sees), ("\nWhat it can prove", found.claims)]
+    if found.teaching is not None:
+        told.insert(1, ("\nWhat the teacher costs", found.teaching.words))
+    for heading, sentences in told:
         say(heading, style="bold")
         for sentence in sentences:
             say(f"  {sentence}")

@@ -6,6 +6,12 @@
 | ``local`` | ``LocalCompleter``: transformers, the reference engine of every score |
 | ``ct2`` | ``CTranslate2Completer``: int8 on the CPU, makes training data |
 | ``remote`` | ``RemoteCompleter``: any OpenAI-compatible endpoint |
+| ``asking`` | many requests at once: tries, pauses, when to give up |
+| ``gate`` | the adaptive number in flight |
+| ``pauses`` | how long to wait: headers, random backoff |
+| ``exchange`` | one request and what comes back |
+| ``wire`` | conversations and answers as the protocol writes them |
+| ``spending`` | what it costs, and the ceiling |
 | ``address`` | what can be known of an endpoint before anything is sent |
 | ``scripted`` | ``ScriptedCompleter``: answers written beforehand |
 | ``replay`` | asking in fixed chunks and never twice |

@@ -6,20 +6,26 @@ from urllib.parse import urlsplit
 
 from tutelage.errors import CompletionError
 
-# Sent where an endpoint needs no key: the client insists on one, and must not find one that is meant for elsewhere.
-_NO_KEY = "none"
-
 
 def read_key(variable: str) -> str:
-    """Return the key that the environment variable holds. Raises :class:`CompletionError` where it is not set."""
+    """Return the key that the environment variable holds, empty where no variable is named.
+
+    Raises :class:`CompletionError` where it is not set, or holds what no header may (a line break inside).
+    """
     if not variable:
-        return _NO_KEY
+        return ""
     key = os.environ.get(variable, "").strip()
     if not key:
         raise CompletionError(
             "the variable that holds the endpoint's key is not set",
             received=variable,
             remedy=f"set it for this command: {variable}=... tutelage run ...",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise CompletionError(
+            "the variable that holds the endpoint's key holds what is no key",
+            received=f"{variable}, {len(key)} characters, not all of them printable ASCII",
+            remedy="set it to the key alone",
         )
     return key
 

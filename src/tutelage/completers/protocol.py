@@ -32,3 +32,19 @@ class Completer(Protocol):
     def __exit__(self, *exc_info: object) -> None:
         """Free what the completer holds."""
         ...
+
+
+@runtime_checkable
+class InGroups(Protocol):
+    """A completer whose answers arrive many at a time, so that they can be logged in one durable write."""
+
+    def groups(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
+        """Yield what has arrived since the last group, as :meth:`Completer.complete` yields it one by one."""
+        ...
+
+
+def in_groups(completer: Completer, requests: Sequence[Request]) -> Iterator[list[Answer]]:
+    """Yield the answers of ``completer`` in groups that have arrived together, of one where it knows none."""
+    if isinstance(completer, InGroups):
+        return completer.groups(requests)
+    return ([answer] for answer in completer.complete(requests))

@@ -1,34 +1,34 @@
 """Answers from an OpenAI-compatible endpoint: vLLM, Ollama, llama.cpp, TGI or a hosted service."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
-from typing import Self
-
-import openai
-from openai.types.chat import ChatCompletionMessageParam
-from pydantic import ValidationError
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty
+from typing import Any, Self
 
 from tutelage.completers.address import check_address, public_address, read_key
-from tutelage.completers.preparation import failed, refuse_duplicates
-from tutelage.completers.wire import read_completion, write_messages
+from tutelage.completers.asking import Job, Outcome
+from tutelage.completers.exchange import Exchange, Timeouts
+from tutelage.completers.pauses import Patience
+from tutelage.completers.preparation import refuse_duplicates
+from tutelage.completers.spending import Purse
 from tutelage.errors import CompletionError
 from tutelage.records import Answer, Engine, Request
 
-_OUTAGE = 3
-_BUSY = (408, 409, 425, 429)
-
 
 class RemoteCompleter:
-    """Answers by chat completions, at most ``concurrency`` in flight.
+    """Answers by chat completions, at most ``concurrency`` in flight, fewer while the endpoint turns requests away.
 
-    The key is read from the environment variable ``key_variable`` and stands nowhere else. Each request is tried
-    1 + ``retries`` times with growing pauses (connection faults, time-outs, 408, 409, 429, 5xx); then, or when it is
-    refused, its answer says why. When the endpoint cannot be reached, or rejects the key or the model,
-    :class:`CompletionError` is raised: at once for 401, 403 and 404, else when the first requests fail to connect.
+    The key is read from the environment variable ``key_variable`` and stands nowhere else. What may pass (no
+    connection, time-outs, 408, 409, 425, 429, 5xx, an answer that cannot be read) is tried again with ``patience``;
+    then, or when a request is refused, its answer says why. Pauses that the endpoint asks for hold for all requests.
+    :class:`CompletionError` is raised, after what is in flight has come back and been given on, when the endpoint
+    takes no request (key, model, address, account), is down, or when the limits of ``purse`` leave no room.
 
-    Seeds are sent; whether equal requests give equal answers is the endpoint's affair. ``top_k`` and
-    ``repetition_penalty`` are sent only where set, as extra fields that vLLM, TGI and llama.cpp read.
+    Seeds are sent; whether equal requests give equal answers is the endpoint's affair. Requests are sent by an event
+    loop in a thread of its own. What they cost is logged by the ``purse`` before their answers are given on.
     """
 
     def __init__(
@@ -39,23 +39,18 @@ class RemoteCompleter:
         key_variable: str = "",
         allow_remote: bool = False,
         concurrency: int = 8,
-        timeout_s: float = 120.0,
-        retries: int = 4,
+        timeouts: Timeouts | None = None,
+        patience: Patience | None = None,
+        purse: Purse | None = None,
     ) -> None:
         check_address(base_url, allow_remote)
-        self._base_url, self._model = base_url, model
-        self._concurrency = concurrency
-        # No proxy from the environment: an address on this machine must not leave it.
-        transport = openai.DefaultHttpxClient(timeout=timeout_s, trust_env=allow_remote, follow_redirects=False)
-        self._client = openai.OpenAI(
-            base_url=base_url,
-            api_key=read_key(key_variable),
-            timeout=timeout_s,
-            max_retries=retries,
-            http_client=transport,
-            organization="",
-            project="",
-        )
+        self._base_url, self._model, self._key = base_url, model, read_key(key_variable)
+        self._concurrency, self._allow_remote = concurrency, allow_remote
+        self._timeouts, self._patience, self._purse = timeouts or Timeouts(), patience or Patience(), purse or Purse()
+        self._limit: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._exchange: Exchange | None = None
 
     @property
     def engine(self) -> Engine:
@@ -64,75 +59,80 @@ class RemoteCompleter:
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as they arrive."""
+        for group in self.groups(requests):
+            yield from group
+
+    def groups(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
+        """Yield lists of the answers that have arrived since the last one."""
         refuse_duplicates(requests)
-        waiting = iter(requests)
-        unreachable, arrived = 0, 0
-        pool = ThreadPoolExecutor(max_workers=self._concurrency, thread_name_prefix="completions")
+        if not requests:
+            return
+        job = self._run(self._started(requests)).result()
+        over = False
         try:
-            flying: dict[Future[Answer], Request] = {}
-            while True:
-                for request in islice(waiting, self._concurrency - len(flying)):
-                    flying[pool.submit(self._ask, request)] = request
-                if not flying:
-                    return
-                done, _ = wait(flying, return_when=FIRST_COMPLETED)
-                for future in sorted(done, key=lambda one: flying[one].id):
-                    request = flying.pop(future)
-                    try:
-                        answer = future.result()
-                        arrived += answer.finish != "error"
-                    except openai.APIConnectionError as fault:
-                        unreachable += 1
-                        reason = _reason(fault)
-                        if not arrived and unreachable >= min(_OUTAGE, len(requests)):
-                            raise self._outage("the endpoint cannot be reached", reason) from fault
-                        answer = failed(request, reason, transient=True)
-                    yield answer
+            while not over:
+                arrived = [job.ended.get(), *_there(job)]
+                over = arrived[-1] is None
+                outcomes = self._written(job, arrived)
+                yield [one.answer for one in outcomes if one.answer is not None]
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            if not over:
+                self._run(job.end()).result()
+                self._written(job, list(_there(job)))
+            self._limit = job.gate.limit
+        if job.gate.stopped is not None:
+            raise job.gate.stopped
+
+    def _written(self, job: Job, arrived: Sequence[Outcome | None]) -> list[Outcome]:
+        """Write down what the outcomes cost, make room for as many others, and return them."""
+        outcomes = [one for one in arrived if one is not None]
+        self._purse.write([outcome.paid for outcome in outcomes if outcome.paid.tries])
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(job.taken, len(outcomes))
+        return outcomes
+
+    async def _started(self, requests: Sequence[Request]) -> Job:
+        if self._exchange is None:
+            self._exchange = Exchange(
+                self._base_url,
+                self._model,
+                key=self._key,
+                timeouts=self._timeouts,
+                most=self._concurrency,
+                environment=self._allow_remote,
+            )
+        job = Job(
+            requests,
+            self._exchange,
+            self._purse,
+            self._patience,
+            most=self._concurrency,
+            limit=self._limit,
+            outage=self._outage,
+        )
+        job.start()
+        return job
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True)
+            self._thread.start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Close the connections."""
-        self._client.close()
-
-    def _ask(self, request: Request) -> Answer:
-        try:
-            messages = write_messages(request.messages)
-        except CompletionError as fault:
-            return failed(request, str(fault))
-        try:
-            return read_completion(request, self._post(request, messages))
-        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as fault:
-            what = "the model or address is unknown" if fault.status_code == 404 else "the endpoint rejects the key"
-            raise self._outage(what, _reason(fault)) from fault
-        except openai.APIStatusError as fault:
-            reason = f"the endpoint answered {fault.status_code}: {_reason(fault)}"
-            return failed(request, reason, transient=fault.status_code in _BUSY or fault.status_code >= 500)
-        except ValueError as fault:
-            # What is no completion may be one another time; one that ended otherwise (a content filter) will not.
-            reason = f"the endpoint's answer cannot be read: {fault}"[:300]
-            return failed(request, reason, transient=isinstance(fault, ValidationError))
-
-    def _post(self, request: Request, messages: list[ChatCompletionMessageParam]) -> str:
-        sampling = request.sampling
-        extra: dict[str, object] = {}
-        if sampling.top_k:
-            extra["top_k"] = sampling.top_k
-        if sampling.repetition_penalty != 1:
-            extra["repetition_penalty"] = sampling.repetition_penalty
-        response = self._client.chat.completions.with_raw_response.create(
-            model=self._model,
-            messages=messages,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
-            seed=request.seed,
-            extra_body=extra or None,
-        )
-        return response.text
+        if self._loop is None or self._thread is None:
+            return
+        if self._exchange is not None:
+            self._run(self._exchange.close()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = self._exchange = None
 
     def _outage(self, what: str, reason: str) -> CompletionError:
         return CompletionError(
@@ -143,5 +143,8 @@ class RemoteCompleter:
         )
 
 
-def _reason(fault: openai.APIError) -> str:
-    return f"{type(fault).__name__}: {fault.message}"[:300]
+def _there(job: Job) -> Iterator[Outcome | None]:
+    """What has arrived by now."""
+    with suppress(Empty):
+        while True:
+            yield job.ended.get_nowait()

@@ -1,22 +1,61 @@
 """Conversations and answers as the chat completions protocol writes them."""
 
 import json
-from typing import cast
 
-from openai.types.chat import ChatCompletionMessageParam
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from tutelage.errors import CompletionError
 from tutelage.models.reasoning import split_unknown
-from tutelage.records import Answer, Conversation, Message, Request, TextPart
+from tutelage.records import Answer, Conversation, FinishReason, Message, Request, TextPart
+
+# How an answer may end; some versions of TGI name the token.
+_ENDS: dict[str, FinishReason] = {"stop": "stop", "eos_token": "stop", "stop_sequence": "stop", "length": "length"}
 
 
-def write_messages(messages: Conversation) -> list[ChatCompletionMessageParam]:
-    """Return the messages in the protocol's form; raises :class:`CompletionError` for images and audio."""
-    return [_write(message) for message in messages]
+class NoAnswer(ValueError):
+    """What came is no answer. ``passing``: asked again it may be one. Tokens as it says them; None: it does not."""
+
+    def __init__(
+        self, what: str, *, passing: bool, prompt_tokens: int | None = None, completion_tokens: int | None = None
+    ) -> None:
+        super().__init__(what)
+        self.passing, self.prompt_tokens, self.completion_tokens = passing, prompt_tokens, completion_tokens
 
 
-def _write(message: Message) -> ChatCompletionMessageParam:
+def write_body(model: str, request: Request) -> bytes:
+    """Return the body that asks ``request``; raises :class:`CompletionError` for images and audio.
+
+    ``top_k`` and ``repetition_penalty`` are sent only where set, as fields that vLLM, TGI and llama.cpp read.
+    """
+    sampling = request.sampling
+    body: dict[str, object] = {
+        "model": model,
+        "messages": [_write(message) for message in request.messages],
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": request.seed,
+    }
+    if sampling.top_k:
+        body["top_k"] = sampling.top_k
+    if sampling.repetition_penalty != 1:
+        body["repetition_penalty"] = sampling.repetition_penalty
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def most_prompt_tokens(messages: Conversation) -> int:
+    """Return more tokens than the prompt has, without its tokenizer: one a byte, and the marks of each message.
+
+    Byte-level vocabularies never need more. A server that adds a text of its own to every prompt may.
+    """
+    written = sum(
+        len(message.text.encode()) + sum(len(call.to_json()) for call in message.tool_calls) + 16
+        for message in messages
+    )
+    return written + 32
+
+
+def _write(message: Message) -> dict[str, object]:
     if not all(isinstance(part, TextPart) for part in message.content):
         raise CompletionError("this endpoint is asked in text alone; the conversation holds an image or a recording")
     written: dict[str, object] = {"role": message.role, "content": message.text}
@@ -31,7 +70,7 @@ def _write(message: Message) -> ChatCompletionMessageParam:
         ]
     if message.role == "tool":
         written["tool_call_id"] = message.tool_call_id
-    return cast(ChatCompletionMessageParam, written)
+    return written
 
 
 class _Message(BaseModel):
@@ -47,8 +86,8 @@ class _Choice(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: int | None = Field(default=None, ge=0)
+    completion_tokens: int | None = Field(default=None, ge=0)
 
 
 class _Completion(BaseModel):
@@ -56,24 +95,64 @@ class _Completion(BaseModel):
     usage: _Usage | None = None
 
 
-def read_completion(request: Request, body: str) -> Answer:
-    """Return the answer in the JSON ``body``; raises ``ValueError`` when it holds none.
+def read_completion(request: Request, body: bytes) -> Answer:
+    """Return the answer in the JSON ``body``; raises :class:`NoAnswer` when it holds none.
 
     Reasoning is taken out, whether it comes in a field of its own or between markers at the start of the text, of which
-    the server's template may have written the first (:func:`tutelage.models.reasoning.split_unknown`).
+    the server's template may have written the first (:func:`tutelage.models.reasoning.split_unknown`). An answer
+    without a word and without reasoning is none.
     """
-    completion = _Completion.model_validate_json(body)
-    choice = completion.choices[0]
-    if choice.finish_reason not in ("stop", "length"):
-        raise ValueError(f"it ended with {choice.finish_reason}")
+    try:
+        completion = _Completion.model_validate_json(body)
+    except ValidationError as fault:
+        raise NoAnswer(_unreadable(fault, body), passing=True) from fault
+    choice, usage = completion.choices[0], completion.usage or _Usage()
+    tokens = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+    finish = _ENDS.get(choice.finish_reason or "")
+    if finish is None:
+        raise NoAnswer(f"it ended with {choice.finish_reason}", passing=choice.finish_reason == "error", **tokens)
     inline, text = split_unknown(choice.message.content or "")
-    usage = completion.usage or _Usage()
-    return Answer(
-        request_id=request.id,
-        text=text,
-        finish="length" if choice.finish_reason == "length" else "stop",
-        reasoning=choice.message.reasoning_content or choice.message.reasoning or inline,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        seed=request.seed,
-    )
+    reasoning = choice.message.reasoning_content or choice.message.reasoning or inline
+    if not text.strip() and not reasoning.strip():
+        if finish == "length":
+            raise NoAnswer("it is empty: max_tokens went to what is not shown", passing=False, **tokens)
+        raise NoAnswer("it is empty", passing=True, **tokens)
+    return Answer(request_id=request.id, text=text, finish=finish, reasoning=reasoning, seed=request.seed, **tokens)
+
+
+def _unreadable(fault: ValidationError, body: bytes) -> str:
+    first = fault.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    begins = body[:60].decode(errors="replace").strip()
+    return f"{f'{key}: ' if key else ''}{first['msg']}; it begins {begins!r}" if body else "nothing came"
+
+
+class Complaint(BaseModel):
+    """What an endpoint says instead of an answer: words, a code (a status or a name), a type."""
+
+    message: str = ""
+    code: int | str | None = None
+    type: str | None = None
+
+    @property
+    def status(self) -> int | None:
+        """The status that the code is, if it is one."""
+        said = str(self.code)
+        return int(said) if said.isdigit() and len(said) == 3 else None
+
+    def says(self, *names: str) -> bool:
+        """Whether code or type holds one of ``names``."""
+        return any(name in f"{self.code} {self.type}".lower() for name in names)
+
+
+class _Refusal(BaseModel):
+    error: Complaint | str
+
+
+def read_complaint(body: bytes) -> Complaint | None:
+    """Return the error object in the JSON ``body``, None where it holds none."""
+    try:
+        found = _Refusal.model_validate_json(body).error
+    except ValidationError:
+        return None
+    return Complaint(message=found) if isinstance(found, str) else found

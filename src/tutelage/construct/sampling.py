@@ -45,10 +45,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """One who answers: how to open it, its name in lineage."""
+    """One who answers: how to open it, its name in lineage, whether to ask again for what it refused for good."""
 
     open: Callable[[], Completer]
     name: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ class Sampler:
             emit=self.emit,
             label=name,
             timing=timing,
+            again=asker.again,
         )
         errors = count_missing(answers, label=name, emit=self.emit)
         items = [item for item, _ in prompts for _ in range(samples)]

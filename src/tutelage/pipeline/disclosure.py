@@ -3,7 +3,8 @@
 from urllib.parse import urlsplit, urlunsplit
 
 from tutelage.recipe import Recipe
-from tutelage.recipe.construct import EndpointTeacher, ModelTeacher, SelfTeacher
+from tutelage.recipe.construct import ModelTeacher, SelfTeacher
+from tutelage.recipe.endpoint import EndpointTeacher
 
 THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 

@@ -21,7 +21,9 @@ from tutelage.pipeline.items import (
     rounds_of,
     stopping_items,
 )
+from tutelage.pipeline.teaching import Teaching, estimate_teaching
 from tutelage.recipe import Recipe
+from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
 from tutelage.records import Item, Record
 from tutelage.reflect.gate import GateRule, gate_power
@@ -78,6 +80,7 @@ class Estimate(Record):
     minutes: float | None
     sees: tuple[str, ...]
     claims: tuple[str, ...]
+    teaching: Teaching | None = None
 
 
 def answer_tokens(tasks: Tasks, most: int) -> float:
@@ -140,6 +143,27 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
         sees=who_sees_what(recipe, prompts),
         claims=_claims(recipe, tasks, test),
+        teaching=_teaching(recipe, tasks, prompts),
+    )
+
+
+def _teaching(recipe: Recipe, tasks: Tasks, prompts: int) -> Teaching | None:
+    """What a teacher behind an endpoint is asked for."""
+    section, rounds = recipe.construct, _sampled_rounds(recipe)
+    if section.distill is None or not isinstance(section.distill.teacher, EndpointTeacher):
+        return None
+    for_teacher, for_lessons = _divided(recipe, prompts)
+    asked = float(for_teacher * section.distill.samples)
+    if section.self_improve is not None and section.self_improve.teacher_fallback is not False:
+        asked += FAILING_SHARE * for_lessons * section.self_improve.samples
+    answer, row = answer_tokens(tasks, section.max_tokens), row_tokens(tasks)
+    shots = section.distill.shots if section.expert is not None else 0
+    return estimate_teaching(
+        section.distill.teacher,
+        answers=round(asked) * rounds,
+        prompt_tokens=(shots + 1) * row - answer,
+        answer_tokens=answer,
+        most=section.max_tokens,
     )
 
 

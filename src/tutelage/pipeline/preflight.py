@@ -12,8 +12,8 @@ from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
 from tutelage.pipeline.items import stopping_items, unknown_names
 from tutelage.recipe import Recipe
-from tutelage.recipe.construct import EndpointTeacher
 from tutelage.recipe.curate import CurateSection, CustomStep
+from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tutelage.recipe.base import Section
+from tutelage.recipe.endpoint import EndpointTeacher
 
 
 class SelfTeacher(Section):
@@ -23,27 +24,6 @@ class ModelTeacher(Section):
 
     revision: str | None = None
     """The revision of a hub id."""
-
-
-class EndpointTeacher(Section):
-    """A model behind an OpenAI-compatible endpoint."""
-
-    kind: Literal["endpoint"]
-
-    base_url: str
-    """For example http://127.0.0.1:8000/v1."""
-
-    model: str
-    """The model's name at the endpoint."""
-
-    key_variable: str = ""
-    """Name of the environment variable that holds the key; empty where none is needed."""
-
-    allow_remote: bool = False
-    """Must be true for an endpoint that is not on this machine: items are sent to it."""
-
-    concurrency: int = Field(default=8, ge=1)
-    """Requests in flight."""
 
 
 Teacher = Annotated[SelfTeacher | ModelTeacher | EndpointTeacher, Field(discriminator="kind")]

@@ -36,9 +36,10 @@ class DataSection(Section):
     def _is_one_place(self) -> Self:
         if (self.path is None) == (self.hub is None):
             raise ValueError("give path (a file) or hub (owner/name), one of them")
-        ofhub = [name for name in ("config", "split", "revision") if name in self.model_fields_set]
-        if self.hub is None and ofhub:
-            raise ValueError(f"{', '.join(ofhub)}: only data sets of the hub have this; leave it out")
+        fields = type(self).model_fields
+        others = [name for name in ("config", "split", "revision") if getattr(self, name) != fields[name].default]
+        if self.hub is None and others:
+            raise ValueError(f"{', '.join(others)}: only data sets of the hub have this; leave it out")
         return self
 
     @property

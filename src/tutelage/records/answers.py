@@ -49,7 +49,8 @@ class Answer(Record):
     ``prompt_tokens`` and ``completion_tokens`` are None where the engine does not say. ``finish`` is ``length`` when
     the answer was cut at ``max_tokens``. An answer with ``finish == "error"`` has no text and must stay unscored;
     ``transient`` says that the same request may be answered another time: the endpoint was down, busy or too slow.
-    ``request`` is the hash of the whole request, where answers are logged to be used again.
+    ``request`` is the hash of the whole request, where answers are logged to be used again. ``money`` is what it cost,
+    tries that failed included, where a price is known.
     """
 
     request_id: str
@@ -63,6 +64,7 @@ class Answer(Record):
     logprobs: tuple[float, ...] | None = None
     seed: int = 0
     request: str = ""
+    money: float | None = None
 
     @property
     def ended(self) -> bool:

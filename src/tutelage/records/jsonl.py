@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tutelage.errors import Problem
-from tutelage.files import append_lines, atomic_file, read_lines, storage
+from tutelage.files import append_lines, atomic_file, has_torn_line, read_lines, storage
 from tutelage.records.base import Record
 from tutelage.records.tables import MAX_LINE_BYTES, Faults, iter_lines, shown
 
@@ -75,6 +75,11 @@ class RecordLog(Generic[R]):
     def __init__(self, path: Path | str, record_type: type[R]) -> None:
         self.path = Path(path)
         self.record_type = record_type
+
+    @property
+    def torn(self) -> bool:
+        """Whether a crash cut off the last line; it is not loaded, and the next line written takes its place."""
+        return has_torn_line(self.path)
 
     def load(self) -> list[R]:
         """Return the complete records, none if there is no file; a torn last line is left out.

@@ -21,11 +21,16 @@ class Cost(Record):
 
     @classmethod
     def of(cls, answers: Sequence[Answer]) -> Self:
-        """Return the tokens of those of ``answers`` that came; unknown if one of them does not say its own."""
+        """Return the tokens of those of ``answers`` that came; unknown if one of them does not say its own.
+
+        Their money is summed with that of those that never came, where a price is known.
+        """
         came = [answer for answer in answers if answer.finish != "error"]
+        money = [answer.money for answer in answers if answer.money is not None]
         return cls(
             prompt_tokens=total([answer.prompt_tokens for answer in came]),
             completion_tokens=total([answer.completion_tokens for answer in came]),
+            money=sum(money) if money else None,
         )
 
 
