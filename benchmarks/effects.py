@@ -11,7 +11,8 @@ control; divergence from the teacher and loss on held-out answers. ``methods``: 
 after. ``grpo``: the score of the recipe's levels on test items; the control learns from the same prompts with the
 verdicts of a step dealt out at random.
 
-A seed decides which rows are held out, their order and what begins at random. What is finished is kept in ``--output``
+A seed decides which rows are held out, their order and what begins at random; of ``dpo`` it is the fold that is held
+out, and no pair is held out twice. What is finished is kept in ``--output``
 and not done again; a tuning that was interrupted goes on. Intervals are Wilson's for shares and bootstraps over rows
 (of one seed) for losses; the table over seeds has a t interval.
 """
@@ -22,6 +23,7 @@ import math
 import random
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,15 @@ def split(rows: Sequence[Any], held: int, seed: int) -> tuple[list[Any], list[An
     return order[held:], order[:held]
 
 
+def fold(rows: Sequence[Any], held: int, number: int) -> tuple[list[Any], list[Any]]:
+    """The same for the fold of this number, from 0: no row is held out by two of them."""
+    order = list(rows)
+    random.Random(0).shuffle(order)
+    if len(order) < (number + 1) * held:
+        raise SystemExit(f"{len(order)} rows have no fold {number} of {held}; ask for fewer seeds, or --held-out less")
+    return order[: number * held] + order[(number + 1) * held :], order[number * held : (number + 1) * held]
+
+
 @torch.no_grad()
 def logprobs(bundle: Bundle, documents: Sequence[Encoded]) -> np.ndarray:
     """Σ log p of the targets of each document, in nats."""
@@ -97,7 +108,7 @@ def dpo(rows: Sequence[Preference], seed: int, work: Path, given: argparse.Names
         for row in rows
     }
     fitting = [row for row in rows if max(map(len, both[row.id])) <= given.max_tokens]
-    train, held = split(fitting, given.held_out, seed)
+    train, held = fold(fitting, given.held_out, seed)
     chosen = section(given, 2e-4, objective=DpoObjective(kind="dpo", beta=BETA))
     summary = tutelage.tune(train, out=work, model=given.model, section=chosen, seed=seed)
     documents = [document for row in held for document in both[row.id]]
@@ -263,7 +274,10 @@ def summaries(kind: str, seeds: dict[str, Any]) -> dict[str, Any]:
     runs = list(seeds.values())
     match kind:
         case "dpo":
-            return {"accuracy": over_seeds([run["accuracy"] for run in runs])}
+            pairs = sum(run["pairs"] for run in runs)
+            right = sum(round(run["accuracy"] * run["pairs"]) for run in runs)
+            of_all = {"mean": right / pairs, **asdict(wilson(right, pairs)), "seeds": len(runs)}  # no pair counts twice
+            return {"accuracy": over_seeds([run["accuracy"] for run in runs]), "accuracy of all pairs": of_all}
         case "kd":
             return {of: over_seeds([run["sft - kd"][of][0] for run in runs]) for of in ("divergence", "loss")}
         case "grpo":
@@ -296,6 +310,8 @@ def main() -> None:
     given = parser.parse_args()
     settings = {name: str(value) for name, value in vars(given).items() if name not in ("seeds", "work", "output")}
     settings["data"] = given.data.name
+    if given.kind == "dpo":
+        settings["held_out"] = f"folds of {given.held_out}"
     kept: dict[str, Any] = {"settings": settings, "seeds": {}}
     if given.output.is_file():
         kept = json.loads(given.output.read_text(encoding="utf-8"))

@@ -27,6 +27,7 @@ On rows that nobody learned from; means over seeds with a 95 % t interval, or of
 """
 WHAT = {
     ("dpo", "accuracy"): "DPO: share of pairs whose chosen answer has the higher reward (chance: .5)",
+    ("dpo", "accuracy of all pairs"): "DPO: the same over the pairs of all folds, each held out once (Wilson)",
     ("kd", "divergence"): "KD: by how much less the student diverges from its teacher than after SFT (nats)",
     ("kd", "loss"): "KD: by how much lower its loss is than after SFT (nats)",
     ("grpo", "over start"): "GRPO: score over the start's",

@@ -10,11 +10,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from support.trl_peer import words
 from tutelage.models.tiny import tiny_model
 from tutelage.recipe.methods import LastMethod
-from tutelage.recipe.objectives import DpoObjective, SftObjective
+from tutelage.recipe.objectives import DpoObjective, RewardObjective, SftObjective
 from tutelage.recipe.tune import FullMethod, LoraMethod, TuneSection
 from tutelage.records import assistant, user
 from tutelage.tune import Started, Step, duration, train
 from tutelage.tune.rows import Pair, Row
+
+OBJECTIVES = {
+    "sft": SftObjective(kind="sft"),
+    "dpo": DpoObjective(kind="dpo"),
+    "reward": RewardObjective(kind="reward"),
+}
 
 
 def rows_of(kind: str) -> list[Row]:
@@ -46,9 +52,9 @@ class Products(TorchDispatchMode):
 
 @pytest.mark.parametrize("anew", [False, True], ids=["kept", "anew"])
 @pytest.mark.parametrize("method", [FullMethod(kind="full"), LoraMethod(kind="lora", r=4)], ids=["full", "lora"])
-@pytest.mark.parametrize("kind", ["sft", "dpo"])
+@pytest.mark.parametrize("kind", ["sft", "dpo", "reward"])
 def test_operations_are_those_that_are_made(tmp_path: Path, kind: str, method: Any, anew: bool) -> None:
-    objective = SftObjective(kind="sft") if kind == "sft" else DpoObjective(kind="dpo")
+    objective = OBJECTIVES[kind]
     section = TuneSection(
         objective=objective, method=method, batch_size=1, max_steps=9, epochs=2, activation_checkpointing=anew
     )

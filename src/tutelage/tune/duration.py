@@ -16,6 +16,7 @@ from torch import nn
 
 from tutelage.models.bundle import Bundle
 from tutelage.models.hardware import pick_dtype
+from tutelage.recipe.objectives import RewardObjective
 from tutelage.recipe.tune import FullMethod, TuneSection
 from tutelage.tune.estimate import trained_weights
 from tutelage.tune.rows import Row, documents_of, why_unusable
@@ -27,6 +28,8 @@ READ = 512
 """Rows whose sizes are looked at."""
 UNKNOWN = {"last", "qlora"}
 """Methods whose cost a token is another: the way back ends early, or weights are unpacked."""
+AT_MOST = 4096
+"""Tokens of the products that are timed: more are no faster, and take memory."""
 MEASURED = 0.1
 """Seconds for which products are timed."""
 
@@ -80,7 +83,7 @@ def operations_of(bundle: Bundle, rows: Sequence[Row], section: TuneSection) -> 
     anew = 2 * layers if section.activation_checkpointing else 0
     # The logits are not kept, so the output layer is computed twice; its own weights move in full tuning alone.
     of_tokens = (6 if full else 4) * layers + 6 * adapters + anew
-    of_learned = (8 if full else 6) * head
+    of_learned = 0 if isinstance(section.objective, RewardObjective) else (8 if full else 6) * head
     return epochs * made / whole * (tokens * of_tokens + learned * of_learned)
 
 
@@ -91,7 +94,7 @@ def speed_of_products(bundle: Bundle, section: TuneSection) -> float:
     hidden = getattr(config, "hidden_size", 1024)
     inner = getattr(config, "intermediate_size", None) or 4 * hidden
     dtype = bundle.model.dtype if section.dtype == "auto" else pick_dtype(section.dtype, device)
-    a = torch.ones(section.micro_batch_tokens, hidden, dtype=dtype, device=device)
+    a = torch.ones(min(section.micro_batch_tokens, AT_MOST), hidden, dtype=dtype, device=device)
     b = torch.ones(hidden, inner, dtype=dtype, device=device)
     best = torch.inf
     began = time.perf_counter()
