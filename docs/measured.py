@@ -10,15 +10,14 @@ RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 INTRODUCTION = """
 # What was measured
 
-Every table is made from files in `benchmarks/results`, each of which names the command that made it. Speeds of two
-trainers are of one run on one machine, taken from outside the process, as slopes between few and many rows; they say
-little about another machine.
+Every table is made from files in `benchmarks/results`, each of which names the command that made it.
 """
 SPEED = """
 ## Speed and memory of tuning
 
-Tokens a second (documents as they are, no padding) and peak memory of the process, medians over the turns. *Share*:
-products of the layers over what large matrix products reach on that machine.
+Tokens a second (documents as they are, no padding) and peak memory of the process, medians over the turns. Trainers are
+compared in one run on one machine, taken from outside the process, as slopes between few and many rows; that says
+little about another machine. *Share*: products of the layers over what large matrix products reach on that machine.
 """
 EFFECTS = """
 ## What objectives and methods do to a real model

@@ -34,6 +34,15 @@ for asked, offline in ASKED:
     except TutelageError as error:
         print(" ".join(str(error).split()))
 """
+PINNED = """
+from pathlib import Path
+from tutelage.pipeline.hub_rows import pinned_rows
+from tutelage.recipe.data import DataSection
+from tutelage.records.tables import read_rows
+
+found = pinned_rows(DataSection(hub="owner/rows"), Path(), out=Path(OUT), offline=False)
+print([row.values["output"] for row in read_rows(found.file)], found.name)
+"""
 PUSH = "from pathlib import Path; from tutelage.pipeline.export.push import push; print(push(Path(FOLDER), 'me/model'))"
 
 
@@ -137,3 +146,17 @@ def test_a_section_names_one_place(given: dict[str, str], said: str) -> None:
 def test_a_section_is_read_as_it_is_written() -> None:
     for section in (DataSection(path="a.jsonl"), DataSection(hub="a/b", config="c", split="d", revision="e")):
         assert DataSection.model_validate_json(section.model_dump_json()) == section
+
+
+def test_a_tuning_stays_with_the_commit_that_it_began_with(tmp_path: Path) -> None:
+    later = "".join(json.dumps({**row, "output": "Otherwise."}) + "\n" for row in ROWS).encode()
+    with hub(rows={"train.jsonl": TRAIN, "README.md": CARD}) as server:
+        env = environment(server.address, tmp_path)
+        script = PINNED.replace("OUT", repr(str(tmp_path / "out")))
+        first = ran(["-c", script], env, tmp_path)
+        server.datasets["owner/rows"]["train.jsonl"], server.commit = later, "decade" * 6 + "abcd"
+        again = ran(["-c", script], env, tmp_path)
+        other = ran(["-c", script.replace("/out", "/other")], env, tmp_path)
+    assert first.stdout == again.stdout != other.stdout, first.stderr
+    assert COMMIT[:12] in again.stdout
+    assert "Otherwise." in other.stdout

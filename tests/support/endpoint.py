@@ -39,7 +39,8 @@ PROMPT_TOKENS, COMPLETION_TOKENS = 11, 5
 @dataclass
 class Misbehaviour:
     """``share`` of exchanges meet one of ``faults``; a good one takes ``latency_s``; the first ``slow_start`` exchanges
-    are turned away; the longest wait that a header asks for is ``wait_s``; more than ``most`` at once get 429."""
+    are turned away; the longest wait that a header asks for is ``wait_s``; more than ``most`` at once get 429. With
+    ``exhausted_s`` every good answer says that nothing more is taken for so long."""
 
     share: float = 0.0
     faults: tuple[str, ...] = FAULTS
@@ -49,6 +50,7 @@ class Misbehaviour:
     wait_s: float = 0.01
     most: int = 0
     repeat_key: bool = False
+    exhausted_s: float = 0.0
 
 
 @dataclass
@@ -114,7 +116,8 @@ class Endpoint:
         answer = json.dumps(completion("" if fault == "empty" else f"Answer to {content}")).encode()
         if fault == "half":
             answer = answer[: len(answer) // 2]
-        message = _message(200, answer)
+        quota = f"x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: {self.behaviour.exhausted_s:g}s\r\n"
+        message = _message(200, answer, quota if self.behaviour.exhausted_s else "")
         writer.write(message[:-20] if fault == "cut within" else message)
         return fault != "cut within"
 

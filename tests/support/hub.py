@@ -27,6 +27,7 @@ class Hub(ThreadingHTTPServer):
         self.pushed: dict[str, dict[str, bytes]] = {}
         self.large: dict[str, bytes] = {}
         self.private: dict[str, bool] = {}
+        self.commit = COMMIT
         self.asked: list[str] = []
         self.tokens: set[str] = set()
 
@@ -68,12 +69,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(files.get(path.split("/resolve/")[1].partition("/")[2]))
         elif "/tree/" in path:
             self._json([_entry(name, content) for name, content in files.items()])
-        elif "revision" in parts and parts[-1] not in (COMMIT, "main"):
+        elif "revision" in parts and parts[-1] not in (self.server.commit, "main"):
             self._say(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         else:
             names = [{"rfilename": name} for name in files]
             card = {"license": "cc-by-4.0"}
-            self._json({"id": "/".join(parts[2:4]), "sha": COMMIT, "siblings": names, "cardData": card, "tags": []})
+            self._json(
+                {"id": "/".join(parts[2:4]), "sha": self.server.commit, "siblings": names, "cardData": card, "tags": []}
+            )
 
     def do_POST(self) -> None:
         path = self._asked()
@@ -131,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(404, b"", {"X-Error-Code": "EntryNotFound"})
             return
         etag = f'"{hashlib.sha1(content).hexdigest()}"'
-        self._say(200, content, {"ETag": etag, "X-Repo-Commit": COMMIT})
+        self._say(200, content, {"ETag": etag, "X-Repo-Commit": self.server.commit})
 
     def _json(self, value: object) -> None:
         self._say(200, json.dumps(value).encode(), {"Content-Type": "application/json"})

@@ -268,3 +268,19 @@ def test_the_number_in_flight_follows_the_share_that_is_turned_away() -> None:
         return limits
 
     assert asyncio.run(scene()) == pytest.approx([16, 20, 10, 6, 7, 3.5, 1.75, 1, 1])
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_a_quota_that_the_last_answer_used_up_ends_nothing(wanted: int) -> None:
+    with (
+        endpoint(Misbehaviour(exhausted_s=9999.0)) as server,
+        RemoteCompleter(server.url, "m", concurrency=1, patience=QUICK) as completer,
+    ):
+        answers = completer.complete(ask(wanted))
+        assert next(answers).finish == "stop"
+        if wanted == 1:
+            assert list(answers) == []
+        else:
+            with pytest.raises(CompletionError, match="asks to wait longer than this run would"):
+                list(answers)
+    assert server.tries.total() == 1

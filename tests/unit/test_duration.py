@@ -10,10 +10,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from support.trl_peer import words
 from tutelage.models.tiny import tiny_model
 from tutelage.recipe.methods import LastMethod
-from tutelage.recipe.objectives import DpoObjective, RewardObjective, SftObjective
-from tutelage.recipe.tune import FullMethod, LoraMethod, TuneSection
+from tutelage.recipe.objectives import DpoObjective, KdObjective, RewardObjective, SftObjective
+from tutelage.recipe.tune import FullMethod, LoraMethod, RetentionSection, TuneSection
 from tutelage.records import assistant, user
 from tutelage.tune import Started, Step, duration, train
+from tutelage.tune.estimate import trained_weights
 from tutelage.tune.rows import Pair, Row
 
 OBJECTIVES = {
@@ -95,3 +96,20 @@ def test_what_is_over_in_a_moment_is_not_foretold(monkeypatch: pytest.MonkeyPatc
     assert found.seconds == found.operations / found.second
     last = TuneSection(method=LastMethod(kind="last"))
     assert duration.estimate_duration(bundle, rows, last) is None
+
+
+def test_what_a_teacher_reads_or_a_student_writes_is_not_foretold() -> None:
+    bundle, rows = tiny_model(), rows_of("sft")
+    beside, stored = (KdObjective(kind="kd", teacher="tiny", top_k=top_k) for top_k in (None, 5))
+    assert duration.operations_of(bundle, rows, TuneSection(objective=beside)) is None
+    assert duration.operations_of(bundle, rows, TuneSection(objective=stored)) is not None
+
+
+def test_texts_of_the_penalty_on_forgetting_are_counted() -> None:
+    bundle, rows = tiny_model(), rows_of("sft")
+    plain, held = (
+        TuneSection(batch_size=2, retention=one) for one in (None, RetentionSection(texts_a_step=3, tokens=20))
+    )
+    more = (duration.operations_of(bundle, rows, held) or 0) - (duration.operations_of(bundle, rows, plain) or 0)
+    per_token = 4 * 81920 + 6 * (trained_weights(bundle, plain) or 0) + 6 * 31104
+    assert more == pytest.approx(plain.epochs * 3 * 3 * 20 * per_token)

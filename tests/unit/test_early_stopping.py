@@ -1,5 +1,6 @@
 """When a training ends and which of its weights are kept: the rule by hand and beside a peer, the log, refusals."""
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -396,3 +397,22 @@ def test_the_estimate_counts_the_answers() -> None:
     assert found.what == f"at most 4 looks × {items} probe items", "at steps 0, 10, 20 and 25"
     assert found.answers == 4 * items * wanted.rounds
     assert all(stage.stage != "tune (looks)" for stage in estimate_run(recipe("null"), tasks).stages)
+
+
+def test_levels_that_are_estimated_later_cannot_be_named(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{n}?", "reference": "x"} for n in range(400)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    wanted = recipe("{levels: [basic]}", f"{{kind: rows, path: {tmp_path / 'rows.jsonl'}, check: exact}}")
+    tasks = build_tasks(wanted.tasks, wanted.folder)
+    with pytest.raises(RecipeError, match=r"early_stopping\.levels.*estimated when the run begins.*state them"):
+        stopping_items(wanted, tasks, wanted.tune.early_stopping)
+
+
+def test_a_part_of_the_tasks_guards_its_own_part() -> None:
+    wanted = recipe("{tasks: [constraints, safety], levels: [basic]}")
+    tasks = build_tasks(wanted.tasks, wanted.folder)
+    asked = {item.id: item.task for item in stopping_items(wanted, tasks, wanted.tune.early_stopping)}
+    guarded = {item.id for item in guarded_items(wanted, {"safety": tasks["safety"]})}
+    assert {asked[name] for name in guarded & asked.keys()} == {"safety"}
+    other = recipe("{tasks: [constraints]}")
+    assert guarded_items(other, {"safety": tasks["safety"]})

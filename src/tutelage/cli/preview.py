@@ -49,7 +49,7 @@ def preview_command(
     offline: bool,
 ) -> None:
     """Render rows with their loss mask and count what would be dropped."""
-    found, where, recipe = _rows(target, settings)
+    found, where, recipe = _rows(target, settings, offline=offline)
     named = model or (recipe.model.id if recipe is not None else None)
     if named is None:
         raise InputErrors("preview", [Problem("no model is named", remedy="say whose chat template: --model ID")])
@@ -75,7 +75,7 @@ def preview_command(
     _print_dropped(too_long, faulty, limit)
 
 
-def _rows(target: Path, settings: list[str]) -> tuple[list[Example], str, Recipe | None]:
+def _rows(target: Path, settings: list[str], *, offline: bool) -> tuple[list[Example], str, Recipe | None]:
     """The rows, what they are in words, and the recipe if there is one."""
     is_recipe = target.suffix.lower() in {".yaml", ".yml"}
     if not is_recipe and not (target / "recipe.json").is_file():
@@ -88,7 +88,7 @@ def _rows(target: Path, settings: list[str]) -> tuple[list[Example], str, Recipe
     if not is_recipe and curated:
         return read_records(curated[-1], Example), f"rows of {curated[-1].parent}", recipe
     if recipe.tune.data is not None:
-        file = rows_file(recipe.tune.data, recipe.folder, offline=False).file
+        file = rows_file(recipe.tune.data, recipe.folder, offline=offline).file
         return import_examples(file, author="expert"), f"rows of {recipe.tune.data.named}", recipe
     tasks = build_tasks(recipe.tasks, recipe.folder)
     section = recipe.construct.expert or ExpertSection()

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from tutelage.cli.console import say, say_json
+from tutelage.errors import DataError
 from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
 from tutelage.pipeline.items import stopping_items
@@ -43,14 +44,19 @@ def _validate_rows(path: Path, recipe: Recipe, *, json: bool) -> None:
     from tutelage.pipeline.own_rows import read_training_rows
 
     assert recipe.tune.data is not None
-    found = rows_file(recipe.tune.data, recipe.folder, offline=False)
-    rows = read_training_rows(found.file, recipe.tune.objective.rows)
+    try:
+        found = rows_file(recipe.tune.data, recipe.folder, offline=True)  # nothing is fetched for being looked at
+    except DataError:
+        rows, said = [], f"{recipe.tune.data.named} (not fetched yet, so not looked at)"
+    else:
+        rows = read_training_rows(found.file, recipe.tune.objective.rows)
+        said = f"{len(rows):,} rows of {found.name}"
     stopping_items(recipe, build_tasks(recipe.tasks, recipe.folder), recipe.tune.early_stopping)
     _look_for_parts(recipe)
     if json:
         say_json({"valid": True, "name": recipe.name, "rows": len(rows), "model": recipe.model.id})
     else:
-        say(f"{path} is valid: {len(rows):,} rows of {found.name}, model {recipe.model.id}")
+        say(f"{path} is valid: {said}, model {recipe.model.id}")
 
 
 def _validate_asking(path: Path, recipe: Recipe, objective: GrpoObjective, *, json: bool) -> None:

@@ -17,6 +17,9 @@ from tutelage.completers.spending import Purse
 from tutelage.errors import CompletionError
 from tutelage.records import Answer, Engine, Request
 
+AT_MOST = 1024
+"""Requests in flight: what sockets of one process bear."""
+
 
 class RemoteCompleter:
     """Answers by chat completions, at most ``concurrency`` in flight, fewer while the endpoint turns requests away.
@@ -45,7 +48,7 @@ class RemoteCompleter:
     ) -> None:
         check_address(base_url, allow_remote)
         self._base_url, self._model, self._key = base_url, model, read_key(key_variable)
-        self._concurrency, self._allow_remote = concurrency, allow_remote
+        self._concurrency, self._allow_remote = min(concurrency, AT_MOST), allow_remote
         self._timeouts, self._patience, self._purse = timeouts or Timeouts(), patience or Patience(), purse or Purse()
         self._limit: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,19 +71,20 @@ class RemoteCompleter:
         if not requests:
             return
         job = self._run(self._started(requests)).result()
-        over = False
+        over, came = False, 0
         try:
             while not over:
                 arrived = [job.ended.get(), *_there(job)]
                 over = arrived[-1] is None
-                outcomes = self._written(job, arrived)
-                yield [one.answer for one in outcomes if one.answer is not None]
+                answers = [one.answer for one in self._written(job, arrived) if one.answer is not None]
+                came += len(answers)
+                yield answers
         finally:
             if not over:
                 self._run(job.end()).result()
                 self._written(job, list(_there(job)))
             self._limit = job.gate.limit
-        if job.gate.stopped is not None:
+        if job.gate.stopped is not None and came < len(requests):
             raise job.gate.stopped
 
     def _written(self, job: Job, arrived: Sequence[Outcome | None]) -> list[Outcome]:

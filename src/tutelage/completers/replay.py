@@ -47,7 +47,7 @@ def answer_all(
     only once what all prompts of a chunk begin with. The answer of an engine that decodes batches depends on what
     stands beside a request, so an unfinished chunk is sent again as a whole, exactly as an uninterrupted run sends it,
     and what was logged of it is kept. An engine without a batch (an endpoint) is asked at once for all that is open,
-    and for nothing else: nothing is paid twice.
+    and for nothing else.
 
     ``open_completer`` is called only if something must be asked: a finished stage loads no model. ``timing`` gets the
     seconds of each chunk, so that a resumed stage still knows what its answers cost.

@@ -11,23 +11,53 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, Repository
 
 from tutelage.errors import DataError, MissingExtra, Problem
 from tutelage.files import atomic_file, read_text, storage, write_atomic
+from tutelage.launch import place
 from tutelage.models.faults import InWords
 from tutelage.models.gguf_file import cache_folder
 from tutelage.models.quiet import quiet
 from tutelage.recipe.data import DataSection
 from tutelage.records import Record, content_id
 
+FILE = "hub.json"
 OFFLINE = "HF_HUB_OFFLINE"
 ONLINE = "fetch it once without --offline"
 LONGEST = 300
 
 
 class RowsFile(Record):
-    """A file of rows, and its ``name`` for people: of rows of the hub with their commit and the license of their
+    """A file of rows, and its ``name`` for people: of rows of the hub with their ``commit`` and the license of their
     card."""
 
     file: Path
     name: str
+    commit: str = ""
+
+
+class Pinned(Record):
+    """What a tuning reads from the hub as long as its folder is there: the commit that it began with."""
+
+    wanted: DataSection
+    found: RowsFile
+
+
+def pinned_rows(wanted: DataSection, folder: Path, *, out: Path, offline: bool) -> RowsFile:
+    """Return what :func:`rows_file` returns, of the hub the commit that the tuning in ``out`` began with.
+
+    It is noted there, so that a branch that has moved since makes no other rows of it.
+    """
+    if wanted.hub is None:
+        return rows_file(wanted, folder, offline=offline)
+    note = out / FILE
+    before = Pinned.from_json(read_text(note)) if note.is_file() else None
+    if before is not None and before.wanted == wanted:
+        if before.found.file.is_file():
+            return before.found
+        again = wanted.model_copy(update={"revision": before.found.commit})
+        return rows_file(again, folder, offline=offline)
+    found = rows_file(wanted, folder, offline=offline)
+    if before is None and place().rank == 0:
+        write_atomic(note, Pinned(wanted=wanted, found=found).model_dump_json() + "\n")
+    return found
 
 
 def rows_file(wanted: DataSection, folder: Path, *, offline: bool) -> RowsFile:
@@ -53,7 +83,7 @@ def rows_file(wanted: DataSection, folder: Path, *, offline: bool) -> RowsFile:
     if not file.is_file():
         _fetch(wanted, commit, file)
     of = f"{wanted.named}, {wanted.split} at {commit[:12]}"
-    found = RowsFile(file=file, name=f"{of} (license: {license})" if license else of)
+    found = RowsFile(file=file, name=f"{of} (license: {license})" if license else of, commit=commit)
     write_atomic(last, found.to_json() + "\n")
     return found
 

@@ -58,7 +58,14 @@ def stopping_items(recipe: Recipe, tasks: Tasks, section: EarlyStoppingSection |
         if name not in tasks
     ]
     asked = {name: task for name, task in tasks.items() if section.tasks is None or name in section.tasks}
-    problems += [] if problems else unknown_levels(section.levels, asked, f"{where}.levels")
+    if not problems and section.levels is not None and (unleveled := _unleveled(asked)):
+        what, remedy = (
+            "levels of these rows are estimated when the run begins",
+            "leave it out, or state them in the file",
+        )
+        problems.append(Problem(what, f"{where}.levels", ", ".join(unleveled), remedy))
+    elif not problems:
+        problems = unknown_levels(section.levels, asked, f"{where}.levels")
     if problems:
         raise RecipeError(recipe.name, problems)
     drawn = draw_items(asked, "probe", section.items, seed=derive_seed(recipe.seed, "stopping items"))
@@ -68,6 +75,11 @@ def stopping_items(recipe: Recipe, tasks: Tasks, section: EarlyStoppingSection |
         what, remedy = "the tasks have no probe items whose answers a check scores", "give rows a check and such items"
         raise RecipeError(recipe.name, [Problem(what, where, ", ".join(asked), remedy)])
     return found
+
+
+def _unleveled(tasks: Tasks) -> list[str]:
+    """Names of the tasks of a user's rows whose levels are not known yet."""
+    return [name for name, task in tasks.items() if isinstance(task, RowsTask) and task.needs_levels]
 
 
 def unknown_levels(levels: Sequence[Level] | None, tasks: Tasks, where: str) -> list[Problem]:
@@ -83,7 +95,13 @@ def unknown_levels(levels: Sequence[Level] | None, tasks: Tasks, where: str) -> 
 def guarded_items(recipe: Recipe, tasks: Tasks) -> list[Item]:
     """Every item of the run that no training row may contain: probe, test, and the gate of every round."""
     found = [*probe_items(recipe, tasks), *final_items(recipe, tasks)]
-    found += stopping_items(recipe, tasks, recipe.tune.early_stopping)
+    section = recipe.tune.early_stopping
+    if section is not None:  # some tasks of the recipe may have been left out
+        asked = [name for name in tasks if section.tasks is None or name in section.tasks]
+        levels = [level for level in section.levels or () if any(level in tasks[name].levels for name in asked)]
+        if asked and (section.levels is None or levels):
+            there = {"tasks": tuple(asked), "levels": tuple(levels) or None}
+            found += stopping_items(recipe, tasks, section.model_copy(update=there))
     for round in range(1, recipe.rounds + 1):
         found += gate_items(recipe, tasks, round)
     return found

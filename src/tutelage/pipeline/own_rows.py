@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tutelage.errors import DataError, Problem
 from tutelage.pipeline.encoding import TrainingRow
-from tutelage.pipeline.hub_rows import rows_file
+from tutelage.pipeline.hub_rows import pinned_rows
 from tutelage.recipe.data import DataSection
 from tutelage.records import Example, Item, Preference, UnpairedPreference
 from tutelage.records.base import RowKind
@@ -64,15 +64,16 @@ def read_training_rows(data: AnyRows, kind: RowKind) -> list[TrainingRow]:
 
 
 def given_rows(
-    data: AnyRows | DataSection | None, folder: Path, *, offline: bool
+    data: AnyRows | DataSection | None, folder: Path, *, out: Path, offline: bool
 ) -> tuple[AnyRows | None, AnyRows | None]:
     """Return the rows or their file, and what people call it; a section's file is relative to ``folder``.
 
-    Raises what :func:`tutelage.pipeline.hub_rows.rows_file` raises.
+    Of the hub it is the commit that a tuning in ``out`` began with. Raises what
+    :func:`tutelage.pipeline.hub_rows.rows_file` raises.
     """
     if not isinstance(data, DataSection):
         return data, data
-    found = rows_file(data, folder, offline=offline)
+    found = pinned_rows(data, folder, out=out, offline=offline)
     return found.file, found.name
 
 

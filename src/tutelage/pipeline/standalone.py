@@ -133,9 +133,10 @@ def tune(
     """
     recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
     chosen = section if section is not None else recipe.tune
+    recipe = recipe.model_copy(update={"tune": chosen})
     emit = located(emit, stage="tune") if place().rank == 0 else silent
     probe = probe_of(recipe, chosen)
-    given, name = given_rows(data, recipe.folder, offline=offline)
+    given, name = given_rows(data, recipe.folder, out=out, offline=offline)
     rows, notes, reward = _learned(given, chosen, recipe)
     say([what_they_are(name, rows), *_of_the_rate(chosen), *notes], emit)
     trackers = recipe.trackers if place().rank == 0 else ()

@@ -11,9 +11,8 @@ from tutelage.recipe.tune import TuneSection
 from tutelage.records import Dropped
 from tutelage.report.numbers import duration
 from tutelage.tune import Look, OpenTeacher, Prepared, Probe, Progress, Reward, Started, Step, Stopping, Summary, train
-from tutelage.tune.duration import estimate_duration
+from tutelage.tune.duration import Duration, estimate_duration
 from tutelage.tune.room import memory_words
-from tutelage.tune.rows import Row
 from tutelage.tune.training.processes import ALONE, Processes
 
 LOW, HIGH = 1.3, 3.0
@@ -53,7 +52,7 @@ def train_rows(
             keep_ledger(folder, ledger, dropped)
         raise _too_few(dropped, len(rows), folder)
     total, memory = 0, memory_words(bundle, encoding.encoded, section)
-    time = time_words(bundle, encoding.encoded, section, processes=processes.count)
+    forecast = estimate_duration(bundle, encoding.encoded, section)
     steps = train(
         bundle,
         encoding.encoded,
@@ -67,11 +66,12 @@ def train_rows(
     )
     for news in steps:
         match news:
-            case Started(steps=total, trainable_parameters=trainable):
+            case Started(steps=total, trainable_parameters=trainable, resumed_from=made):
                 if processes.is_main:
                     keep_ledger(folder, ledger, dropped)
                 gone = f"{len(dropped):,} of {len(rows):,} rows cannot be trained on: dropped.jsonl" if dropped else ""
                 text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
+                time = time_words(forecast, left=1 - made / total, processes=processes.count)
                 say([gone, text, memory, time], emit)
             case Summary() as summary:
                 if summary.stopping is not None:
@@ -82,12 +82,11 @@ def train_rows(
     raise AssertionError("training ended without a summary")
 
 
-def time_words(bundle: Bundle, rows: Sequence[Row], section: TuneSection, *, processes: int) -> str:
-    """Return in words how long the steps will take; "" where that cannot be told or is no time at all."""
-    found = estimate_duration(bundle, rows, section)
-    if found is None:
+def time_words(found: Duration | None, *, left: float = 1.0, processes: int = 1) -> str:
+    """Return in words how long the share ``left`` of the steps will take; "" where that is not known or no time."""
+    if found is None or not left:
         return ""
-    least = found.seconds / processes
+    least = left * found.seconds / processes
     return (
         f"the products of the layers alone take {duration(least)} at the {found.second / 1e12:.2g} TFLOP/s that this "
         f"device reached in them; all steps usually take {LOW:g} to {HIGH:g} times that: {duration(LOW * least)} to "

@@ -49,8 +49,8 @@ class EndpointTeacher(Section):
     allow_remote: bool = False
     """Must be true for an endpoint that is not on this machine: items are sent to it."""
 
-    concurrency: int = Field(default=8, ge=1, le=1024)
-    """Most requests in flight; fewer are sent while the endpoint turns requests away."""
+    concurrency: int = Field(default=8, ge=1)
+    """Most requests in flight, never more than 1,024; fewer are sent while the endpoint turns requests away."""
 
     timeout_s: float = Field(default=120.0, gt=0)
     """Seconds within which an answer must be there, once the connection stands."""

@@ -2,7 +2,8 @@
 
 A token costs a decoder with N weights in its layers 2N operations forward, 2N for the gradient of what came in and,
 where they are trained, 2N for that of the weights (Kaplan et al. 2020, section 2.1); a learned token the output layer
-besides. Attention, norms and all that is element-wise are not counted, nor is what a teacher reads or what is sampled.
+besides. Attention, norms and all that is element-wise are not counted. Where a teacher reads along or answers are
+sampled, the time is not told.
 """
 
 import math
@@ -16,7 +17,7 @@ from torch import nn
 
 from tutelage.models.bundle import Bundle
 from tutelage.models.hardware import pick_dtype
-from tutelage.recipe.objectives import RewardObjective
+from tutelage.recipe.objectives import RewardObjective, teaching_of
 from tutelage.recipe.tune import FullMethod, TuneSection
 from tutelage.tune.estimate import trained_weights
 from tutelage.tune.rows import Row, documents_of, why_unusable
@@ -61,12 +62,15 @@ def estimate_duration(bundle: Bundle, rows: Sequence[Row], section: TuneSection)
 
 
 def operations_of(bundle: Bundle, rows: Sequence[Row], section: TuneSection) -> float | None:
-    """Return the operations of all steps on the rows that can be trained on; None where they are not known.
+    """Return the operations of all steps on the rows that can be trained on; None where they are not known: of answers
+    that are sampled, of a teacher that reads along, of methods in :data:`UNKNOWN`.
 
     The sizes of many rows are taken from some of them. What rows share with one another is not known before they are
     packed, and counted as if they did not.
     """
-    if section.objective.rows == "prompts" or section.method.kind in UNKNOWN:
+    teaching = teaching_of(section.objective)
+    beside = teaching is not None and (teaching.top_k is None or teaching.on_policy)
+    if section.objective.rows == "prompts" or section.method.kind in UNKNOWN or beside:
         return None
     usable = [row for row in rows if not why_unusable(row, section, bundle.context)]
     if not usable:
@@ -75,6 +79,9 @@ def operations_of(bundle: Bundle, rows: Sequence[Row], section: TuneSection) -> 
     sizes = [_size(row) for row in some]
     tokens, learned = (sum(size[at] for size in sizes) * len(usable) / len(some) for at in (0, 1))
     size, epochs = section.batch_size, section.epochs
+    if section.retention is not None:  # texts of every step, read to their ends
+        texts = section.retention.texts_a_step * section.retention.tokens
+        tokens, learned = (of + texts * math.ceil(len(usable) / size) for of in (tokens, learned))
     whole = total_steps(len(usable), batch_size=size, epochs=epochs, max_steps=0)
     made = total_steps(len(usable), batch_size=size, epochs=epochs, max_steps=section.max_steps)
     layers, head = _weights(bundle)
