@@ -131,9 +131,8 @@ def tune(
     TrainingError: there is nothing to train on, most rows would be dropped, or training cannot go on. RunError:
     ``out`` holds another training.
     """
-    recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
-    chosen = section if section is not None else recipe.tune
-    recipe = recipe.model_copy(update={"tune": chosen})
+    recipe = _with_section(model, section)
+    chosen = recipe.tune
     emit = located(emit, stage="tune") if place().rank == 0 else silent
     probe = probe_of(recipe, chosen)
     given, name = given_rows(data, recipe.folder, out=out, offline=offline)
@@ -163,6 +162,12 @@ def tune(
     if processes.is_main:
         keep_origin(out, recipe, chosen, data=name, rows=len(rows), seed=seed, start=start)
     return summary
+
+
+def _with_section(model: Recipe | ModelSection | str, section: TuneSection | None) -> Recipe:
+    """The recipe of a tuning, with tasks and the section that is tuned by."""
+    recipe = with_tasks(model) if isinstance(model, Recipe) else recipe_for(model)
+    return recipe if section is None else recipe.model_copy(update={"tune": section})
 
 
 def _of_the_rate(section: TuneSection) -> list[str]:

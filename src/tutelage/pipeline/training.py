@@ -71,8 +71,7 @@ def train_rows(
                     keep_ledger(folder, ledger, dropped)
                 gone = f"{len(dropped):,} of {len(rows):,} rows cannot be trained on: dropped.jsonl" if dropped else ""
                 text = f"{ledger.kept:,} rows, {total:,} steps, {trainable:,} weights are trained"
-                time = time_words(forecast, left=1 - made / total, processes=processes.count)
-                say([gone, text, memory, time], emit)
+                say([gone, text, memory, time_words(forecast, 1 - made / total, processes.count)], emit)
             case Summary() as summary:
                 if summary.stopping is not None:
                     say([words_of_stopping(summary.stopping, made=summary.steps)], emit)
@@ -82,7 +81,7 @@ def train_rows(
     raise AssertionError("training ended without a summary")
 
 
-def time_words(found: Duration | None, *, left: float = 1.0, processes: int = 1) -> str:
+def time_words(found: Duration | None, left: float, processes: int) -> str:
     """Return in words how long the share ``left`` of the steps will take; "" where that is not known or no time."""
     if found is None or not left:
         return ""
