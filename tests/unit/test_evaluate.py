@@ -148,6 +148,14 @@ def test_two_different_items_with_one_id_are_refused() -> None:
     assert [one.level for one in draw_items({"odd": same}, "test", 1, seed=0)] == ["basic"], "one question, asked once"
 
 
+class InBatches(ScriptedCompleter):
+    """A script that answers as an engine does whose answers depend on what stands beside a request."""
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(model="script", engine="scripted", batch_size=8)
+
+
 def test_examining_asks_greedily_puts_shots_before_and_writes_what_it_returns(tmp_path: Path) -> None:
     seen: list[Request] = []
 
@@ -161,7 +169,7 @@ def test_examining_asks_greedily_puts_shots_before_and_writes_what_it_returns(tm
         tmp_path,
         items=items,
         tasks={"parrot": Parrot(levels=LEVELS)},
-        open_completer=lambda: ScriptedCompleter(reply),
+        open_completer=lambda: InBatches(reply),
         max_tokens=9,
         chunk=8,
         emit=silent,
