@@ -1,9 +1,6 @@
 """Several processes tune what one tunes: the same losses, the same files, and no process waits for one that is gone."""
 
-import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,8 +10,8 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from support.launching import COMMON, PATIENCE_S, ended, start, steps
-from support.together import ANSWERS, QUESTIONS, work
+from support.launching import COMMON, PATIENCE_S, by_torchrun, ended, start, steps
+from support.together import work
 from tutelage.models.quiet import quiet
 from tutelage.models.tiny import tiny_model
 
@@ -108,20 +105,7 @@ def test_an_error_of_one_ends_all(tmp_path: Path) -> None:
 
 
 def test_the_command_under_torchrun(tmp_path: Path) -> None:
-    rows = [{"prompt": q, "completion": a} for q, a in zip(QUESTIONS, ANSWERS, strict=True)]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "recipe.yaml").write_text(
-        "name: together\nmodel: {id: tiny}\ntune: {data: {path: rows.jsonl}, batch_size: 2}\n"
-    )
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tutelage"]
-    done = subprocess.run(
-        [*launch, "tune", "recipe.yaml", "-o", "out"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    done = by_torchrun(tmp_path, "batch_size: 2")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("3 steps on 5 rows") == 1, done.stdout
     assert done.stderr.count("conversations, whose answers are learned") == 1

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from support.launching import COMMON, PATIENCE_S, ended, start, steps
-from support.together import ANSWERS, QUESTIONS, held, work
+from support.launching import COMMON, by_torchrun, ended, start, steps
+from support.together import held, work
 from tutelage.errors import TrainingError
 
 LORA = {"kind": "lora", "r": 3}  # of two processes one holds two rows of A, of three each one
@@ -157,20 +155,7 @@ def test_an_error_of_one_ends_all(tmp_path: Path) -> None:
 
 
 def test_the_command_under_torchrun(tmp_path: Path) -> None:
-    rows = [{"prompt": q, "completion": a} for q, a in zip(QUESTIONS, ANSWERS, strict=True)]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "recipe.yaml").write_text(
-        "name: together\nmodel: {id: tiny}\ntune: {data: {path: rows.jsonl}, batch_size: 2, sharding: full}\n"
-    )
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tutelage"]
-    finished = subprocess.run(
-        [*launch, "tune", "recipe.yaml", "-o", "out"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    finished = by_torchrun(tmp_path, "batch_size: 2, sharding: full")
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.count("3 steps on 5 rows") == 1, finished.stdout
     assert (tmp_path / "out" / "tune" / "weights" / "adapter_model.safetensors").is_file()

@@ -1,11 +1,14 @@
 """Starts the processes of :mod:`together` as torchrun would, and waits for their ends."""
 
+import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from support.forked import Child
-from support.together import work_together
+from support.together import ANSWERS, QUESTIONS, work_together
 from tutelage.tune import Step
 
 PATIENCE_S = 120
@@ -39,6 +42,18 @@ def ended(processes: list[Child]) -> list[tuple[int | None, str]]:
     finally:
         for process in processes:
             process.kill()
+
+
+def by_torchrun(folder: Path, tune: str) -> subprocess.CompletedProcess[str]:
+    """What the command said, of a recipe with this ``tune`` section on five rows, under torchrun with two processes."""
+    rows = [{"prompt": q, "completion": a} for q, a in zip(QUESTIONS, ANSWERS, strict=True)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "recipe.yaml").write_text(
+        f"name: together\nmodel: {{id: tiny}}\ntune: {{data: {{path: rows.jsonl}}, {tune}}}\n"
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tutelage"]
+    command = [*launch, "tune", "recipe.yaml", "-o", "out"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def steps(of: dict[str, Any]) -> list[Step]:

@@ -13,6 +13,8 @@
 | ``gating`` | the candidate against the promoted model |
 | ``final`` | the test split, the controls, the comparisons |
 | ``asking`` | prompts that the model answers while it is tuned, and who scores the answers |
+| ``own_rows`` | rows of one's own for a single tuning |
+| ``hub_rows`` | rows of a data set of the hub, by commit |
 | ``engines`` | the models of a run |
 | ``tracking`` | which trackers are told of a run's events |
 | ``sinks`` | TensorBoard, MLflow, Weights & Biases, trackio |

@@ -1,25 +1,24 @@
 """Rows of a data set of the hub: fetched once, kept as one Parquet file of a commit."""
 
 import contextlib
-import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, is_offline_mode
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
 from tutelage.errors import DataError, MissingExtra, Problem
-from tutelage.files import atomic_file, read_text, storage, write_atomic
+from tutelage.files import atomic_file, storage, write_atomic
 from tutelage.launch import place
 from tutelage.models.faults import InWords
 from tutelage.models.gguf_file import cache_folder
 from tutelage.models.quiet import quiet
 from tutelage.recipe.data import DataSection
 from tutelage.records import Record, content_id
+from tutelage.runs import read_state
 
 FILE = "hub.json"
-OFFLINE = "HF_HUB_OFFLINE"
 ONLINE = "fetch it once without --offline"
 LONGEST = 300
 
@@ -48,7 +47,7 @@ def pinned_rows(wanted: DataSection, folder: Path, *, out: Path, offline: bool) 
     if wanted.hub is None:
         return rows_file(wanted, folder, offline=offline)
     note = out / FILE
-    before = Pinned.from_json(read_text(note)) if note.is_file() else None
+    before = read_state(note, Pinned) if note.is_file() else None
     if before is not None and before.wanted == wanted:
         if before.found.file.is_file():
             return before.found
@@ -76,7 +75,7 @@ def rows_file(wanted: DataSection, folder: Path, *, offline: bool) -> RowsFile:
         return RowsFile(file=folder / wanted.named, name=wanted.named)
     home = cache_folder() / "hub-rows" / wanted.hub.replace("/", "--")
     last = home / f"{content_id([wanted.config, wanted.split, wanted.revision])}.json"
-    if offline or os.environ.get(OFFLINE, "").upper() in {"1", "ON", "YES", "TRUE"}:
+    if offline or is_offline_mode():
         return _kept(wanted, last)
     commit, license = _looked_up(wanted)
     file = home / f"{commit[:12]}-{content_id([wanted.config, wanted.split])}.parquet"
@@ -90,7 +89,7 @@ def rows_file(wanted: DataSection, folder: Path, *, offline: bool) -> RowsFile:
 
 def _kept(wanted: DataSection, last: Path) -> RowsFile:
     if last.is_file():
-        found = RowsFile.from_json(read_text(last))
+        found = read_state(last, RowsFile)
         if found.file.is_file():
             return found
     raise _refused(wanted, "this data set is not in the cache, and nothing may be fetched", "", ONLINE)
@@ -98,29 +97,19 @@ def _kept(wanted: DataSection, last: Path) -> RowsFile:
 
 def _looked_up(wanted: DataSection) -> tuple[str, str]:
     """Commit and license of the data set as it is there now."""
-    remedy = "try again later; --offline takes what was fetched before"
-    try:
-        with InWords(lambda reason: _refused(wanted, "the hub cannot be reached", reason, remedy)):
+    later = "try again later; --offline takes what was fetched before"
+    with InWords(lambda reason: _refused(wanted, "the hub cannot be reached", reason, later)):
+        try:
             info = HfApi().dataset_info(str(wanted.hub), revision=wanted.revision)
-    except DataError as error:
-        raise _told_apart(wanted, error) from error
-    return str(info.sha), str(getattr(info.card_data, "license", None) or "")
-
-
-def _told_apart(wanted: DataSection, error: DataError) -> DataError:
-    """What the hub says of this data set, where it is not the hub that fails."""
-    said = str(error.__cause__)
-    match error.__cause__:
-        case GatedRepoError():
+        except GatedRepoError as error:
             remedy = "accept its terms on the hub, and put your token into the environment: export HF_TOKEN=..."
-            return _refused(wanted, "this data set is gated", said, remedy)
-        case RevisionNotFoundError():
-            return _refused(wanted, "this data set has no such revision", str(wanted.revision), "check it")
-        case RepositoryNotFoundError() | HFValidationError():
+            raise _refused(wanted, "this data set is gated", str(error), remedy) from error
+        except RevisionNotFoundError as error:
+            raise _refused(wanted, "this data set has no such revision", str(wanted.revision), "check it") from error
+        except (RepositoryNotFoundError, HFValidationError) as error:
             remedy = "check the name (owner/name); a private one needs your token: export HF_TOKEN=..."
-            return _refused(wanted, "no such data set on the hub", said, remedy)
-        case _:
-            return error
+            raise _refused(wanted, "no such data set on the hub", str(error), remedy) from error
+    return str(info.sha), str(getattr(info.card_data, "license", None) or "")
 
 
 def _fetch(wanted: DataSection, commit: str, file: Path) -> None:
