@@ -28,6 +28,7 @@ from tutelage.models.quiet import quiet
 from tutelage.models.tiny import tiny_model
 from tutelage.pipeline.export import Exported, Wanted, export, parity
 from tutelage.pipeline.export import writing as stage
+from tutelage.pipeline.export.modelfile import pieces_of
 from tutelage.pipeline.export.parity import encoded_rows
 from tutelage.pipeline.export.push import files_to_send, require_push
 from tutelage.pipeline.standalone import tune
@@ -227,9 +228,14 @@ def test_what_rounding_costs_is_said(tuned: Path, tmp_path: Path) -> None:
 
 
 def test_a_gguf_file_computes_what_the_folder_does(tuned: Path, tmp_path: Path) -> None:
-    made = export(tuned, tmp_path / "out", Wanted(merged=True, gguf=True))
+    made = export(tuned, tmp_path / "out", Wanted(merged=True, gguf=True, ollama=True))
     assert made.gguf is not None
     assert made.gguf < 1e-4
+    modelfile = (tmp_path / "out" / "gguf" / "Modelfile").read_text()
+    assert "FROM ./model.gguf\n" in modelfile
+    assert pieces_of(tiny_model().template).program() in modelfile
+    assert any("ollama create" in code for _, code in made.lines)
+    assert "gguf/Modelfile" in made.files
     ids = encoded_rows(tiny_model().template)[0]
     again = load_bundle(str(tmp_path / "out" / "gguf" / "model.gguf"), dtype="float32")
     assert encoded_rows(again.template) == encoded_rows(tiny_model().template)
@@ -313,6 +319,7 @@ def test_what_cannot_be_exported_is_refused_with_a_way_out(tuned: Path, tmp_path
     for wanted, said in (
         (Wanted(start=True), "the start has no adapter"),
         (Wanted(gguf=True), "holds a whole model"),
+        (Wanted(merged=True, ollama=True), "for a GGUF file"),
         (Wanted(dtype="float32"), "keeps the arithmetic"),
     ):
         folder = run.path if wanted.start else tuned

@@ -276,8 +276,9 @@ def export(
     gguf: Annotated[
         bool, typer.Option("--gguf", help="Also gguf/model.gguf (Llama alone; not run in llama.cpp).")
     ] = False,
+    ollama: Annotated[bool, typer.Option("--ollama", help="Also gguf/Modelfile (not run in Ollama).")] = False,
     push: Annotated[
-        str | None, typer.Option("--push", metavar="ID", help="Send it to a hub (never tried by our tests).")
+        str | None, typer.Option("--push", metavar="ID", help="Send it to a hub (our tests send to one on loopback).")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False,
     quiet: Quiet = False,
@@ -292,7 +293,7 @@ def export(
     from tutelage.cli.export import Sending, export_command
     from tutelage.pipeline.export import Wanted
 
-    wanted = Wanted(round=round, start=start, merged=merged, dtype=dtype, gguf=gguf)
+    wanted = Wanted(round=round, start=start, merged=merged, dtype=dtype, gguf=gguf, ollama=ollama)
     export_command(run, out, wanted, Sending(push, sure=yes), quiet=quiet, json=json, offline=offline)
 
 

@@ -13,9 +13,10 @@ VLLM_RANK = 16
 """Largest rank that vLLM takes unless it is told."""
 GGUF_FILE = "gguf/model.gguf"
 """In a folder of its own: transformers reads what lies beside a GGUF file in its place."""
+MODELFILE = "gguf/Modelfile"
 
 
-def model_lines(out: Path, dtype: str, *, gguf: bool) -> list[Line]:
+def model_lines(out: Path, dtype: str, *, gguf: bool, ollama: bool = False) -> list[Line]:
     """Return the lines for a model folder."""
     lines = [
         ("talk to it", f"tutelage chat {out}"),
@@ -24,6 +25,9 @@ def model_lines(out: Path, dtype: str, *, gguf: bool) -> list[Line]:
     ]
     if gguf:
         lines.append(("llama.cpp", f"llama-server -m {out / GGUF_FILE} --jinja"))
+    if ollama:
+        name = served_name(out)
+        lines.append(("Ollama", f"ollama create {name} -f {out / MODELFILE}\nollama run {name}"))
     return lines
 
 

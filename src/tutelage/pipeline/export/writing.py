@@ -22,6 +22,7 @@ from tutelage.models.plain import Plain, read_adapter, read_model, write_adapter
 from tutelage.models.template import ChatTemplate
 from tutelage.origin import versions
 from tutelage.pipeline.engines import origin_of
+from tutelage.pipeline.export.modelfile import write_modelfile
 from tutelage.pipeline.export.parity import (
     WRITTEN_TOLERANCE,
     Reading,
@@ -31,7 +32,7 @@ from tutelage.pipeline.export.parity import (
     require_same_text,
 )
 from tutelage.pipeline.export.records import Exported, Parity
-from tutelage.pipeline.export.serving import GGUF_FILE, adapter_lines, base_name, model_lines, rank_of
+from tutelage.pipeline.export.serving import GGUF_FILE, MODELFILE, adapter_lines, base_name, model_lines, rank_of
 from tutelage.pipeline.export.source import Source, find_source
 from tutelage.report.artifact import Artifact
 from tutelage.report.cards import card, tuning_card
@@ -40,19 +41,24 @@ from tutelage.tune.doctor.check import is_exact
 
 RECORD, CARD = "export.json", "README.md"
 NOT_RUN = "Of these, `tutelage chat` and the Python lines are run by the project's tests; servers are not."
+NOT_RUN_OLLAMA = (
+    "The Modelfile's template writes what the model's own does for the conversations that were compared; Ollama itself "
+    "was not run."
+)
 NOT_RUN_GGUF = "The GGUF file was read back with transformers; llama.cpp itself was not run on it."
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is exported as what: a ``round``, the ``start`` or else the promoted model; ``merged`` into a whole model,
-    in ``dtype`` (auto: that of the run), with a GGUF file beside it."""
+    in ``dtype`` (auto: that of the run), with a GGUF file beside it, and a Modelfile for that."""
 
     round: int | None = None
     start: bool = False
     merged: bool = False
     dtype: Dtype = "auto"
     gguf: bool = False
+    ollama: bool = False
 
 
 @dataclass(slots=True)
@@ -96,6 +102,8 @@ def _require_possible(source: Source, wanted: Wanted) -> None:
         problems.append(Problem("virtual tokens are in no GGUF file", "--gguf", remedy="leave --gguf out"))
     elif wanted.gguf and not whole:
         problems.append(Problem("a GGUF file holds a whole model", "--gguf", remedy="add --merged"))
+    if wanted.ollama and not wanted.gguf:
+        problems.append(Problem("a Modelfile is for a GGUF file", "--ollama", remedy="add --merged --gguf"))
     if wanted.dtype != "auto" and not whole:
         what = "an adapter keeps the arithmetic that it was tuned in"
         problems.append(Problem(what, "--dtype", wanted.dtype, "leave it out, or add --merged"))
@@ -118,6 +126,7 @@ class _Export:
         self._require_start(bundle)
         if self.wanted.gguf:
             require_gguf(bundle)
+        modelfile = write_modelfile(bundle, Path(GGUF_FILE).name) if self.wanted.ollama else ""
         require_space(self.partial, self._bytes(bundle))
         scored = read_scored(bundle)
         template, license = bundle.template, bundle.source.license
@@ -128,6 +137,8 @@ class _Export:
             self._say(f"writing {GGUF_FILE}")
             (self.partial / GGUF_FILE).parent.mkdir()
             write_gguf(bundle, self.partial / GGUF_FILE, name=self.source.name)
+        if modelfile:
+            write_atomic(self.partial / MODELFILE, modelfile)
         del bundle
         release_memory()
         self._say("reading the folder again with plain transformers" + (" and peft" if self.as_adapter else ""))
@@ -257,7 +268,7 @@ class _Export:
     def _lines(self, dtype: str) -> list[tuple[str, str]]:
         if self.as_adapter:
             return adapter_lines(self.out, self.source.model, dtype, rank=rank_of(self.partial))
-        return model_lines(self.out, dtype, gguf=self.wanted.gguf)
+        return model_lines(self.out, dtype, gguf=self.wanted.gguf, ollama=self.wanted.ollama)
 
     def _describe(self, made: Exported) -> Exported:
         """Write the card, then ``export.json`` with the digests of all files."""
@@ -278,7 +289,7 @@ class _Export:
             proof=made.proof,
             rounding=made.rounding,
             lines=made.lines,
-            not_run=f"{NOT_RUN} {NOT_RUN_GGUF}" if self.wanted.gguf else NOT_RUN,
+            not_run=" ".join(said for said in self._not_run() if said),
         )
         if self.source.run is not None:
             return card(read_run(self.source.run), weights=None, artifact=artifact)
@@ -294,6 +305,9 @@ class _Export:
             data=tuned.data,
             tasks=tuned.tasks,
         )
+
+    def _not_run(self) -> tuple[str, ...]:
+        return NOT_RUN, NOT_RUN_GGUF if self.wanted.gguf else "", NOT_RUN_OLLAMA if self.wanted.ollama else ""
 
     def _say(self, text: str) -> None:
         self.emit(Event("note", data={"text": text}))
