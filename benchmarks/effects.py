@@ -171,7 +171,8 @@ def methods(rows: Sequence[Example], seed: int, work: Path, given: argparse.Name
     tokens = np.array([document.targets[1:].sum() for document in documents])
     before = -logprobs(bundle, documents) / tokens
     found: dict[str, Any] = {"start": float(before.mean())}
-    for name, (method, lr) in METHODS.items():
+    for name in given.methods:
+        method, lr = METHODS[name]
         chosen = section(given, lr, method=method)
         summary = tutelage.tune(train[: given.rows], out=work / name, model=given.model, section=chosen, seed=seed)
         tuned = load_tuned(given.model, work / name / "weights")
@@ -283,7 +284,7 @@ def summaries(kind: str, seeds: dict[str, Any]) -> dict[str, Any]:
         case "grpo":
             return {of: over_seeds([run["grpo"][of][0] for run in runs]) for of in ("over start", "over placebo")}
         case _:
-            return {name: over_seeds([run[name]["fell"][0] for run in runs]) for name in METHODS}
+            return {name: over_seeds([run[name]["fell"][0] for run in runs]) for name in METHODS if name in runs[0]}
 
 
 EXPERIMENTS: dict[str, Callable[[Sequence[Any], int, Path, argparse.Namespace], dict[str, Any]]] = {
@@ -304,11 +305,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--max-tokens", type=int, default=1024, help="longer rows are left out")
     parser.add_argument("--lr", type=float, help="learning rate; absent: the one that the objective or method needs")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--model", default="default")
     parser.add_argument("--work", type=Path, default=Path("runs/effects"))
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
-    settings = {name: str(value) for name, value in vars(given).items() if name not in ("seeds", "work", "output")}
+    others = {"seeds", "work", "output", *({"methods"} if given.kind != "methods" else ())}
+    settings = {name: str(value) for name, value in vars(given).items() if name not in others}
     settings["data"] = given.data.name
     if given.kind == "dpo":
         settings["held_out"] = f"folds of {given.held_out}"
