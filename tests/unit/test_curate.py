@@ -1,6 +1,9 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tutelage.curate import (
     Contamination,
@@ -13,8 +16,11 @@ from tutelage.curate import (
     Validate,
     build_steps,
     curate,
+    duplicates,
+    minhash,
 )
-from tutelage.curate.tokens import tokens
+from tutelage.curate.minhash import Bands, groups_of
+from tutelage.curate.tokens import shingles, tokens
 from tutelage.errors import DataError, RecipeError, TutelageError
 from tutelage.recipe.curate import CurateSection, CustomStep
 from tutelage.records import (
@@ -158,6 +164,31 @@ def test_the_preferred_duplicate_survives() -> None:
     assert twins(pair("a", "p", "x", paradigm="distill"), pair("b", "p", "x", paradigm="expert")) == "b"
     assert twins(pair("aa", "p", "x"), pair("b", "p", "x")) == "b"
     assert twins(pair("b", "p", "x"), pair("a", "p", "x")) == "a"
+
+
+def test_the_number_of_workers_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [pair(f"{n:03}", f"Question {n % 7}?", f"{ESSAY} {n // 2} " + "and so on " * (n % 3)) for n in range(60)]
+    alone = NearDuplicates(workers=1).apply(rows)
+    assert 0 < len(alone.kept) < 60
+    monkeypatch.setattr(duplicates, "WORTH_WORKERS", 10)
+    monkeypatch.setattr(minhash, "CHUNK", 7)
+    assert NearDuplicates(workers=2).apply(rows[::-1]) == alone
+
+
+def test_a_prompt_that_all_rows_share_makes_no_duplicates() -> None:
+    rows = [
+        pair(f"{n:04}", ESSAY, f"The number is {n}, which is {n * n} squared and {n + 1} after it.") for n in range(400)
+    ]
+    assert len(NearDuplicates().apply(rows).kept) == 400
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=12), st.lists(st.sampled_from("abcdefgh"), max_size=12))
+def test_texts_share_a_key_where_their_words_are_the_same(left: list[str], right: list[str]) -> None:
+    bands = Bands.of(0.8, permutations=128, ngram=5)
+    one, other = (bands.keys([" ".join(words)])[0] for words in (left, right))
+    same = shingles(left, 5) == shingles(right, 5)
+    assert (one == other).all() == same
+    assert groups_of(np.stack([one, other])).max() >= 0 or not same
 
 
 def test_near_duplicates_are_found_and_confirmed_exactly() -> None:

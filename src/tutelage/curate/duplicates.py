@@ -2,14 +2,22 @@
 
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache, partial
 
-from datasketch import MinHash, MinHashLSH
+import numpy as np
+from joblib import cpu_count
+from numpy.typing import NDArray
 
+from tutelage.curate.minhash import Bands, Keys, groups_of, keys_of, parts_of
 from tutelage.curate.step import Sifted, answer_text, drop, preference, prompt_text
 from tutelage.curate.tokens import jaccard, shingles, tokens
 from tutelage.records import Dropped, Example
 
 Shingles = frozenset[tuple[str, ...]]
+WORTH_WORKERS = 20_000
+"""Rows from which on further processes are started."""
+REMEMBERED = 1_000
+"""Rows whose n-grams are kept, to be compared again: some 30 kB each."""
 
 
 class ExactDuplicates:
@@ -40,51 +48,101 @@ class NearDuplicates:
     Two rows are near duplicates when the Jaccard similarity of their word ``ngram`` sets reaches ``threshold``, of
     the whole rows *and* of the answers alone: several questions on one passage, or several answers to one prompt,
     are not duplicates. Candidates come from banded MinHash and are confirmed exactly, so no row is dropped by an
-    estimate; bands are chosen for recall (at 0.8 and 128 permutations about 5 in 100,000 pairs are missed).
+    estimate; bands are chosen for recall (at 0.8 and 128 permutations about 1 in 10,000 pairs is missed).
+
+    ``workers`` processes sketch the rows, where there are enough of them to pay (None: one for each core); what is kept
+    does not depend on their number. Beside the rows memory holds some 600 bytes for each.
     """
 
     name = "near_duplicates"
 
-    def __init__(self, *, threshold: float = 0.8, ngram: int = 5, permutations: int = 128) -> None:
+    def __init__(
+        self, *, threshold: float = 0.8, ngram: int = 5, permutations: int = 128, workers: int | None = None
+    ) -> None:
         self.threshold = threshold
         self.ngram = ngram
         self.permutations = permutations
+        self.workers = workers
 
     def apply(self, rows: Sequence[Example]) -> Sifted:
         """Return what is kept and what is dropped."""
-        index = MinHashLSH(num_perm=self.permutations, params=_bands(self.threshold, self.permutations))
+        ordered = sorted(rows, key=preference)
+        whole, answers = (groups_of(keys) for keys in self._keys(ordered))
+        suspect = (whole.max(axis=1) >= 0) & (answers.max(axis=1) >= 0)
+        sets = lru_cache(maxsize=REMEMBERED)(partial(_sets, ordered, self.ngram))
+        index = _Index(whole, answers)
         kept: list[Example] = []
-        sets: list[tuple[Shingles, Shingles]] = []
         dropped: list[Dropped] = []
-        blank = MinHash(num_perm=self.permutations)  # copied, as drawing the permutations takes long
-        for row in sorted(rows, key=preference):
-            whole = shingles(tokens(f"{prompt_text(row)} {answer_text(row)}"), self.ngram)
-            answer = shingles(tokens(answer_text(row)), self.ngram)
-            sketch = blank.copy()
-            sketch.update_batch([" ".join(gram).encode() for gram in sorted(whole)])
-            found = [
-                (min(jaccard(whole, sets[other][0]), jaccard(answer, sets[other][1])), other)
-                for other in index.query(sketch)
-            ]
+        for place, row in enumerate(ordered):
+            if not suspect[place]:
+                kept.append(row)
+                continue
+            found = [(min(map(jaccard, sets(place), sets(other))), other) for other in index.candidates(place)]
             # Ties go to the preferred row, which has the smaller place.
             likeness, twin = max(found, key=lambda pair: (pair[0], -pair[1]), default=(0.0, -1))
             if likeness >= self.threshold:
-                detail = f"{likeness:.2f} like {kept[twin].id}"
-                dropped.append(drop(row, self.name, "nearly the same row", detail))
+                dropped.append(drop(row, self.name, "nearly the same row", f"{likeness:.2f} like {ordered[twin].id}"))
             else:
-                index.insert(len(kept), sketch)
+                index.add(place)
                 kept.append(row)
-                sets.append((whole, answer))
         return Sifted(kept, dropped)
 
+    def _keys(self, rows: Sequence[Example]) -> tuple[Keys, Keys]:
+        """The keys of whole rows and of their answers."""
+        bands = Bands.of(self.threshold, permutations=self.permutations, ngram=self.ngram)
+        workers = (self.workers or cpu_count()) if len(rows) >= WORTH_WORKERS else 1
+        whole, answers = (np.empty((len(rows), bands.count), np.uint32) for _ in range(2))
+        done = 0
+        for of_whole, of_answers in keys_of(parts_of(rows, _texts), (bands, bands), workers=workers):
+            now = slice(done, done + len(of_whole))
+            whole[now], answers[now] = of_whole, of_answers
+            done = now.stop
+        return whole, answers
 
-def _bands(threshold: float, permutations: int) -> tuple[int, int]:
-    """The bands and rows a band with most rows such that a pair at ``threshold`` is missed once in 10,000 at most."""
-    for size in range(permutations // 2, 0, -1):
-        bands = permutations // size
-        if (1 - threshold**size) ** bands <= 1e-4:
-            return bands, size
-    return permutations, 1
+
+class _Index:
+    """The kept rows by the groups that they belong to; ``whole`` and ``answers`` are (rows, bands) group numbers."""
+
+    def __init__(self, whole: NDArray[np.int32], answers: NDArray[np.int32]) -> None:
+        self._sides = whole, answers
+        self._kept: tuple[dict[int, list[int]], dict[int, list[int]]] = {}, {}
+
+    def add(self, place: int) -> None:
+        """Note that the row is kept."""
+        for groups, kept in zip(self._sides, self._kept, strict=True):
+            for group in _shared(groups[place]):
+                kept.setdefault(group, []).append(place)
+
+    def candidates(self, place: int) -> list[int]:
+        """Return the kept rows that share a group with this one both by whole row and by answer.
+
+        The rarer side is listed and the other looked at, so that a prompt which thousands of rows share costs little.
+        """
+        sides = [
+            [kept[group] for group in _shared(groups[place]) if group in kept]
+            for groups, kept in zip(self._sides, self._kept, strict=True)
+        ]
+        rare = int(sum(map(len, sides[1])) < sum(map(len, sides[0])))
+        listed = sorted({other for members in sides[rare] for other in members})
+        if not listed:
+            return []
+        groups = self._sides[1 - rare]
+        both = ((groups[listed] == groups[place]) & (groups[place] >= 0)).any(1)
+        return [other for other, shared in zip(listed, both.tolist(), strict=True) if shared]
+
+
+def _shared(groups: NDArray[np.int32]) -> list[int]:
+    return [group for group in groups.tolist() if group >= 0]
+
+
+def _texts(row: Example) -> tuple[str, str]:
+    answer = answer_text(row)
+    return f"{prompt_text(row)} {answer}", answer
+
+
+def _sets(rows: Sequence[Example], ngram: int, place: int) -> tuple[Shingles, Shingles]:
+    whole, answer = _texts(rows[place])
+    return shingles(tokens(whole), ngram), shingles(tokens(answer), ngram)
 
 
 def _same(text: str) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tutelage.curate.step import Step
+from tutelage.curate.step import Content, Step
 from tutelage.errors import DataError, Problem
 from tutelage.recipe.custom import in_words
 from tutelage.records import Dropped, Example, Ledger
@@ -43,8 +43,8 @@ def curate(examples: Iterable[Example], steps: Sequence[Step]) -> Curated:
     return Curated(tuple(rows), tuple(dropped), ledger)
 
 
-def _by_id(row: Example) -> tuple[str, str]:
-    return row.id, row.to_json()
+def _by_id(row: Example) -> tuple[str, Content]:
+    return row.id, Content(row)
 
 
 def _refuse_lost_rows(

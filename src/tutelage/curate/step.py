@@ -36,7 +36,19 @@ def drop(row: Example, step: str, kind: str, detail: str = "") -> Dropped:
     return Dropped(id=row.id, step=step, reason=f"{kind}: {detail}" if detail else kind, row=row.to_json())
 
 
-def preference(row: Example) -> tuple[bool, int, int, str, str]:
+class Content:
+    """A row by all that it says, for sorting: written out only where everything before it is equal."""
+
+    __slots__ = ("row",)
+
+    def __init__(self, row: Example) -> None:
+        self.row = row
+
+    def __lt__(self, other: "Content") -> bool:
+        return self.row.to_json() < other.row.to_json()
+
+
+def preference(row: Example) -> tuple[bool, int, int, str, Content]:
     """The sort key that puts first which of two alike rows survives.
 
     Verified before unverified (the last verdict in the lineage, on the answer that was kept, passed), then expert
@@ -44,7 +56,7 @@ def preference(row: Example) -> tuple[bool, int, int, str, str]:
     """
     verdicts = row.lineage.verdicts
     verified = bool(verdicts) and verdicts[-1].passed
-    return not verified, PARADIGMS.index(row.lineage.paradigm), len(row.id), row.id, row.to_json()
+    return not verified, PARADIGMS.index(row.lineage.paradigm), len(row.id), row.id, Content(row)
 
 
 def prompt_text(row: Example) -> str:
