@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from tutelage.completers.exchange import Timeouts
 from tutelage.completers.pauses import Patience
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.completers.replay import answer_all
@@ -23,8 +22,7 @@ def main() -> None:
         url,
         "m",
         concurrency=16,
-        timeouts=Timeouts(answer_s=1),
-        patience=Patience(retries=8, base_s=0.002, longest_s=0.02),
+        patience=Patience(retries=8, base_s=0.002, longest_s=0.02, answer_s=1),
         purse=purse,
     ) as completer:
         answers = answer_all(

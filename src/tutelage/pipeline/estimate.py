@@ -141,7 +141,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         answers=sum(stage.answers for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
-        sees=who_sees_what(recipe, prompts),
+        sees=who_sees_what(recipe, tasks, prompts),
         claims=_claims(recipe, tasks, test),
         teaching=_teaching(recipe, tasks, prompts),
     )

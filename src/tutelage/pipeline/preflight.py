@@ -85,10 +85,11 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
     if isinstance(planner, CustomPlanner):
         yield "reflect.planner", lambda: load_planner(planner.path, planner.options, recipe.folder)
     if distill is not None and isinstance(distill.teacher, EndpointTeacher):
-        teacher, where = distill.teacher, "construct.distill.teacher"
-        yield f"{where}.base_url", lambda: check_address(teacher.base_url, teacher.allow_remote)
-        if keys:
-            yield f"{where}.key_variable", lambda: read_key(teacher.key_variable)
+        for index, endpoint in enumerate(distill.teacher.endpoints):
+            where = distill.teacher.place(index)
+            yield f"{where}.base_url", partial(check_address, endpoint.base_url, endpoint.allow_remote)
+            if keys:
+                yield f"{where}.key_variable", partial(read_key, endpoint.key_variable)
 
 
 def _problems(error: TutelageError, where: str) -> list[Problem]:
