@@ -197,6 +197,8 @@ def endpoint(behaviour: Misbehaviour | None = None) -> Iterator[Endpoint]:
 
     async def finish(server: asyncio.Server) -> None:
         server.close()
+        for _ in range(3):  # a connection that was just made: its task must begin, or nobody closes its socket
+            await asyncio.sleep(0)
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()

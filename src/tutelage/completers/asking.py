@@ -89,7 +89,7 @@ class Job:
         self._count, self._workers = len(requests), min(len(requests), 2 * most)
         self._exchange, self._purse, self._patience, self._outage = exchange, purse, patience, outage
         self._standing = standing
-        self._came = self._unreached = self._forbidden = 0
+        self._came = self._unreached = self._forbidden = self._media = 0
 
     def start(self) -> None:
         """Begin to ask."""
@@ -135,6 +135,7 @@ class Job:
         except CompletionError as fault:
             self.ended.put(Outcome(failed(request, str(fault)), Paid(request=request.id)))
             return
+        self._media = max(self._media, asked.media)
         bill = _Bill()
         try:
             answer = await self._tried(asked, bill)
@@ -218,11 +219,13 @@ class Job:
         return failed(request, reason, transient=True)
 
     def _ceiling(self, passed: str) -> CeilingReached:
+        seen = f", images and recordings counted as up to {self._media:,} tokens a request" if self._media else ""
+        or_less = " (or give image_tokens, where an image is fewer)" if self._media else ""
         return CeilingReached(
             f"the ceiling of {passed} leaves no room for another request",
             where="construct.distill.teacher.ceiling",
-            received=f"spent so far: {self._purse.words}",
-            remedy="raise it and give the same command again: what came is kept, and only the rest is asked for",
+            received=f"spent so far: {self._purse.words}{seen}",
+            remedy=f"raise it{or_less} and give the same command again: what came is kept, only the rest is asked for",
         )
 
 

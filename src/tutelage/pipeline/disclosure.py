@@ -1,18 +1,16 @@
 """Who is shown what in a run, told before it begins."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from urllib.parse import urlsplit
 
 from tutelage.completers.address import endpoint_name, is_loopback
-from tutelage.completers.media import media_of
-from tutelage.pipeline.items import Tasks
+from tutelage.pipeline.items import Tasks, kinds_of_media
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ModelTeacher, SelfTeacher
 from tutelage.recipe.endpoint import EndpointTeacher
-from tutelage.tasks.rows import RowsTask
 
 HERE = "Nothing leaves this machine."
-NOUNS = {"image": "images", "audio": "recordings"}
 
 
 def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int) -> tuple[str, ...]:
@@ -31,12 +29,13 @@ def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int) -> tuple[str, ...]
         case ModelTeacher(id=model):
             return (f"The teacher is {model}, run on this machine; it sees train items with {shots} each.", here)
         case EndpointTeacher() as teacher:
-            return _endpoints(teacher, shots, _media(tasks))
+            return _endpoints(teacher, shots, kinds_of_media(tasks.values(), "train"))
 
 
-def _endpoints(teacher: EndpointTeacher, shots: str, media: str) -> tuple[str, ...]:
+def _endpoints(teacher: EndpointTeacher, shots: str, media: Sequence[str]) -> tuple[str, ...]:
     first, *others = [endpoint_name(endpoint.model, endpoint.base_url) for endpoint in teacher.endpoints]
-    said = [f"The teacher is {first}; it is sent train items with {shots} each{media}."]
+    seen = f", and the {' and the '.join(media)} in them" if media else ""
+    said = [f"The teacher is {first}; it is sent train items with {shots} each{seen}."]
     for before, name in pairwise([first, *others]):
         said.append(f"What {before} does not answer is sent to {name}, in the same way.")
     to = "any of them" if others else "it"
@@ -47,10 +46,3 @@ def _endpoints(teacher: EndpointTeacher, shots: str, media: str) -> tuple[str, .
         refused = f"{host} is not this machine and allow_remote is false: the run will refuse to start sampling."
         said.append(f"These items leave this machine for {host}." if allowed else refused)
     return (*said, *(() if away else (HERE,)))
-
-
-def _media(tasks: Tasks) -> str:
-    """What else is sent with items that hold images and recordings."""
-    items = [item for task in tasks.values() if isinstance(task, RowsTask) for item in task.all_items]
-    kinds = sorted({part.kind for item in items if item.split == "train" for part in media_of(item.messages)})
-    return f", and the {' and the '.join(NOUNS[kind] for kind in kinds)} in them" if kinds else ""

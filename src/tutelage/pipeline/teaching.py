@@ -1,5 +1,7 @@
 """What a teacher behind an endpoint would be asked for and what it would cost, before anything is sent."""
 
+from collections.abc import Sequence
+
 from tutelage.completers.address import endpoint_name
 from tutelage.completers.spending import Tariff, Tokens
 from tutelage.recipe.endpoint import Ceiling, Endpoint, EndpointTeacher
@@ -22,9 +24,18 @@ class Teaching(Record):
 
 
 def estimate_teaching(
-    teacher: EndpointTeacher, *, answers: int, prompt_tokens: float, answer_tokens: float, most: int
+    teacher: EndpointTeacher,
+    *,
+    answers: int,
+    prompt_tokens: float,
+    answer_tokens: float,
+    most: int,
+    media: Sequence[str] = (),
 ) -> Teaching:
-    """Return what ``answers`` of ``teacher`` would cost; the means are tokens of one prompt and of one answer."""
+    """Return what ``answers`` of ``teacher`` would cost; the means are tokens of one prompt and of one answer.
+
+    ``media`` names what prompts hold beside text: how many tokens that is, only the endpoint knows.
+    """
     expected = Tokens(round(answers * max(0.0, prompt_tokens)), round(answers * answer_tokens))
     longest = Tokens(expected.prompt, answers * most)
     costs = [_money(endpoint, expected) for endpoint in teacher.endpoints]
@@ -41,6 +52,8 @@ def estimate_teaching(
         words.append(f"That costs about {costs[0]:,.2f}; {highest[0]:,.2f} if every answer were {most} tokens long.")
     for index, endpoint in enumerate(teacher.fallback):
         words.append(_other(endpoint, f"teacher.fallback.{index}.price", costs[index + 1], highest[index + 1]))
+    if media:
+        words.append(f"What the {' and the '.join(media)} of the prompts take comes on top: it is not known before.")
     if teacher.fallback:
         words.append("What one refuses or gives up on is paid there too, as far as it takes money for it.")
     words.append(_ceiling(teacher.ceiling, expected, costs[0]))
