@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,10 @@ def test_types_of_recordings_are_read_from_their_bytes(folder: Path, name: str) 
 
 REFUSED = [
     (image("gone.png"), "image cannot be read: No such file.*gone.png"),
-    (image("deep"), "image cannot be read"),
+    (image("deep"), "image is no file"),
+    (image("pipe"), "image is no file"),
+    (image("a\0.png"), "image cannot be read: embedded null byte"),
+    (image("\ud800.png"), "image cannot be read"),
     (image("a.wav"), r"image is of an unknown type.*PNG, JPEG, GIF and WebP can be sent"),
     (image("empty.png"), "unknown type.*is empty"),
     (image("large.png"), r"too large to be sent.*20,971,521 bytes; at most 20,971,520"),
@@ -112,8 +116,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("part", "reason"), REFUSED, ids=[f"{part.kind} {part.uri[:20]}" for part, _ in REFUSED])
+@pytest.mark.parametrize(("part", "reason"), REFUSED, ids=[f"{part.kind} {part.uri[:20]!a}" for part, _ in REFUSED])
 def test_what_cannot_be_sent_is_refused_with_the_reason(folder: Path, part: ImagePart | AudioPart, reason: str) -> None:
+    os.mkfifo(folder / "pipe")
     (folder / "empty.png").write_bytes(b"")
     with open(folder / "large.png", "wb") as file:
         file.write(PNG)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 
 from tutelage.errors import CompletionError
 from tutelage.records import AudioPart, Conversation, ImagePart, TextPart
@@ -77,16 +78,17 @@ def _read(part: Media, settings: MediaSettings) -> bytes:
     what, shown = _what(part), part.uri[:200]
     path = _path(part, settings)
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            received = f"{shown}, {size:,} bytes; at most {MOST_BYTES:,}"
+        found = path.stat()
+        if not S_ISREG(found.st_mode):  # reading a pipe would wait without end
+            raise CompletionError(f"the {what} is no file", received=shown)
+        if found.st_size > MOST_BYTES:
+            received = f"{shown}, {found.st_size:,} bytes; at most {MOST_BYTES:,}"
             raise CompletionError(f"the {what} is too large to be sent", received=received, remedy="make it smaller")
         data = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
         remedy = f"paths are relative to the folder of the data file, or to teacher.media; here {settings.folder}"
-        raise CompletionError(
-            f"the {what} cannot be read: {error.strerror or error}", received=shown, remedy=remedy
-        ) from error
+        raise CompletionError(f"the {what} cannot be read: {reason}", received=shown, remedy=remedy) from error
     digest = hashlib.sha256(data).hexdigest()
     if part.sha256 and digest != part.sha256.lower():
         raise CompletionError(
