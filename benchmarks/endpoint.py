@@ -27,7 +27,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tutelage.completers.exchange import Timeouts
 from tutelage.completers.pauses import Patience
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.completers.spending import Paid, Purse, Tariff
@@ -116,8 +115,7 @@ def measure(url: str, requests: Sequence[Request], folder: Path) -> dict[str, An
         url,
         "m",
         concurrency=IN_FLIGHT,
-        timeouts=Timeouts(answer_s=5.0),
-        patience=Patience(retries=8, base_s=0.1, longest_s=5.0),
+        patience=Patience(retries=8, base_s=0.1, longest_s=5.0, answer_s=5.0),
         purse=purse,
     ) as completer:
         for group in completer.groups(requests):

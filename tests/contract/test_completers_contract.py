@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tutelage.completers.ct2 import CTranslate2Completer
+from tutelage.completers.fallback import FallbackCompleter, Member
 from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
 from tutelage.completers.remote import RemoteCompleter
@@ -79,11 +80,24 @@ def remote(cache: Path) -> Iterator[Completer]:
 
 
 @contextmanager
+def fallback(cache: Path) -> Iterator[Completer]:
+    with echo_server() as address:
+        members = [Member(name, RemoteCompleter(address, name, concurrency=3)) for name in ("echo", "other")]
+        yield FallbackCompleter(members)
+
+
+@contextmanager
 def scripted(cache: Path) -> Iterator[Completer]:
     yield ScriptedCompleter(lambda request: f"You said: {request.messages[-1].text}")
 
 
-MAKERS: dict[str, Callable] = {"local": local, "ct2": fast, "remote": remote, "scripted": scripted}
+MAKERS: dict[str, Callable] = {
+    "local": local,
+    "ct2": fast,
+    "remote": remote,
+    "fallback": fallback,
+    "scripted": scripted,
+}
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +198,8 @@ def test_samples_of_one_prompt_differ_by_their_seeds(kind: str, cache: Path) -> 
 
 
 def test_the_torch_free_completers_are_torch_free() -> None:
+    names = ", ".join(f"tutelage.completers.{name}" for name in ("fallback", "remote", "scripted", "replay"))
     code = (
-        "import sys, tutelage.completers.remote, tutelage.completers.scripted, tutelage.completers.replay;"
-        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'ctranslate2')))"
+        f"import sys, {names};sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'ctranslate2')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

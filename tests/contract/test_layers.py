@@ -47,8 +47,10 @@ TORCH_FREE = {
 }
 TORCH_FREE_FILES = {"completers/__init__.py", "completers/protocol.py", "completers/remote.py", "completers/replay.py"}
 TORCH_FREE_FILES |= {
-    f"completers/{name}.py" for name in ("scripted", "asking", "exchange", "gate", "pauses", "spending")
+    f"completers/{name}.py"
+    for name in ("scripted", "asking", "exchange", "fallback", "gate", "media", "pauses", "spending")
 }
+TORCH_FREE_FILES |= {"completers/address.py", "pipeline/endpoints.py"}
 # transformers and peft enter only here; each file with its reason.
 TRANSFORMERS_ALLOWED = (
     "models/",  # loading, templates, the tiny model

@@ -157,6 +157,8 @@ def test_own_teacher(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "taught" / "outcome.json").is_file()
     assert "my-large-model" in said
     assert "The ceiling is 5.00 in money and 3 hours." in said
+    assert "What my-large-model at http://127.0.0.1:8000/v1 does not answer is sent to their-model" in said
+    assert "These items leave this machine for api.example.com." in said
 
 
 @pytest.mark.parametrize(

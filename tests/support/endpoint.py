@@ -2,7 +2,7 @@
 
 What happens to an exchange is drawn from the seed, the request and the number of its try, so equal runs meet equal
 faults, in whatever order requests come. Every completion that was made is counted by the content of its request, also
-one whose connection is then cut: the endpoint of a provider takes money for it.
+one whose connection is then cut: the endpoint of a provider takes money for it. Several may run side by side.
 """
 
 import asyncio
@@ -33,6 +33,14 @@ FAULTS = (
     "error",
     "empty",
 )
+SAID = {
+    "400": "This model's context is too short.",
+    "401": "No such key.",
+    "402": "The account is empty.",
+    "429": "Too many requests.",
+    "500": "Broken.",
+    "503": "Starting.",
+}
 PROMPT_TOKENS, COMPLETION_TOKENS = 11, 5
 
 
@@ -40,7 +48,9 @@ PROMPT_TOKENS, COMPLETION_TOKENS = 11, 5
 class Misbehaviour:
     """``share`` of exchanges meet one of ``faults``; a good one takes ``latency_s``; the first ``slow_start`` exchanges
     are turned away; the longest wait that a header asks for is ``wait_s``; more than ``most`` at once get 429. With
-    ``exhausted_s`` every good answer says that nothing more is taken for so long."""
+    ``exhausted_s`` every good answer says that nothing more is taken for so long. ``refused`` of the contents get 400
+    whenever they come, ``filtered`` an answer that is filtered, and is paid. After ``quota`` completions the account is
+    empty; after ``dies_after`` exchanges nobody is there. ``name`` stands in the answers."""
 
     share: float = 0.0
     faults: tuple[str, ...] = FAULTS
@@ -51,16 +61,24 @@ class Misbehaviour:
     most: int = 0
     repeat_key: bool = False
     exhausted_s: float = 0.0
+    refused: float = 0.0
+    filtered: float = 0.0
+    quota: int = 0
+    dies_after: int = 0
+    name: str = ""
 
 
 @dataclass
 class Endpoint:
-    """``paid``: completions made, by content; ``tries``: exchanges, by content; ``met``: faults by name."""
+    """``paid``: completions made, by content; ``tries``: exchanges, by content; ``met``: faults by name; ``parts``: the
+    contents that came as lists of parts. Contents are told apart by the last message's text."""
 
     behaviour: Misbehaviour
     paid: Counter[str] = field(default_factory=Counter)
     tries: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
+    parts: list[list[dict[str, Any]]] = field(default_factory=list)
+    server: asyncio.Server | None = None
     at_once: int = 0
     most_at_once: int = 0
     url: str = ""
@@ -94,6 +112,13 @@ class Endpoint:
         """Write the answer or what stands for it; return whether the connection stays."""
         asked = json.loads(body)
         content = asked["messages"][-1]["content"]
+        if isinstance(content, list):
+            self.parts.append(content)
+            content = "".join(part.get("text", "") for part in content)
+        if self.behaviour.dies_after and self.tries.total() >= self.behaviour.dies_after:
+            if self.server is not None:
+                self.server.close()
+            return False
         self.tries[content] += 1
         fault = self._fault(content, self.tries[content])
         self.met[fault] += 1
@@ -113,7 +138,9 @@ class Endpoint:
             writer.write(_message(200, b"<html><body>Please wait.</body></html>"))
             return True
         self.paid[content] += 1
-        answer = json.dumps(completion("" if fault == "empty" else f"Answer to {content}")).encode()
+        text = f"Answer to {content}" + (f" by {self.behaviour.name}" if self.behaviour.name else "")
+        finish = "content_filter" if fault == "filtered" else "stop"
+        answer = json.dumps(completion("" if fault == "empty" else text, finish)).encode()
         if fault == "half":
             answer = answer[: len(answer) // 2]
         quota = f"x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: {self.behaviour.exhausted_s:g}s\r\n"
@@ -127,12 +154,17 @@ class Endpoint:
             return "503"
         if behaviour.most and self.at_once > behaviour.most:
             return "429"
+        if behaviour.quota and self.paid.total() >= behaviour.quota:
+            return "402"
+        always = random.Random(hashlib.sha256(f"{behaviour.seed} {content}".encode()).digest()).random()
+        if always < behaviour.refused + behaviour.filtered:
+            return "400" if always < behaviour.refused else "filtered"
         drawn = random.Random(hashlib.sha256(f"{behaviour.seed} {content} {tries}".encode()).digest())
         return drawn.choice(behaviour.faults) if drawn.random() < behaviour.share else "none"
 
     def _refusal(self, fault: str, headers: dict[str, str]) -> bytes:
         status, _, kind = fault.partition(" ")
-        said = {"429": "Too many requests.", "500": "Broken.", "503": "Starting."}[status]
+        said = SAID[status]
         if self.behaviour.repeat_key:
             said += f" You sent {headers.get('authorization', '')}"
         wait = self.behaviour.wait_s
@@ -140,10 +172,10 @@ class Endpoint:
         return _message(int(status), json.dumps({"error": {"message": said}}).encode(), more.get(kind, ""))
 
 
-def completion(text: str) -> dict[str, Any]:
+def completion(text: str, finish: str = "stop") -> dict[str, Any]:
     """A chat completion as an endpoint writes it."""
     usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS}
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
     return {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
 
 
@@ -159,12 +191,14 @@ def endpoint(behaviour: Misbehaviour | None = None) -> Iterator[Endpoint]:
     loop = asyncio.new_event_loop()
 
     async def begin() -> asyncio.Server:
-        server = await asyncio.start_server(made.handle, "127.0.0.1", 0, backlog=1024)
+        server = made.server = await asyncio.start_server(made.handle, "127.0.0.1", 0, backlog=1024)
         made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         return server
 
     async def finish(server: asyncio.Server) -> None:
         server.close()
+        for _ in range(3):  # a connection that was just made: its task must begin, or nobody closes its socket
+            await asyncio.sleep(0)
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()

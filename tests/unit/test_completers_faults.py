@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from support.endpoint import COMPLETION_TOKENS, PROMPT_TOKENS, Misbehaviour, endpoint
-from tutelage.completers.exchange import Timeouts
 from tutelage.completers.gate import FIRST, Gate, Stopped
 from tutelage.completers.pauses import Patience
 from tutelage.completers.remote import RemoteCompleter
@@ -20,7 +20,7 @@ from tutelage.records.jsonl import RecordLog
 from tutelage.records.messages import ImagePart
 
 QUICK = Patience(retries=8, base_s=0.002, longest_s=0.02, total_s=30)
-HASTE = Timeouts(connect_s=5, answer_s=0.6)
+HASTY = replace(QUICK, connect_s=5, answer_s=0.6)
 TARIFF = Tariff(prompt=1.0, completion=10.0)
 MOST_TOKENS = 20
 
@@ -36,7 +36,7 @@ def ask(count: int, first: int = 0) -> list[Request]:
 def test_every_prompt_ends_in_one_answer_or_one_named_failure(seed: int) -> None:
     with (
         endpoint(Misbehaviour(share=0.2, seed=seed)) as server,
-        RemoteCompleter(server.url, "m", concurrency=48, timeouts=HASTE, patience=QUICK) as completer,
+        RemoteCompleter(server.url, "m", concurrency=48, patience=HASTY) as completer,
     ):
         requests = ask(300)
         answers = list(completer.complete(requests))
@@ -62,10 +62,10 @@ def test_what_a_request_can_never_get_past_is_named() -> None:
         "empty": "empty",
     }
     for fault, words in named.items():
-        patience = Patience(retries=1, base_s=0.001)
+        patience = Patience(retries=1, base_s=0.001, answer_s=0.2)
         with (
             endpoint(Misbehaviour(share=1.0, faults=(fault,))) as server,
-            RemoteCompleter(server.url, "m", timeouts=Timeouts(answer_s=0.2), patience=patience) as completer,
+            RemoteCompleter(server.url, "m", patience=patience) as completer,
         ):
             (answer,) = completer.complete(ask(1))
         assert (answer.finish, answer.transient) == ("error", True), fault
@@ -101,7 +101,7 @@ def test_fewer_are_sent_while_requests_are_turned_away_and_more_when_not() -> No
         RemoteCompleter(server.url, "m", concurrency=64, patience=patience) as completer,
     ):
         assert all(answer.finish == "stop" for answer in completer.complete(ask(120)))
-        limit = completer._limit
+        limit = completer.standing.limit
     assert limit is not None
     assert limit <= 24
     assert server.met["429"] < 240, "most of what was sent was taken"
@@ -140,7 +140,7 @@ def test_the_ceiling_is_never_passed_and_what_was_spent_is_known_after_it(tmp_pa
     with endpoint(Misbehaviour(share=0.2, seed=seed)) as server:
         arrived = []
         purse = Purse(TARIFF, limits, log=log)
-        with RemoteCompleter(server.url, "m", concurrency=16, timeouts=HASTE, patience=QUICK, purse=purse) as completer:
+        with RemoteCompleter(server.url, "m", concurrency=16, patience=HASTY, purse=purse) as completer:
             with pytest.raises(CompletionError, match=r"ceiling of .* leaves no room.*spent so far: .*tokens"):
                 arrived.extend(completer.complete(ask(2000)))
             assert arrived, "what came before it is given on"
@@ -163,7 +163,7 @@ def test_the_ceiling_is_never_passed_and_what_was_spent_is_known_after_it(tmp_pa
             list(completer.complete(ask(5, first=5000)))
         assert server.tries.total() == before, "nothing is sent when it is used up"
         more = Purse(TARIFF, Limits(tokens=again.spent.all + 5 * worst.all), log=log)
-        with RemoteCompleter(server.url, "m", patience=QUICK, timeouts=HASTE, purse=more) as completer:
+        with RemoteCompleter(server.url, "m", patience=HASTY, purse=more) as completer:
             assert len(list(completer.complete(ask(2, first=6000)))) == 2
 
 

@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tutelage.completers.exchange import Timeouts
 from tutelage.completers.pauses import Patience
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.errors import CompletionError
@@ -251,7 +250,7 @@ def test_time_out(serve: Callable) -> None:
         return 200, completion("x")
 
     endpoint = serve(reply)
-    with RemoteCompleter(endpoint.url, "m", timeouts=Timeouts(answer_s=0.5), patience=ONCE, concurrency=1) as completer:
+    with RemoteCompleter(endpoint.url, "m", patience=Patience(retries=0, answer_s=0.5), concurrency=1) as completer:
         answers = {answer.request_id: answer for answer in completer.complete(ask(3))}
     assert [answers[f"r{n}"].finish for n in range(3)] == ["stop", "error", "stop"]
     assert "Timeout" in answers["r1"].error
@@ -282,7 +281,7 @@ def test_tool_calls_and_pictures(serve: Callable) -> None:
     assert sent[1]["tool_calls"][0]["function"] == {"name": "weather", "arguments": '{"city": "Bonn"}'}
     assert sent[2]["tool_call_id"] == "c1"
     assert answers["picture"].finish == "error"
-    assert "text alone" in answers["picture"].error
+    assert "which folder the image lies in" in answers["picture"].error
 
 
 @pytest.mark.parametrize(

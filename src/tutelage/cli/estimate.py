@@ -11,7 +11,7 @@ from tutelage.recipe import Recipe
 
 def estimate_command(recipe: Recipe, folder: Path, *, json: bool) -> None:
     """Say what a run would do, who would see what, and what it could prove."""
-    tasks = preflight(recipe)
+    tasks = preflight(recipe, tunes=True)
     look_for_optimizer(recipe)
     found = estimate_run(recipe, tasks)
     if json:

@@ -6,11 +6,13 @@
 | ``local`` | ``LocalCompleter``: transformers, the reference engine of every score |
 | ``ct2`` | ``CTranslate2Completer``: int8 on the CPU, makes training data |
 | ``remote`` | ``RemoteCompleter``: any OpenAI-compatible endpoint |
+| ``fallback`` | ``FallbackCompleter``: several in order, the next for what one does not answer |
 | ``asking`` | many requests at once: tries, pauses, when to give up |
 | ``gate`` | the adaptive number in flight |
 | ``pauses`` | how long to wait: headers, random backoff |
 | ``exchange`` | one request and what comes back |
 | ``wire`` | conversations and answers as the protocol writes them |
+| ``media`` | images and recordings as the protocol writes them |
 | ``spending`` | what it costs, and the ceiling |
 | ``address`` | what can be known of an endpoint before anything is sent |
 | ``scripted`` | ``ScriptedCompleter``: answers written beforehand |
@@ -18,7 +20,6 @@
 | ``preparation`` | requests to prompts, ids to answers |
 | ``decoding``, ``slots``, ``sampling`` | batched decoding: who is in the batch, its keys and values, the next token |
 | ``conversion`` | a model as a CTranslate2 folder |
-| ``wire`` | conversations as the chat completions protocol writes them |
 
 Nothing is imported here: ``local``, ``ct2``, ``decoding``, ``slots``, ``sampling`` and ``conversion`` need torch, the
 others must not wait for it.

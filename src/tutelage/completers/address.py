@@ -61,6 +61,11 @@ def public_address(base_url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
+def endpoint_name(model: str, base_url: str) -> str:
+    """Return how an endpoint is named in lineage, logs and errors."""
+    return f"{model} at {public_address(base_url)}"
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host's name or address is this machine."""
     if host == "localhost":

@@ -10,7 +10,7 @@ from tutelage.completers.exchange import Asked, Exchange, Reply
 from tutelage.completers.gate import Gate, Stopped
 from tutelage.completers.pauses import Patience
 from tutelage.completers.preparation import failed
-from tutelage.completers.spending import NOTHING, Paid, Purse, Tokens
+from tutelage.completers.spending import NOTHING, CeilingReached, Paid, Purse, Tokens
 from tutelage.errors import CompletionError
 from tutelage.records import Answer, Request
 
@@ -31,6 +31,18 @@ class Outcome:
 
     answer: Answer | None
     paid: Paid
+
+
+@dataclass(slots=True)
+class Standing:
+    """What earlier calls have shown of an endpoint: how many it takes at once, whether it has ever answered, how many
+    requests in a row it did not. A call may be of one request alone."""
+
+    limit: float | None = None
+    growing: bool = True
+    answered: bool = False
+    lost: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -67,16 +79,17 @@ class Job:
         patience: Patience,
         *,
         most: int,
-        limit: float | None,
+        standing: Standing,
         outage: Callable[[str, str], CompletionError],
     ) -> None:
         self.ended: SimpleQueue[Outcome | None] = SimpleQueue()
-        self.gate = Gate(most, purse, limit=limit, ceiling=self._ceiling)
+        self.gate = Gate(most, purse, limit=standing.limit, growing=standing.growing, ceiling=self._ceiling)
         self._room = asyncio.Semaphore(ROOM * most)
         self._waiting: Iterator[Request] = iter(requests)
         self._count, self._workers = len(requests), min(len(requests), 2 * most)
         self._exchange, self._purse, self._patience, self._outage = exchange, purse, patience, outage
-        self._came = self._lost = self._unreached = self._refused = self._forbidden = 0
+        self._standing = standing
+        self._came = self._unreached = self._forbidden = self._media = 0
 
     def start(self) -> None:
         """Begin to ask."""
@@ -99,6 +112,7 @@ class Job:
             self.gate.stop(faults.exceptions[0])
         finally:
             self._purse.pause()
+            self._standing.limit, self._standing.growing = self.gate.limit, self.gate.growing
             self.ended.put(None)
 
     def taken(self, count: int) -> None:
@@ -117,10 +131,11 @@ class Job:
 
     async def _ask(self, request: Request) -> None:
         try:
-            asked = self._exchange.prepare(request)
+            asked = await self._exchange.prepare(request)
         except CompletionError as fault:
             self.ended.put(Outcome(failed(request, str(fault)), Paid(request=request.id)))
             return
+        self._media = max(self._media, asked.media)
         bill = _Bill()
         try:
             answer = await self._tried(asked, bill)
@@ -140,7 +155,7 @@ class Job:
             reply = await self._exchanged(asked, bill)
             if reply.answer is not None:
                 self._came += 1
-                self._lost = self._forbidden = 0
+                self._standing.answered, self._standing.lost, self._forbidden = True, 0, 0
                 return reply.answer
             if reply.kind != "again":
                 return self._refusal(asked.request, reply)
@@ -180,33 +195,37 @@ class Job:
             raise Stopped
         if reply.status == 403:
             self._forbidden += 1
-            if not self._came or self._forbidden >= FORBIDDEN:
+            if not self._standing.answered or self._forbidden >= FORBIDDEN:
                 self.gate.stop(self._outage("the endpoint rejects the key", reply.reason))
                 raise Stopped
             return failed(request, reply.reason)
-        self._refused += 1
-        if not self._came and self._refused >= REFUSED_IN_A_ROW:
+        self._standing.refused += 1
+        if not self._standing.answered and self._standing.refused >= REFUSED_IN_A_ROW:
+            self._standing.refused = 0
             self.gate.stop(self._outage("the endpoint refuses every request", reply.reason))
         return failed(request, reply.reason)
 
     def _given_up(self, request: Request, reply: Reply, tries: int, waited: float) -> Answer:
         """The answer of a request that was tried often enough, and whether the endpoint is down."""
-        self._lost += 1
+        self._standing.lost += 1
         self._unreached += reply.unreached
         if not self._came and self._unreached >= min(UNREACHED, self._count):
             self.gate.stop(self._outage("the endpoint cannot be reached", reply.reason))
-        elif self._lost >= LOST_IN_A_ROW:
-            said = f"{self._lost} requests in a row given up; the last: {reply.reason}"
+        elif self._standing.lost >= LOST_IN_A_ROW:
+            said = f"{self._standing.lost} requests in a row given up; the last: {reply.reason}"
+            self._standing.lost = 0
             self.gate.stop(self._outage("the endpoint no longer answers", said))
         reason = reply.reason + (f" (tried {tries} times, {waited:.0f} s of waiting)" if tries > 1 else "")
         return failed(request, reason, transient=True)
 
-    def _ceiling(self, passed: str) -> CompletionError:
-        return CompletionError(
+    def _ceiling(self, passed: str) -> CeilingReached:
+        seen = f", images and recordings counted as up to {self._media:,} tokens a request" if self._media else ""
+        or_less = " (or give image_tokens, where an image is fewer)" if self._media else ""
+        return CeilingReached(
             f"the ceiling of {passed} leaves no room for another request",
             where="construct.distill.teacher.ceiling",
-            received=f"spent so far: {self._purse.words}",
-            remedy="raise it and give the same command again: what came is kept, and only the rest is asked for",
+            received=f"spent so far: {self._purse.words}{seen}",
+            remedy=f"raise it{or_less} and give the same command again: what came is kept, only the rest is asked for",
         )
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 import httpx
 
-from tutelage.completers.pauses import exhausted_for, retry_after
+from tutelage.completers.media import MediaSettings, Shown, media_of, show
+from tutelage.completers.pauses import Patience, exhausted_for, retry_after
 from tutelage.completers.spending import NOTHING, Tokens
 from tutelage.completers.wire import (
     Complaint,
@@ -33,11 +34,12 @@ Kind = Literal["answered", "again", "refused", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it is sent, and the most tokens that it can cost."""
+    """A request as it is sent, and the most tokens that it can cost, of which ``media`` are of images and sound."""
 
     request: Request
     body: bytes
     worst: Tokens
+    media: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,6 @@ class Reply:
     exhausted: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds until a connection stands, and until the whole answer is there after that."""
-
-    connect_s: float = 10.0
-    answer_s: float = 120.0
-
-
 class Exchange:
     """Posts requests over connections that are kept; lives in one event loop.
 
@@ -76,10 +70,18 @@ class Exchange:
     """
 
     def __init__(
-        self, base_url: str, model: str, *, key: str, timeouts: Timeouts, most: int, environment: bool
+        self,
+        base_url: str,
+        model: str,
+        *,
+        key: str,
+        patience: Patience,
+        most: int,
+        environment: bool,
+        media: MediaSettings,
     ) -> None:
         self._address, self._model, self._key = f"{base_url.rstrip('/')}/chat/completions", model, key
-        self._timeouts = timeouts
+        self._patience, self._media = patience, media
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         secure = base_url.startswith("https")
         # No proxy from the environment: an address on this machine must not leave it.
@@ -89,7 +91,7 @@ class Exchange:
                 verify=verify,
                 trust_env=environment,
                 follow_redirects=False,
-                timeout=httpx.Timeout(timeouts.answer_s, connect=timeouts.connect_s, pool=None),
+                timeout=httpx.Timeout(patience.answer_s, connect=patience.connect_s, pool=None),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=LANE),
                 headers=headers,
             )
@@ -102,15 +104,18 @@ class Exchange:
         for client in self._clients:
             await client.aclose()
 
-    def prepare(self, request: Request) -> Asked:
-        """Return what is sent; raises :class:`tutelage.errors.CompletionError` for images and audio."""
-        worst = Tokens(most_prompt_tokens(request.messages), request.sampling.max_tokens)
-        return Asked(request, write_body(self._model, request), worst)
+    async def prepare(self, request: Request) -> Asked:
+        """Return what is sent; raises :class:`tutelage.errors.CompletionError` for media that cannot be."""
+        media = media_of(request.messages)
+        # Files are read in another thread: nobody waits for a disk.
+        shown = await asyncio.to_thread(show, media, self._media) if media else Shown()
+        worst = Tokens(most_prompt_tokens(request.messages) + shown.tokens, request.sampling.max_tokens)
+        return Asked(request, write_body(self._model, request, shown.parts), worst, shown.tokens)
 
     async def post(self, asked: Asked) -> Reply:
         """Ask once. Whatever was sent and has not come back whole may have been paid: it costs the most it can."""
         client = self._lanes.pop()  # the one used last: few connections where few are needed
-        times = self._timeouts
+        times = self._patience
         try:
             async with asyncio.timeout(times.connect_s + times.answer_s):
                 response = await client.post(self._address, content=asked.body)
@@ -124,7 +129,8 @@ class Exchange:
             return Reply("again", self._said(fault), cost=asked.worst, assumed=asked.worst.all)
         finally:
             self._lanes.append(client)
-        exhausted = exhausted_for(response.headers, asked.worst.all)
+        # Without the worst of images, which is far above what they are: it would wait for tokens without need.
+        exhausted = exhausted_for(response.headers, asked.worst.all - asked.media)
         if response.status_code != 200:
             complaint = read_complaint(response.content) or Complaint(message=response.text[:_LONGEST_REASON])
             return self._refused(response.status_code, complaint, response, exhausted)

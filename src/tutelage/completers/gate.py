@@ -12,6 +12,8 @@ FIRST = 8
 TOLERATED = 0.25
 """Share of exchanges that may be turned away before fewer are sent: single faults are no sign of too many."""
 FEWEST_SEEN = 10
+ELSEWHERE_S = 0.05
+"""Seconds until room is looked for again that what is in flight at another endpoint may give back."""
 
 
 class Budget(Protocol):
@@ -26,8 +28,13 @@ class Budget(Protocol):
         """Which limit a request could pass; empty where it fits."""
         ...
 
-    def reserve(self, worst: Tokens) -> None:
-        """Count a request that is sent."""
+    @property
+    def in_flight(self) -> bool:
+        """Whether anything is, here or at another endpoint under the same limits."""
+        ...
+
+    def reserve(self, worst: Tokens) -> bool:
+        """Count a request that is sent, if it fits; another endpoint may have taken the room a moment ago."""
         ...
 
     def settle(self, worst: Tokens, cost: Tokens) -> None:
@@ -49,13 +56,20 @@ class Gate:
 
     What does not fit under the limits of ``purse`` waits until those in flight have come back; if it does not fit then,
     :attr:`stopped` is the error that ``ceiling`` makes of it, and all that wait get :class:`Stopped`. ``limit`` is the
-    number in flight to go on with.
+    number in flight to go on with, ``growing`` whether it still doubles.
     """
 
     def __init__(
-        self, most: int, purse: Budget, *, ceiling: Callable[[str], Exception], limit: float | None = None
+        self,
+        most: int,
+        purse: Budget,
+        *,
+        ceiling: Callable[[str], Exception],
+        limit: float | None = None,
+        growing: bool = True,
     ) -> None:
         self.most, self.limit = most, min(most, limit or FIRST)
+        self.growing = growing
         self.in_flight, self.most_in_flight = 0, 0
         self.stopped: Exception | None = None
         self._purse, self._ceiling = purse, ceiling
@@ -65,7 +79,6 @@ class Gate:
         self._closed_until = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._seen = self._turned_away = 0
-        self._growing = limit is None
 
     async def enter(self, worst: Tokens) -> None:
         """Wait until a request may be sent, and count it as in flight. Raises :class:`Stopped`."""
@@ -94,9 +107,9 @@ class Gate:
     def _adapt(self, share: float) -> None:
         if share > TOLERATED:
             self.limit = max(1.0, self.limit * max(0.5, 1 - share))
-            self._growing = False
+            self.growing = False
         else:
-            self.limit = min(float(self.most), self.limit * 2 if self._growing else self.limit + 1)
+            self.limit = min(float(self.most), self.limit * 2 if self.growing else self.limit + 1)
         self._seen = self._turned_away = 0
 
     def close_for(self, seconds: float) -> None:
@@ -132,14 +145,18 @@ class Gate:
                 self._waiting.popleft()
                 continue
             if passed := self._purse.passed_by(worst):
-                if not self.in_flight:
+                if not self._purse.in_flight:
                     self.stop(self._ceiling(passed))
+                elif not self.in_flight:
+                    self._wake_in(ELSEWHERE_S)
                 return
             if (closed := self._closed_until - self._loop.time()) > 0:
                 self._wake_in(min(closed, self._purse.time_left))
                 return
+            if not self._purse.reserve(worst):
+                self._wake_in(ELSEWHERE_S)
+                return
             self._waiting.popleft()
-            self._purse.reserve(worst)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             future.set_result(None)

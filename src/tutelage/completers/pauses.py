@@ -22,6 +22,7 @@ _MOMENT_MS = 1e12
 class Patience:
     """How often and how long one request is tried: ``1 + retries`` times, waiting at most ``total_s`` between them.
 
+    A connection must stand within ``connect_s`` seconds, and the whole answer be there ``answer_s`` seconds after that.
     The pause before try n is drawn evenly between 0 and ``min(longest_s, base_s * 2**(n - 1))``: exponential backoff
     with full jitter (Brooker 2015, "Exponential Backoff and Jitter").
     """
@@ -30,6 +31,8 @@ class Patience:
     base_s: float = 0.5
     longest_s: float = 30.0
     total_s: float = 600.0
+    connect_s: float = 10.0
+    answer_s: float = 120.0
 
     def pause(self, tries: int) -> float:
         """Return the pause after ``tries`` tries."""

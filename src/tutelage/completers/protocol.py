@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol, Self, runtime_checkable
 
+from tutelage.events import Emit
 from tutelage.records import Answer, Engine, Request
 
 
@@ -41,6 +42,22 @@ class InGroups(Protocol):
     def groups(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
         """Yield what has arrived since the last group, as :meth:`Completer.complete` yields it one by one."""
         ...
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """A completer that has something to say while it answers, beside its answers."""
+
+    def tell(self, emit: Emit) -> None:
+        """Say it to ``emit`` from now on."""
+        ...
+
+
+def telling(completer: Completer, emit: Emit) -> Completer:
+    """Return ``completer``, which says to ``emit`` what it has to say, if anything."""
+    if isinstance(completer, Tells):
+        completer.tell(emit)
+    return completer
 
 
 def in_groups(completer: Completer, requests: Sequence[Request]) -> Iterator[list[Answer]]:

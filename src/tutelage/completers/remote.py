@@ -8,9 +8,10 @@ from contextlib import suppress
 from queue import Empty
 from typing import Any, Self
 
-from tutelage.completers.address import check_address, public_address, read_key
-from tutelage.completers.asking import Job, Outcome
-from tutelage.completers.exchange import Exchange, Timeouts
+from tutelage.completers.address import check_address, endpoint_name, public_address, read_key
+from tutelage.completers.asking import Job, Outcome, Standing
+from tutelage.completers.exchange import Exchange
+from tutelage.completers.media import MediaSettings
 from tutelage.completers.pauses import Patience
 from tutelage.completers.preparation import refuse_duplicates
 from tutelage.completers.spending import Purse
@@ -30,6 +31,7 @@ class RemoteCompleter:
     :class:`CompletionError` is raised, after what is in flight has come back and been given on, when the endpoint
     takes no request (key, model, address, account), is down, or when the limits of ``purse`` leave no room.
 
+    Images and recordings are sent as ``media`` says; one that cannot be is a failure of its request alone.
     Seeds are sent; whether equal requests give equal answers is the endpoint's affair. Requests are sent by an event
     loop in a thread of its own. What they cost is logged by the ``purse`` before their answers are given on.
     """
@@ -42,15 +44,15 @@ class RemoteCompleter:
         key_variable: str = "",
         allow_remote: bool = False,
         concurrency: int = 8,
-        timeouts: Timeouts | None = None,
         patience: Patience | None = None,
         purse: Purse | None = None,
+        media: MediaSettings | None = None,
     ) -> None:
         check_address(base_url, allow_remote)
         self._base_url, self._model, self._key = base_url, model, read_key(key_variable)
         self._concurrency, self._allow_remote = min(concurrency, AT_MOST), allow_remote
-        self._timeouts, self._patience, self._purse = timeouts or Timeouts(), patience or Patience(), purse or Purse()
-        self._limit: float | None = None
+        self._patience, self._purse, self._media = patience or Patience(), purse or Purse(), media or MediaSettings()
+        self.standing = Standing()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._exchange: Exchange | None = None
@@ -83,7 +85,6 @@ class RemoteCompleter:
             if not over:
                 self._run(job.end()).result()
                 self._written(job, list(_there(job)))
-            self._limit = job.gate.limit
         if job.gate.stopped is not None and came < len(requests):
             raise job.gate.stopped
 
@@ -101,9 +102,10 @@ class RemoteCompleter:
                 self._base_url,
                 self._model,
                 key=self._key,
-                timeouts=self._timeouts,
+                patience=self._patience,
                 most=self._concurrency,
                 environment=self._allow_remote,
+                media=self._media,
             )
         job = Job(
             requests,
@@ -111,7 +113,7 @@ class RemoteCompleter:
             self._purse,
             self._patience,
             most=self._concurrency,
-            limit=self._limit,
+            standing=self.standing,
             outage=self._outage,
         )
         job.start()
@@ -141,7 +143,7 @@ class RemoteCompleter:
     def _outage(self, what: str, reason: str) -> CompletionError:
         return CompletionError(
             what,
-            where=f"{self._model} at {public_address(self._base_url)}",
+            where=endpoint_name(self._model, self._base_url),
             received=reason,
             remedy="check that it is running, the address (with /v1), the model's name and the key's variable",
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from pydantic import JsonValue
 
 from tutelage.completers.preparation import refuse_duplicates
-from tutelage.completers.protocol import Completer, in_groups
+from tutelage.completers.protocol import Completer, in_groups, telling
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, Event, silent
 from tutelage.records import Answer, Request, content_id
@@ -60,7 +60,7 @@ def answer_all(
     known = {answer.request_id: answer for answer in log.load() if wanted.get(answer.request_id) == answer.request}
     unanswered = [request for request in requests if _is_open(known.get(request.id), again)]
     if unanswered:
-        completer = open_completer()
+        completer = telling(open_completer(), emit)
         if completer.engine.batch_size:  # what it could not answer it never will
             unanswered = [request for request in unanswered if request.id not in known]
         meter = _Progress(emit, label, total=len(requests), done=len(requests) - len(unanswered))

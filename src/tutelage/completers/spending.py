@@ -5,10 +5,12 @@ given on. Answers that never came whole, and tries that failed after they were s
 counted at their worst, and the answer log could not tell of them.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tutelage.errors import CompletionError
 from tutelage.records import Record
 from tutelage.records.jsonl import RecordLog
 
@@ -16,12 +18,14 @@ MILLION = 1_000_000
 
 
 class Paid(Record):
-    """What one request cost, over all its tries. ``assumed`` of its tokens are the most it can have been.
+    """What one request cost at one endpoint, over all its tries. ``assumed`` of its tokens are the most it can have
+    been; ``to`` is who was paid.
 
     ``seconds`` is the time that asking took since the line before; requests are in flight together.
     """
 
     request: str
+    to: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     assumed: int = 0
@@ -74,12 +78,51 @@ class Limits:
     hours: float | None = None
 
 
-class Purse:
-    """What was spent, what is in flight at its worst, and whether the next request still fits under the limits.
+class CeilingReached(CompletionError):
+    """What may be spent leaves no room for another request."""
 
-    ``log`` holds what was spent before, in whichever process; without one nothing is known of it. Between
-    :meth:`begin` and :meth:`pause` time counts. The counts are changed by one thread, the log is written by another.
+
+class _Account:
+    """What endpoints under the same limits share: limits, log, time, and a lock, for each is asked in its thread."""
+
+    def __init__(self, limits: Limits, log: RecordLog[Paid] | None, clock: Callable[[], float]) -> None:
+        self.limits, self.log, self.clock = limits, log, clock
+        self.lock = threading.RLock()
+        self.purses: list[Purse] = []
+        self.before: dict[str, Tokens] = {}
+        self.seconds = 0.0
+        self.began: float | None = None
+        self.counting = 0
+        self.written = clock()
+        for line in log.load() if log is not None else ():
+            there = self.before.get(line.to, NOTHING)
+            self.before[line.to] = there.plus(Tokens(line.prompt_tokens, line.completion_tokens))
+            self.seconds += line.seconds
+
+    @property
+    def tokens(self) -> int:
+        """Everything that was spent, wherever."""
+        known = sum(purse.spent.all for purse in self.purses)
+        return known + sum(tokens.all for tokens in self.before.values())
+
+    @property
+    def money(self) -> float | None:
+        """Everything that was spent where a price is known; None where none is."""
+        known = [purse.tariff.money(purse.spent) for purse in self.purses if purse.tariff is not None]
+        return sum(known) if known else None
+
+
+class Purse:
+    """What was spent at one endpoint, what is in flight at its worst, and whether the next request still fits.
+
+    ``log`` holds what was spent before, in whichever process; without one nothing is known of it. ``to`` says who is
+    paid; lines that do not say it were paid to the first. :meth:`beside` gives the purse of another endpoint: the
+    limits hold for all of them together, each at its own ``tariff``. Between :meth:`begin` and :meth:`pause` time
+    counts, once however many are asked. Each counts in a thread of its own, the log is written by another.
     """
+
+    spent: Tokens
+    reserved: Tokens
 
     def __init__(
         self,
@@ -87,70 +130,106 @@ class Purse:
         limits: Limits | None = None,
         *,
         log: RecordLog[Paid] | None = None,
+        to: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.tariff, self.limits = tariff, limits or Limits()
-        self._log, self._clock = log, clock
-        self.spent, self.reserved = Tokens(), Tokens()
-        self._seconds = 0.0
-        self._began: float | None = None
-        self._written = clock()
-        for line in log.load() if log is not None else ():
-            self.spent = self.spent.plus(Tokens(line.prompt_tokens, line.completion_tokens))
-            self._seconds += line.seconds
+        self._join(_Account(limits or Limits(), log, clock), tariff, to)
+        self.spent = self.spent.plus(self._account.before.pop("", NOTHING))
+
+    def _join(self, account: _Account, tariff: Tariff | None, to: str) -> None:
+        self._account, self.tariff, self.to = account, tariff, to
+        self.spent, self.reserved = account.before.pop(to, NOTHING), NOTHING
+        account.purses.append(self)
+
+    def beside(self, tariff: Tariff | None, *, to: str) -> "Purse":
+        """Return the purse of another endpoint under the same limits."""
+        other = Purse.__new__(Purse)
+        other._join(self._account, tariff, to)
+        return other
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Who was paid before and has no purse now: what that was in money, nobody can say."""
+        return tuple(self._account.before)
 
     def begin(self) -> None:
         """Let time count from now on."""
-        self._began = self._written = self._clock()
+        account = self._account
+        with account.lock:
+            if not account.counting:
+                account.began = account.written = account.clock()
+            account.counting += 1
 
     def pause(self) -> None:
-        """Let time count no longer."""
-        self._seconds, self._began = self.seconds, None
+        """Let time count no longer, unless another endpoint is asked."""
+        account = self._account
+        with account.lock:
+            account.counting -= 1
+            if not account.counting:
+                account.seconds, account.began = self.seconds, None
 
     @property
     def seconds(self) -> float:
         """The time that asking took, in whichever process."""
-        return self._seconds + (self._clock() - self._began if self._began is not None else 0.0)
-
-    @property
-    def money(self) -> float | None:
-        """What was spent; None without a tariff."""
-        return None if self.tariff is None else self.tariff.money(self.spent)
+        account = self._account
+        with account.lock:
+            return account.seconds + (account.clock() - account.began if account.began is not None else 0.0)
 
     @property
     def time_left(self) -> float:
         """Seconds until the limit of hours."""
-        hours = self.limits.hours
+        hours = self._account.limits.hours
         return float("inf") if hours is None else hours * 3600 - self.seconds
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether anything is in flight, at whichever endpoint."""
+        with self._account.lock:
+            return any(purse.reserved != NOTHING for purse in self._account.purses)
 
     def passed_by(self, worst: Tokens) -> str:
         """Return which limit a request of ``worst`` could pass, with all that is in flight; empty where it fits."""
-        in_all = self.spent.plus(self.reserved).plus(worst)
-        if self.limits.tokens is not None and in_all.all > self.limits.tokens:
-            return f"{self.limits.tokens:,} tokens"
-        if self.limits.money is not None and self.tariff is not None and self.tariff.money(in_all) > self.limits.money:
-            return f"{self.limits.money:,.2f} in money"
-        return f"{self.limits.hours:g} hours" if self.time_left <= 0 else ""
+        limits = self._account.limits
+        with self._account.lock:
+            purses = self._account.purses
+            tokens = self._account.tokens + sum(purse.reserved.all for purse in purses) + worst.all
+            money = sum(purse.tariff.money(purse.reserved) for purse in purses if purse.tariff is not None)
+            money += (self._account.money or 0.0) + (self.tariff.money(worst) if self.tariff is not None else 0.0)
+        if limits.tokens is not None and tokens > limits.tokens:
+            return f"{limits.tokens:,} tokens"
+        if limits.money is not None and money > limits.money:
+            return f"{limits.money:,.2f} in money"
+        return f"{limits.hours:g} hours" if self.time_left <= 0 else ""
 
-    def reserve(self, worst: Tokens) -> None:
-        """Count a request that is sent now."""
-        self.reserved = self.reserved.plus(worst)
+    def reserve(self, worst: Tokens) -> bool:
+        """Count a request that is sent now, if it fits."""
+        with self._account.lock:
+            if self.passed_by(worst):
+                return False
+            self.reserved = self.reserved.plus(worst)
+            return True
 
     def settle(self, worst: Tokens, cost: Tokens) -> None:
         """Put what a request cost in the place of what it could have cost at worst."""
-        self.reserved = self.reserved.minus(worst)
-        self.spent = self.spent.plus(cost)
+        with self._account.lock:
+            self.reserved = self.reserved.minus(worst)
+            self.spent = self.spent.plus(cost)
 
     @property
     def words(self) -> str:
-        """What was spent, in words."""
-        money = f"{self.money:,.4g} in money, " if self.money is not None else ""
-        return f"{money}{self.spent.all:,} tokens, {self.seconds / 3600:.2g} hours"
+        """What was spent in all, in words."""
+        with self._account.lock:
+            tokens, spent = self._account.tokens, self._account.money
+        money = f"{spent:,.4g} in money, " if spent is not None else ""
+        return f"{money}{tokens:,} tokens, {self.seconds / 3600:.2g} hours"
 
     def write(self, lines: Sequence[Paid]) -> None:
         """Log what requests cost, durably, and the time since the last line."""
-        now = self._clock()
-        if self._log is None or not lines:
-            return
-        seconds, self._written = round(now - self._written, 3), now
-        self._log.append(lines[0].model_copy(update={"seconds": seconds}), *lines[1:])
+        account = self._account
+        with account.lock:
+            now = account.clock()
+            if account.log is None or not lines:
+                return
+            seconds, account.written = round(now - account.written, 3), now
+        told = [line.model_copy(update={"to": self.to}) for line in lines]
+        account.log.append(told[0].model_copy(update={"seconds": seconds}), *told[1:])

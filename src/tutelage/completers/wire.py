@@ -1,10 +1,11 @@
 """Conversations and answers as the chat completions protocol writes them."""
 
 import json
+from collections.abc import Mapping
 
 from pydantic import BaseModel, Field, ValidationError
 
-from tutelage.errors import CompletionError
+from tutelage.completers.media import Media
 from tutelage.models.reasoning import split_unknown
 from tutelage.records import Answer, Conversation, FinishReason, Message, Request, TextPart
 
@@ -22,15 +23,18 @@ class NoAnswer(ValueError):
         self.passing, self.prompt_tokens, self.completion_tokens = passing, prompt_tokens, completion_tokens
 
 
-def write_body(model: str, request: Request) -> bytes:
-    """Return the body that asks ``request``; raises :class:`CompletionError` for images and audio.
+Written = Mapping[Media, dict[str, object]]
+
+
+def write_body(model: str, request: Request, written: Written | None = None) -> bytes:
+    """Return the body that asks ``request``; ``written`` holds its images and recordings as they are sent.
 
     ``top_k`` and ``repetition_penalty`` are sent only where set, as fields that vLLM, TGI and llama.cpp read.
     """
     sampling = request.sampling
     body: dict[str, object] = {
         "model": model,
-        "messages": [_write(message) for message in request.messages],
+        "messages": [_write(message, written or {}) for message in request.messages],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
@@ -44,7 +48,7 @@ def write_body(model: str, request: Request) -> bytes:
 
 
 def most_prompt_tokens(messages: Conversation) -> int:
-    """Return more tokens than the prompt has, without its tokenizer: one a byte, and the marks of each message.
+    """Return more tokens than the text of a prompt has, without its tokenizer: one a byte, and each message's marks.
 
     Byte-level vocabularies never need more. A server that adds a text of its own to every prompt may.
     """
@@ -55,10 +59,15 @@ def most_prompt_tokens(messages: Conversation) -> int:
     return written + 32
 
 
-def _write(message: Message) -> dict[str, object]:
+def _write(message: Message, media: Written) -> dict[str, object]:
+    """A message of text alone has a text for its content: not every server takes a list."""
+    content: object = message.text
     if not all(isinstance(part, TextPart) for part in message.content):
-        raise CompletionError("this endpoint is asked in text alone; the conversation holds an image or a recording")
-    written: dict[str, object] = {"role": message.role, "content": message.text}
+        content = [
+            {"type": "text", "text": part.text} if isinstance(part, TextPart) else media[part]
+            for part in message.content
+        ]
+    written: dict[str, object] = {"role": message.role, "content": content}
     if message.tool_calls:
         written["tool_calls"] = [
             {

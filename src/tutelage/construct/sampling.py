@@ -214,7 +214,8 @@ class Sampler:
     ) -> Example:
         """Return the training row of an accepted answer: the plain question and the answer, with its lineage.
 
-        ``spent`` are all answers that were sampled for it; their tokens are its cost. ``parents`` are what it stems
+        The author is who really answered, where the answer says it, else ``author``. ``spent`` are all answers that
+        were sampled for it; their tokens are its cost. ``parents`` are what it stems
         from between its item and the answer.
         """
         item, text = sample.item, sample.answer.text.strip()
@@ -224,7 +225,7 @@ class Sampler:
             lineage=Lineage(
                 paradigm=paradigm,
                 source=source,
-                author=author,
+                author=sample.answer.by or author,
                 parents=(item.id, *parents, sample.answer.request_id),
                 prompt=prompt,
                 sampling=self.sampling(item.task),

@@ -1,18 +1,21 @@
 """Who is shown what in a run, told before it begins."""
 
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Sequence
+from itertools import pairwise
+from urllib.parse import urlsplit
 
+from tutelage.completers.address import endpoint_name, is_loopback
+from tutelage.pipeline.items import Tasks, kinds_of_media
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ModelTeacher, SelfTeacher
 from tutelage.recipe.endpoint import EndpointTeacher
 
-THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+HERE = "Nothing leaves this machine."
 
 
-def who_sees_what(recipe: Recipe, prompts: int) -> tuple[str, ...]:
+def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int) -> tuple[str, ...]:
     """Return in words who the teacher is, what it is shown of ``prompts`` items, and what leaves this machine."""
-    distill = recipe.construct.distill
-    here = "Nothing leaves this machine."
+    distill, here = recipe.construct.distill, HERE
     if not prompts:
         return ("No row has a check: no answer is sampled and no teacher is asked.", here)
     if distill is None:
@@ -25,15 +28,21 @@ def who_sees_what(recipe: Recipe, prompts: int) -> tuple[str, ...]:
             return (f"The teacher is the student itself; it sees train items with {shots} each.", here)
         case ModelTeacher(id=model):
             return (f"The teacher is {model}, run on this machine; it sees train items with {shots} each.", here)
-        case EndpointTeacher() as endpoint:
-            parts = urlsplit(endpoint.base_url)
-            host = parts.hostname or endpoint.base_url
-            address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-            shown = f"The teacher is {endpoint.model} at {address}; it is sent train items with {shots} each."
-            kept = "Probe, gate and test items and the student's answers are not sent to it."
-            if host in THIS_MACHINE:
-                return (shown, kept, here)
-            if endpoint.allow_remote:
-                return (shown, kept, f"These items leave this machine for {host}.")
-            refused = f"{host} is not this machine and allow_remote is false: the run will refuse to start sampling."
-            return (shown, kept, refused)
+        case EndpointTeacher() as teacher:
+            return _endpoints(teacher, shots, kinds_of_media(tasks.values(), "train"))
+
+
+def _endpoints(teacher: EndpointTeacher, shots: str, media: Sequence[str]) -> tuple[str, ...]:
+    first, *others = [endpoint_name(endpoint.model, endpoint.base_url) for endpoint in teacher.endpoints]
+    seen = f", and the {' and the '.join(media)} in them" if media else ""
+    said = [f"The teacher is {first}; it is sent train items with {shots} each{seen}."]
+    for before, name in pairwise([first, *others]):
+        said.append(f"What {before} does not answer is sent to {name}, in the same way.")
+    to = "any of them" if others else "it"
+    said.append(f"Probe, gate and test items and the student's answers are not sent to {to}.")
+    hosts = {urlsplit(one.base_url).hostname or one.base_url: one.allow_remote for one in teacher.endpoints}
+    away = {host: allowed for host, allowed in hosts.items() if not is_loopback(host)}
+    for host, allowed in away.items():
+        refused = f"{host} is not this machine and allow_remote is false: the run will refuse to start sampling."
+        said.append(f"These items leave this machine for {host}." if allowed else refused)
+    return (*said, *(() if away else (HERE,)))

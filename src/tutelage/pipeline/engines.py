@@ -8,18 +8,17 @@ from typing import Self
 
 import torch
 
+from tutelage.completers.address import endpoint_name
 from tutelage.completers.ct2 import CTranslate2Completer
-from tutelage.completers.exchange import Timeouts
 from tutelage.completers.local import LocalCompleter
-from tutelage.completers.pauses import Patience
 from tutelage.completers.protocol import Completer
-from tutelage.completers.remote import RemoteCompleter
-from tutelage.completers.spending import Limits, Paid, Purse, Tariff
+from tutelage.completers.spending import Paid
 from tutelage.construct.sampling import Asker
 from tutelage.models.hardware import processors, release_memory
 from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.models.template_file import template_of
 from tutelage.origin import ModelOrigin
+from tutelage.pipeline.endpoints import media_folder, open_endpoints
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ModelTeacher, SelfTeacher
 from tutelage.recipe.endpoint import EndpointTeacher
@@ -105,7 +104,7 @@ class Engines:
             case ModelTeacher(id=model, revision=revision):
                 return Asker(open=lambda: self._other(model, revision), name=model)
             case EndpointTeacher() as endpoint:
-                name = f"{endpoint.model} at {endpoint.base_url}"
+                name = endpoint_name(endpoint.model, endpoint.base_url)
                 return Asker(open=lambda: self._endpoint(endpoint), name=name, again=endpoint.ask_again)
 
     def taught_by(self, section: KdObjective) -> Bundle:
@@ -172,29 +171,10 @@ class Engines:
     def _endpoint(self, teacher: EndpointTeacher) -> Completer:
         found = self._get(
             ("endpoint", teacher.base_url, teacher.model),
-            lambda: open_endpoint(teacher, spending=self._spending),
+            lambda: open_endpoints(teacher, spending=self._spending, media=media_folder(self.recipe)),
         )
         assert isinstance(found, Completer)
         return found
-
-
-def open_endpoint(teacher: EndpointTeacher, *, spending: RecordLog[Paid] | None = None) -> RemoteCompleter:
-    """Return the teacher of a section; ``spending`` holds what was spent on it before, and gets what is."""
-    price, ceiling = teacher.price, teacher.ceiling
-    return RemoteCompleter(
-        teacher.base_url,
-        teacher.model,
-        key_variable=teacher.key_variable,
-        allow_remote=teacher.allow_remote,
-        concurrency=teacher.concurrency,
-        timeouts=Timeouts(teacher.connect_timeout_s, teacher.timeout_s),
-        patience=Patience(retries=teacher.retries, total_s=teacher.patience_s),
-        purse=Purse(
-            None if price is None else Tariff(price.prompt, price.completion),
-            None if ceiling is None else Limits(ceiling.money, ceiling.tokens, ceiling.hours),
-            log=spending,
-        ),
-    )
 
 
 def origin_of(bundle: Bundle) -> ModelOrigin:

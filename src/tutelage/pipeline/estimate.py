@@ -17,6 +17,7 @@ from tutelage.pipeline.items import (
     gate_items,
     gate_rule,
     is_scored,
+    kinds_of_media,
     probe_items,
     rounds_of,
     stopping_items,
@@ -24,7 +25,6 @@ from tutelage.pipeline.items import (
 from tutelage.pipeline.teaching import Teaching, estimate_teaching
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import EndpointTeacher
-from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
 from tutelage.records import Item, Record
 from tutelage.reflect.gate import GateRule, gate_power
 from tutelage.tasks.build import demonstrations_of
@@ -141,7 +141,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         answers=sum(stage.answers for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
-        sees=who_sees_what(recipe, prompts),
+        sees=who_sees_what(recipe, tasks, prompts),
         claims=_claims(recipe, tasks, test),
         teaching=_teaching(recipe, tasks, prompts),
     )
@@ -164,6 +164,7 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int) -> Teaching | None:
         prompt_tokens=(shots + 1) * row - answer,
         answer_tokens=answer,
         most=section.max_tokens,
+        media=kinds_of_media(tasks.values(), "train"),
     )
 
 
@@ -356,11 +357,7 @@ def _final(recipe: Recipe, tasks: Tasks, items: int, *, written: int, rows: int)
 
 
 def _sampling_engine(recipe: Recipe) -> str:
-    match recipe.engines.sampling:
-        case TransformersEngine():
-            return "transformers"
-        case CTranslate2Engine():
-            return "ctranslate2"
+    return recipe.engines.sampling.kind
 
 
 def _minutes(recipe: Recipe, tokens: int, rate: float) -> float | None:

@@ -1,8 +1,9 @@
 """Which items a run draws from each split, and the rule of its gate: known before anything is answered."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from tutelage.completers.media import media_of
 from tutelage.errors import Problem, RecipeError
 from tutelage.evaluate.run import draw_items
 from tutelage.recipe import Recipe
@@ -23,6 +24,14 @@ CHANCE_REPEATS = 0.01
 """Share of gate items that may come twice in a run although the tasks make them without end."""
 FACET_DRAWS = 32
 """Train items a cell that are looked at for the names of facets."""
+
+
+def kinds_of_media(tasks: Iterable[Task], split: Split | None = None) -> list[str]:
+    """Return in words what a user's rows (of a split; None: all) hold beside text. Tasks that make their items without
+    end are not asked."""
+    items = [item for task in tasks if isinstance(task, RowsTask) for item in task.all_items]
+    kinds = {part.kind for item in items if split in (None, item.split) for part in media_of(item.messages)}
+    return [noun for kind, noun in (("image", "images"), ("audio", "recordings")) if kind in kinds]
 
 
 def probe_items(recipe: Recipe, tasks: Tasks) -> list[Item]:

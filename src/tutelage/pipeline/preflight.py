@@ -10,7 +10,7 @@ from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
 from tutelage.evaluate.general_texts import general_prompts
 from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
-from tutelage.pipeline.items import stopping_items, unknown_names
+from tutelage.pipeline.items import kinds_of_media, stopping_items, unknown_names
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection, CustomStep
 from tutelage.recipe.endpoint import EndpointTeacher
@@ -23,11 +23,11 @@ from tutelage.tasks.build import build_tasks
 from tutelage.tasks.protocol import Task
 
 
-def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
+def preflight(recipe: Recipe, *, keys: bool = True, tunes: bool = False) -> dict[str, Task]:
     """Return the tasks of ``recipe``, having seen that all else it names can be used.
 
-    ``keys``: whether the variable of a teacher's key must be set, as it must where the teacher will be asked. No model
-    is opened and nothing is sent.
+    ``keys``: whether the variable of a teacher's key must be set, as it must where the teacher will be asked.
+    ``tunes``: whether a model will learn what is made. No model is opened and nothing is sent.
 
     Raises
     ------
@@ -46,6 +46,8 @@ def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
     except TutelageError as error:
         problems += _problems(error, "tasks")
     problems += _too_many(recipe)
+    if tunes:
+        problems += _unseen(tasks)
     if recipe.tune.objective.rows != "examples":
         what = f"a run learns from examples, and this objective from {recipe.tune.objective.rows}"
         remedy = "take sft, or learn from rows of your own with: tutelage tune"
@@ -85,10 +87,21 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
     if isinstance(planner, CustomPlanner):
         yield "reflect.planner", lambda: load_planner(planner.path, planner.options, recipe.folder)
     if distill is not None and isinstance(distill.teacher, EndpointTeacher):
-        teacher, where = distill.teacher, "construct.distill.teacher"
-        yield f"{where}.base_url", lambda: check_address(teacher.base_url, teacher.allow_remote)
-        if keys:
-            yield f"{where}.key_variable", lambda: read_key(teacher.key_variable)
+        for index, endpoint in enumerate(distill.teacher.endpoints):
+            where = distill.teacher.place(index)
+            yield f"{where}.base_url", partial(check_address, endpoint.base_url, endpoint.allow_remote)
+            if keys:
+                yield f"{where}.key_variable", partial(read_key, endpoint.key_variable)
+
+
+def _unseen(tasks: Mapping[str, Task]) -> Iterator[Problem]:
+    """Rows with images or recordings: a teacher may be shown them, the models that learn here take text alone."""
+    for name, task in tasks.items():
+        kinds = kinds_of_media([task])
+        if kinds:
+            what = f"its rows hold {' and '.join(kinds)}, and the models that are tuned here take text alone"
+            remedy = "let a teacher answer them with: tutelage construct; or leave these rows out"
+            yield Problem(what, f"tasks: {name}", remedy=remedy)
 
 
 def _problems(error: TutelageError, where: str) -> list[Problem]:

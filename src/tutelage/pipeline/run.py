@@ -28,7 +28,7 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
     TutelageError: whatever a user can mend, named; what was finished before stays.
     """
     path = out if out is not None else Path("runs") / recipe.name
-    tasks = preflight(recipe, keys=not RunDirectory(path).finished)
+    tasks = preflight(recipe, keys=not RunDirectory(path).finished, tunes=True)
     check_optimizer(recipe.tune)
     with RunDirectory.create(path, recipe) as folder:
         outcome_file = path / "outcome.json"

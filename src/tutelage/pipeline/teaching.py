@@ -1,14 +1,18 @@
 """What a teacher behind an endpoint would be asked for and what it would cost, before anything is sent."""
 
+from collections.abc import Sequence
+
+from tutelage.completers.address import endpoint_name
 from tutelage.completers.spending import Tariff, Tokens
-from tutelage.recipe.endpoint import Ceiling, EndpointTeacher
+from tutelage.recipe.endpoint import Ceiling, Endpoint, EndpointTeacher
 from tutelage.records import Record
 
 
 class Teaching(Record):
     """Answers and tokens of a teacher over the whole run, rough; ``money`` is None where no price is given.
 
-    ``money_at_most`` is what as many answers cost if each is as long as ``max_tokens``. ``words`` say it all.
+    ``money`` is what the first endpoint takes if it answers everything, ``money_at_most`` what the dearest one takes if
+    each answer is as long as ``max_tokens``; None where a price is not known. ``words`` say it all.
     """
 
     answers: int
@@ -20,32 +24,59 @@ class Teaching(Record):
 
 
 def estimate_teaching(
-    teacher: EndpointTeacher, *, answers: int, prompt_tokens: float, answer_tokens: float, most: int
+    teacher: EndpointTeacher,
+    *,
+    answers: int,
+    prompt_tokens: float,
+    answer_tokens: float,
+    most: int,
+    media: Sequence[str] = (),
 ) -> Teaching:
-    """Return what ``answers`` of ``teacher`` would cost; the means are tokens of one prompt and of one answer."""
+    """Return what ``answers`` of ``teacher`` would cost; the means are tokens of one prompt and of one answer.
+
+    ``media`` names what prompts hold beside text: how many tokens that is, only the endpoint knows.
+    """
     expected = Tokens(round(answers * max(0.0, prompt_tokens)), round(answers * answer_tokens))
     longest = Tokens(expected.prompt, answers * most)
-    price = teacher.price
-    tariff = None if price is None else Tariff(price.prompt, price.completion)
-    money = None if tariff is None else tariff.money(expected)
-    at_most = None if tariff is None else tariff.money(longest)
+    costs = [_money(endpoint, expected) for endpoint in teacher.endpoints]
+    highest = [_money(endpoint, longest) for endpoint in teacher.endpoints]
+    known = [money for money in highest if money is not None]
+    at_most = max(known) if len(known) == len(highest) else None
     words = [
         f"{teacher.model} is asked for about {answers:,} answers: {expected.prompt:,} tokens of prompts and "
         f"{expected.completion:,} of answers."
     ]
-    if money is None:
+    if costs[0] is None or highest[0] is None:
         words.append("No price is given (teacher.price), so what it costs is not known.")
     else:
-        words.append(f"That costs about {money:,.2f}; {at_most:,.2f} if every answer were {most} tokens long.")
-    words.append(_ceiling(teacher.ceiling, expected, money))
+        words.append(f"That costs about {costs[0]:,.2f}; {highest[0]:,.2f} if every answer were {most} tokens long.")
+    for index, endpoint in enumerate(teacher.fallback):
+        words.append(_other(endpoint, f"teacher.fallback.{index}.price", costs[index + 1], highest[index + 1]))
+    if media:
+        words.append(f"What the {' and the '.join(media)} of the prompts take comes on top: it is not known before.")
+    if teacher.fallback:
+        words.append("What one refuses or gives up on is paid there too, as far as it takes money for it.")
+    words.append(_ceiling(teacher.ceiling, expected, costs[0]))
     return Teaching(
         answers=answers,
         prompt_tokens=expected.prompt,
         completion_tokens=expected.completion,
-        money=None if money is None else round(money, 4),
+        money=None if costs[0] is None else round(costs[0], 4),
         money_at_most=None if at_most is None else round(at_most, 4),
         words=tuple(words),
     )
+
+
+def _money(endpoint: Endpoint, tokens: Tokens) -> float | None:
+    price = endpoint.price
+    return None if price is None else Tariff(price.prompt, price.completion).money(tokens)
+
+
+def _other(endpoint: Endpoint, place: str, cost: float | None, highest: float | None) -> str:
+    name = endpoint_name(endpoint.model, endpoint.base_url)
+    if cost is None or highest is None:
+        return f"If {name} had to answer everything, nobody knows what it would cost: no price is given ({place})."
+    return f"If {name} had to answer everything, it would cost about {cost:,.2f}; {highest:,.2f} at its longest."
 
 
 def _ceiling(ceiling: Ceiling | None, expected: Tokens, money: float | None) -> str:

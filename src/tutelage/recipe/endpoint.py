@@ -32,10 +32,8 @@ class Ceiling(Section):
     """Time in which the endpoint is asked; null sets no ceiling."""
 
 
-class EndpointTeacher(Section):
-    """A model behind an OpenAI-compatible endpoint."""
-
-    kind: Literal["endpoint"]
+class Endpoint(Section):
+    """A model behind an OpenAI-compatible endpoint, and how it is asked."""
 
     base_url: str
     """For example http://127.0.0.1:8000/v1."""
@@ -62,22 +60,65 @@ class EndpointTeacher(Section):
     """Further tries of a request after a fault that may pass (429, 5xx, a time-out, a lost connection, no JSON)."""
 
     patience_s: float = Field(default=600.0, ge=0)
-    """Most seconds that one request waits between its tries; where the endpoint asks to wait longer, the run stops."""
+    """Most seconds that one request waits between its tries; where the endpoint asks to wait longer, it is asked
+    nothing more: the next one is, or the run stops."""
 
     price: Price | None = None
     """What it takes; null: it is not known, or it is free."""
 
+    image_tokens: int = Field(default=49_152, ge=1)
+    """Most tokens that one image can be there, for the ceiling. The default is above every count that was found
+    documented (48,169); a model that counts fewer reaches nearer to the ceiling with its own number."""
+
+
+class EndpointTeacher(Endpoint):
+    """A model behind an OpenAI-compatible endpoint."""
+
+    kind: Literal["endpoint"]
+
+    fallback: tuple[Endpoint, ...] = ()
+    """Further endpoints, in order, each asked for what those before it do not answer: all that is open where one
+    cannot be used, a single request that it refuses or gives up on. They see the same items."""
+
     ceiling: Ceiling | None = None
-    """The most that may be spent; null: as much as it takes."""
+    """The most that may be spent on all endpoints together; null: as much as it takes."""
 
     ask_again: bool = False
     """Whether what was refused for good (too long, filtered) is asked again when the run goes on."""
 
+    media: str | None = None
+    """Folder that the paths of images and recordings are relative to; null: that of the rows, where one folder holds
+    the files of all rows tasks."""
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """All endpoints in the order in which they are asked."""
+        return (self, *self.fallback)
+
+    def place(self, index: int) -> str:
+        """Return where in a recipe the endpoint number ``index`` stands."""
+        return "construct.distill.teacher" + (f".fallback.{index - 1}" if index else "")
+
     @model_validator(mode="after")
-    def _money_needs_a_price(self) -> Self:
-        if self.ceiling is not None and self.ceiling.money is not None and self.price is None:
+    def _money_needs_prices(self) -> Self:
+        free = [index for index, endpoint in enumerate(self.endpoints) if endpoint.price is None]
+        if self.ceiling is not None and self.ceiling.money is not None and free:
+            whose = "" if free == [0] else f": {', '.join(f'{self.place(index)}.price' for index in free)}"
             raise PydanticCustomError(
-                "price", "a ceiling in money needs a price", {"remedy": "give teacher.price, or a ceiling in tokens"}
+                "price",
+                "a ceiling in money needs a price{whose}",
+                {"whose": whose, "remedy": "give teacher.price, or a ceiling in tokens"},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _each_endpoint_once(self) -> Self:
+        named = [(endpoint.base_url.rstrip("/"), endpoint.model) for endpoint in self.endpoints]
+        if twice := sorted({f"{model} at {url}" for url, model in named if named.count((url, model)) > 1}):
+            raise PydanticCustomError(
+                "twice",
+                "the same model at the same address is named twice: {twice}",
+                {"twice": ", ".join(twice), "remedy": "leave one of them out"},
             )
         return self
 
@@ -89,7 +130,11 @@ HOW_IT_IS_ASKED = {
     "retries",
     "patience_s",
     "price",
+    "image_tokens",
+    "fallback",
     "ceiling",
     "ask_again",
+    "media",
 }
-"""Keys that change no answer, and may differ when a run goes on."""
+"""Keys that change no answer that is there, and may differ when a run goes on. ``fallback`` is one of them: who answers
+what is still open depends on who can be reached, and each answer says who gave it."""

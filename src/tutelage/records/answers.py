@@ -50,7 +50,7 @@ class Answer(Record):
     the answer was cut at ``max_tokens``. An answer with ``finish == "error"`` has no text and must stay unscored;
     ``transient`` says that the same request may be answered another time: the endpoint was down, busy or too slow.
     ``request`` is the hash of the whole request, where answers are logged to be used again. ``money`` is what it cost,
-    tries that failed included, where a price is known.
+    tries that failed included, where a price is known. ``by`` is who gave it, where one of several could have.
     """
 
     request_id: str
@@ -65,6 +65,7 @@ class Answer(Record):
     seed: int = 0
     request: str = ""
     money: float | None = None
+    by: str = ""
 
     @property
     def ended(self) -> bool:
