@@ -47,7 +47,8 @@ TORCH_FREE = {
 }
 TORCH_FREE_FILES = {"completers/__init__.py", "completers/protocol.py", "completers/remote.py", "completers/replay.py"}
 TORCH_FREE_FILES |= {
-    f"completers/{name}.py" for name in ("scripted", "asking", "exchange", "gate", "pauses", "spending")
+    f"completers/{name}.py"
+    for name in ("scripted", "asking", "exchange", "gate", "pauses", "spending", "structured", "forms", "json_text")
 }
 # transformers and peft enter only here; each file with its reason.
 TRANSFORMERS_ALLOWED = (

@@ -34,13 +34,18 @@ FAULTS = (
     "empty",
 )
 PROMPT_TOKENS, COMPLETION_TOKENS = 11, 5
+UNKNOWN_FIELD = "Unrecognized request argument supplied: response_format"
 
 
 @dataclass
 class Misbehaviour:
     """``share`` of exchanges meet one of ``faults``; a good one takes ``latency_s``; the first ``slow_start`` exchanges
     are turned away; the longest wait that a header asks for is ``wait_s``; more than ``most`` at once get 429. With
-    ``exhausted_s`` every good answer says that nothing more is taken for so long."""
+    ``exhausted_s`` every good answer says that nothing more is taken for so long.
+
+    ``schemas``: what becomes of ``response_format``: ``ignored``, ``offered`` (the answer is of the schema) or
+    ``refused`` (400 that names it). ``texts`` are answers by a word of the first user turn: to its first request, to
+    the next, …, the last of them from then on; a text of "..." ends as one that was cut does."""
 
     share: float = 0.0
     faults: tuple[str, ...] = FAULTS
@@ -51,15 +56,20 @@ class Misbehaviour:
     most: int = 0
     repeat_key: bool = False
     exhausted_s: float = 0.0
+    schemas: str = "ignored"
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
 class Endpoint:
-    """``paid``: completions made, by content; ``tries``: exchanges, by content; ``met``: faults by name."""
+    """``paid``: completions made, by content; ``tries``: exchanges, by content; ``met``: faults by name; ``formats``:
+    every ``response_format`` that came."""
 
     behaviour: Misbehaviour
     paid: Counter[str] = field(default_factory=Counter)
     tries: Counter[str] = field(default_factory=Counter)
+    formats: list[dict[str, Any]] = field(default_factory=list)
+    said: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
     at_once: int = 0
     most_at_once: int = 0
@@ -93,10 +103,16 @@ class Endpoint:
     ) -> bool:
         """Write the answer or what stands for it; return whether the connection stays."""
         asked = json.loads(body)
+        if "response_format" in asked:
+            self.formats.append(asked["response_format"])
         content = asked["messages"][-1]["content"]
         self.tries[content] += 1
         fault = self._fault(content, self.tries[content])
         self.met[fault] += 1
+        if self.behaviour.schemas == "refused" and "response_format" in asked:
+            self.met["schema refused"] += 1
+            writer.write(_message(400, json.dumps({"error": {"message": UNKNOWN_FIELD}}).encode()))
+            return True
         if fault == "hang":
             await reader.read()  # until the client gives up
         if fault in ("hang", "cut before"):
@@ -113,13 +129,24 @@ class Endpoint:
             writer.write(_message(200, b"<html><body>Please wait.</body></html>"))
             return True
         self.paid[content] += 1
-        answer = json.dumps(completion("" if fault == "empty" else f"Answer to {content}")).encode()
+        answer = json.dumps(completion("" if fault == "empty" else self._text(asked))).encode()
         if fault == "half":
             answer = answer[: len(answer) // 2]
         quota = f"x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: {self.behaviour.exhausted_s:g}s\r\n"
         message = _message(200, answer, quota if self.behaviour.exhausted_s else "")
         writer.write(message[:-20] if fault == "cut within" else message)
         return fault != "cut within"
+
+    def _text(self, asked: dict[str, Any]) -> str:
+        first = next(message["content"] for message in asked["messages"] if message["role"] == "user")
+        for word, texts in self.behaviour.texts.items():
+            if word in first:
+                self.said[word] += 1
+                return texts[min(self.said[word], len(texts)) - 1]
+        wanted = asked.get("response_format")
+        if wanted is not None and self.behaviour.schemas == "offered":
+            return json.dumps(of_schema(wanted["json_schema"]["schema"]))
+        return f"Answer to {asked['messages'][-1]['content']}"
 
     def _fault(self, content: str, tries: int) -> str:
         behaviour = self.behaviour
@@ -140,10 +167,26 @@ class Endpoint:
         return _message(int(status), json.dumps({"error": {"message": said}}).encode(), more.get(kind, ""))
 
 
+def of_schema(schema: dict[str, Any]) -> Any:
+    """The plainest value of a schema without references."""
+    match schema.get("type"):
+        case "object":
+            return {key: of_schema(schema["properties"][key]) for key in schema["required"]}
+        case "array":
+            return [of_schema(schema["items"])]
+        case "string":
+            return schema.get("enum", ["text"])[0]
+        case "boolean":
+            return True
+        case _:
+            return 1
+
+
 def completion(text: str) -> dict[str, Any]:
-    """A chat completion as an endpoint writes it."""
+    """A chat completion as an endpoint writes it; one that ends in "..." was cut."""
     usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS}
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    finish = "length" if text.endswith("...") else "stop"
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
     return {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
 
 

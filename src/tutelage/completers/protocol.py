@@ -43,6 +43,16 @@ class InGroups(Protocol):
         ...
 
 
+@runtime_checkable
+class OffersSchemas(Protocol):
+    """A completer that passes on the schema of an answer to a server, which may refuse it."""
+
+    @property
+    def schema_refusal(self) -> str:
+        """What the server said to the first schema that it refused, after which none is sent; empty if it took all."""
+        ...
+
+
 def in_groups(completer: Completer, requests: Sequence[Request]) -> Iterator[list[Answer]]:
     """Yield the answers of ``completer`` in groups that have arrived together, of one where it knows none."""
     if isinstance(completer, InGroups):

@@ -5,7 +5,8 @@
 | ``base`` | ``Record``, levels, splits, paradigms, ``content_id`` |
 | ``messages`` | ``Message`` and its parts, ``Conversation`` |
 | ``items`` | ``Item``: what is asked |
-| ``answers`` | ``Sampling``, ``Request``, ``Engine``, ``Answer`` |
+| ``answers`` | ``Sampling``, ``AnswerSchema``, ``Request``, ``Engine``, ``Answer`` |
+| ``structured`` | ``Loss``, ``StructuredYield`` |
 | ``verdicts`` | ``Verdict``, ``PartVerdict`` |
 | ``lineage`` | ``Lineage``, ``Cost`` |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
@@ -17,7 +18,7 @@
 | ``tables``, ``importers`` | a user's files: rows of any common format, as examples or preferences |
 """
 
-from tutelage.records.answers import Answer, Engine, FinishReason, Request, Sampling
+from tutelage.records.answers import Answer, AnswerSchema, Engine, FinishReason, Request, Sampling
 from tutelage.records.base import LEVELS, PARADIGMS, SPLITS, Level, Paradigm, Record, Split, content_id
 from tutelage.records.examples import Demonstration, Example, Lesson, Preference, Turn, UnpairedPreference
 from tutelage.records.items import Item
@@ -41,6 +42,7 @@ __all__ = [
     "PARADIGMS",
     "SPLITS",
     "Answer",
+    "AnswerSchema",
     "AudioPart",
     "Conversation",
     "Cost",
