@@ -21,6 +21,8 @@ from tutelage.pipeline.items import (
     rounds_of,
     stopping_items,
 )
+from tutelage.pipeline.lengths import answer_tokens, row_tokens
+from tutelage.pipeline.reading import Reading, reading_of
 from tutelage.pipeline.teaching import Teaching, estimate_teaching
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import EndpointTeacher
@@ -28,19 +30,9 @@ from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
 from tutelage.records import Item, Record
 from tutelage.reflect.gate import GateRule, gate_power
 from tutelage.tasks.build import demonstrations_of
-from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask
 from tutelage.tasks.rows.capability import is_checked
 
-ANSWER_TOKENS = 60
-"""Mean tokens of an answer to a task of this package; never more than ``max_tokens``. Where a user's own references are
-longer, so are the answers to such questions (200 rows of 176 tokens: the start wrote 119 of at most 192)."""
-ROW_TOKENS = 130
-"""Mean tokens of a training row with its question, of the tasks of this package."""
-CHARACTERS_A_TOKEN = 4
-"""Of English text."""
-FRAME_TOKENS = 25
-"""Tokens that the chat template adds to a row: system message, role marks, end tokens."""
 FAILING_SHARE = 0.7
 """Share of lessons of which no attempt passes, so that they are revised and fall back on the teacher."""
 ACCEPTED_SHARE = 0.6
@@ -83,51 +75,19 @@ class Estimate(Record):
     teaching: Teaching | None = None
 
 
-def answer_tokens(tasks: Tasks, most: int) -> float:
-    """Return the mean tokens of an answer of at most ``most``, over tasks: as long as the references, where known."""
-    means = []
-    for task in tasks.values():
-        references = [_tokens(item.reference) for item in _rows_of(task) if item.reference]
-        means.append(max(min(ANSWER_TOKENS, most), _mean([min(most, tokens) for tokens in references])))
-    return _mean(means)
-
-
-def row_tokens(tasks: Tasks) -> float:
-    """Return the mean tokens of a training row with its question, over tasks: a user's own rows are known."""
-    means = []
-    for task in tasks.values():
-        own = [
-            FRAME_TOKENS + _tokens(item.reference) + sum(_tokens(message.text) for message in item.messages)
-            for item in _rows_of(task)
-            if item.reference
-        ]
-        means.append(_mean(own) if own else ROW_TOKENS)
-    return _mean(means)
-
-
-def _rows_of(task: Task) -> Sequence[Item]:
-    return task.all_items if isinstance(task, RowsTask) else ()
-
-
-def _tokens(text: str | None) -> float:
-    return len(text or "") / CHARACTERS_A_TOKEN
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
-
-
 def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     """Return what a run of ``recipe`` would do; nothing is loaded, asked or written."""
     recipe = recipe.model_copy(update={"rounds": rounds_of(recipe, tasks)})
     written = _written(recipe, tasks)
     test = final_items(recipe, tasks)
     prompts = _prompts(recipe, tasks)
-    rows = _rows(recipe, prompts, written)
+    reading = reading_of(recipe)
+    rows = _rows(recipe, prompts, written) + (reading.rows if reading is not None else 0)
     stages = [
         *_levels(recipe, tasks),
         _scoring(recipe, tasks, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
         _constructing(recipe, tasks, prompts, rounds=_sampled_rounds(recipe)),
+        *([_reading(recipe, reading)] if reading is not None else []),
         _tuning(recipe, tasks, "tune", rows, times=recipe.rounds),
         *_looking(recipe, tasks, rows, times=recipe.rounds + recipe.controls.expert_only + recipe.controls.placebo),
         _gating(recipe, tasks),
@@ -141,13 +101,13 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         answers=sum(stage.answers for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
-        sees=who_sees_what(recipe, prompts),
+        sees=who_sees_what(recipe, prompts, reading.passages if reading is not None else 0),
         claims=_claims(recipe, tasks, test),
-        teaching=_teaching(recipe, tasks, prompts),
+        teaching=_teaching(recipe, tasks, prompts, reading),
     )
 
 
-def _teaching(recipe: Recipe, tasks: Tasks, prompts: int) -> Teaching | None:
+def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, reading: Reading | None) -> Teaching | None:
     """What a teacher behind an endpoint is asked for."""
     section, rounds = recipe.construct, _sampled_rounds(recipe)
     if section.distill is None or not isinstance(section.distill.teacher, EndpointTeacher):
@@ -158,13 +118,9 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int) -> Teaching | None:
         asked += FAILING_SHARE * for_lessons * section.self_improve.samples
     answer, row = answer_tokens(tasks, section.max_tokens), row_tokens(tasks)
     shots = section.distill.shots if section.expert is not None else 0
-    return estimate_teaching(
-        section.distill.teacher,
-        answers=round(asked) * rounds,
-        prompt_tokens=(shots + 1) * row - answer,
-        answer_tokens=answer,
-        most=section.max_tokens,
-    )
+    about = [(round(asked) * rounds, (shots + 1) * row - answer, answer, section.max_tokens)]
+    about += [reading.asked] if reading is not None else []
+    return estimate_teaching(section.distill.teacher, about)
 
 
 def _levels(recipe: Recipe, tasks: Tasks) -> list[StageEstimate]:
@@ -228,6 +184,19 @@ def _constructing(recipe: Recipe, tasks: Tasks, prompts: int, *, rounds: int) ->
         stage="construct",
         times=recipe.rounds,
         what=f"a round: {'; '.join(parts)}" if parts else "expert rows alone",
+        answers=answers,
+        tokens=tokens,
+        minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
+    )
+
+
+def _reading(recipe: Recipe, reading: Reading) -> StageEstimate:
+    answers, _, length, _ = reading.asked
+    tokens = round(answers * length)
+    return StageEstimate(
+        stage="construct (documents)",
+        times=recipe.rounds,
+        what=f"a round: {reading.words}",
         answers=answers,
         tokens=tokens,
         minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),

@@ -1,5 +1,7 @@
 """What a teacher behind an endpoint would be asked for and what it would cost, before anything is sent."""
 
+from collections.abc import Sequence
+
 from tutelage.completers.spending import Tariff, Tokens
 from tutelage.recipe.endpoint import Ceiling, EndpointTeacher
 from tutelage.records import Record
@@ -19,12 +21,15 @@ class Teaching(Record):
     words: tuple[str, ...]
 
 
-def estimate_teaching(
-    teacher: EndpointTeacher, *, answers: int, prompt_tokens: float, answer_tokens: float, most: int
-) -> Teaching:
-    """Return what ``answers`` of ``teacher`` would cost; the means are tokens of one prompt and of one answer."""
-    expected = Tokens(round(answers * max(0.0, prompt_tokens)), round(answers * answer_tokens))
-    longest = Tokens(expected.prompt, answers * most)
+def estimate_teaching(teacher: EndpointTeacher, asked: Sequence[tuple[int, float, float, int]]) -> Teaching:
+    """Return what ``teacher`` would cost. Of each kind of question it is ``asked``: how many answers, the mean tokens
+    of a prompt and of an answer, the most of an answer."""
+    answers = sum(count for count, *_ in asked)
+    expected = Tokens(
+        sum(round(count * max(0.0, prompt)) for count, prompt, _, _ in asked),
+        sum(round(count * answer) for count, _, answer, _ in asked),
+    )
+    longest = Tokens(expected.prompt, sum(count * most for count, _, _, most in asked))
     price = teacher.price
     tariff = None if price is None else Tariff(price.prompt, price.completion)
     money = None if tariff is None else tariff.money(expected)
@@ -36,7 +41,7 @@ def estimate_teaching(
     if money is None:
         words.append("No price is given (teacher.price), so what it costs is not known.")
     else:
-        words.append(f"That costs about {money:,.2f}; {at_most:,.2f} if every answer were {most} tokens long.")
+        words.append(f"That costs about {money:,.2f}; {at_most:,.2f} if every answer were as long as it may be.")
     words.append(_ceiling(teacher.ceiling, expected, money))
     return Teaching(
         answers=answers,

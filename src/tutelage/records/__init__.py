@@ -8,7 +8,8 @@
 | ``answers`` | ``Sampling``, ``AnswerSchema``, ``Request``, ``Engine``, ``Answer`` |
 | ``structured`` | ``Loss``, ``StructuredYield`` |
 | ``verdicts`` | ``Verdict``, ``PartVerdict`` |
-| ``lineage`` | ``Lineage``, ``Cost`` |
+| ``lineage`` | ``Lineage``, ``Evidence``, ``Cost`` |
+| ``documents`` | ``Document``, ``Passage`` |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |
@@ -23,7 +24,7 @@ from tutelage.records.base import LEVELS, PARADIGMS, SPLITS, Level, Paradigm, Re
 from tutelage.records.examples import Demonstration, Example, Lesson, Preference, Turn, UnpairedPreference
 from tutelage.records.items import Item
 from tutelage.records.ledger import Dropped, Ledger
-from tutelage.records.lineage import Cost, Lineage
+from tutelage.records.lineage import Cost, Evidence, Lineage
 from tutelage.records.messages import (
     AudioPart,
     Conversation,
@@ -49,6 +50,7 @@ __all__ = [
     "Demonstration",
     "Dropped",
     "Engine",
+    "Evidence",
     "Example",
     "FinishReason",
     "ImagePart",
