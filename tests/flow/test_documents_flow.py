@@ -129,6 +129,7 @@ def test_a_run_learns_from_documents(reader: Path) -> None:
     text = " ".join(str(event.data.get("text")) for event in told)
     assert "questions: 6 asked for JSON: 5 came in the form" in text
     assert "the endpoint refuses response_format" in text
+    assert "the round learns from the experts' answers and from documents." in text
     states = RunDirectory.open(out).stages()
     assert "documents/questions.jsonl" in states["rounds/1/construct"].files
 

@@ -15,7 +15,7 @@ from tutelage.completers.pauses import Patience
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.completers.scripted import ScriptedCompleter
 from tutelage.completers.structured import Ended, Way, ask_structured, read_answer
-from tutelage.completers.wire import write_body
+from tutelage.completers.wire import Complaint, NoAnswer, read_completion, refuses_schema, write_body
 from tutelage.errors import CompletionError
 from tutelage.events import Event
 from tutelage.records import Answer, Request, Sampling, content_id, user
@@ -345,14 +345,28 @@ def test_faults_of_an_endpoint_end_in_values_or_named_losses(tmp_path: Path) -> 
     assert len(ends[4].answers) == 3, "two further tries"
 
 
-def test_a_refusal_that_speaks_of_something_else_stays_one(tmp_path: Path) -> None:
-    with (
-        endpoint(Misbehaviour(share=1.0, faults=("500",), schemas="offered")) as server,
-        RemoteCompleter(server.url, "m", patience=ONCE) as completer,
-    ):
-        ends, _ = ask_structured(lambda: completer, ask("a"), form=FORM, way=Way(tmp_path, "f", chunk=4))
-    assert stages(ends) == {"a": "error"}
-    assert server.tries.total() == 1
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (400, "Unrecognized request argument supplied: response_format", True),
+        (422, "body.response_format: Extra inputs are not permitted", True),
+        (400, "Invalid schema for 'Founding': json_schema type is not supported", True),
+        (400, "This model does not support structured outputs.", True),
+        (400, "maximum context length is 4096 tokens", False),
+        (500, "response_format broke the server", False),
+        (429, "too many requests with response_format", False),
+    ],
+)
+def test_a_refusal_of_the_schema_is_told_from_others(status: int, message: str, expected: bool) -> None:
+    assert refuses_schema(status, Complaint(message=message)) == expected
+
+
+def test_a_model_that_says_that_it_refuses_is_refused_for_good_and_paid() -> None:
+    choice = {"finish_reason": "stop", "message": {"content": None, "refusal": "I cannot help with that."}}
+    body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 6}}).encode()
+    with pytest.raises(NoAnswer, match=r"the model refuses: I cannot help") as caught:
+        read_completion(ask("a")[0], body)
+    assert (caught.value.passing, caught.value.completion_tokens) == (False, 6)
 
 
 def test_two_requests_with_one_id_are_refused(tmp_path: Path) -> None:

@@ -82,16 +82,19 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     test = final_items(recipe, tasks)
     prompts = _prompts(recipe, tasks)
     reading = reading_of(recipe)
-    rows = _rows(recipe, prompts, written) + (reading.rows if reading is not None else 0)
+    rows, length = _rows(recipe, prompts, written), row_tokens(tasks)
+    if reading is not None:
+        length = (rows * length + reading.rows * reading.row_tokens) / max(1, rows + reading.rows)
+        rows += reading.rows
     stages = [
         *_levels(recipe, tasks),
         _scoring(recipe, tasks, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
         _constructing(recipe, tasks, prompts, rounds=_sampled_rounds(recipe)),
         *([_reading(recipe, reading)] if reading is not None else []),
-        _tuning(recipe, tasks, "tune", rows, times=recipe.rounds),
+        _tuning(recipe, "tune", rows, length, times=recipe.rounds),
         *_looking(recipe, tasks, rows, times=recipe.rounds + recipe.controls.expert_only + recipe.controls.placebo),
         _gating(recipe, tasks),
-        *_final(recipe, tasks, len(test), written=written, rows=rows),
+        *_final(recipe, tasks, len(test), written=written, rows=rows, length=length),
     ]
     known = [stage.minutes for stage in stages if stage.minutes is not None]
     return Estimate(
@@ -245,10 +248,11 @@ def _rows(recipe: Recipe, prompts: int, written: int) -> int:
     return round(written + made * (recipe.rounds + 1) / 2)
 
 
-def _tuning(recipe: Recipe, tasks: Tasks, stage: str, rows: int, *, times: int) -> StageEstimate:
+def _tuning(recipe: Recipe, stage: str, rows: int, length: float, *, times: int) -> StageEstimate:
+    """Tuning on ``rows`` of so many tokens in the mean."""
     section = recipe.tune
     seen = _seen(recipe, rows)
-    tokens = round(seen * row_tokens(tasks))
+    tokens = round(seen * length)
     held = ""
     if section.retention is not None:
         texts = section.retention
@@ -311,16 +315,16 @@ def _gating(recipe: Recipe, tasks: Tasks) -> StageEstimate:
     )
 
 
-def _final(recipe: Recipe, tasks: Tasks, items: int, *, written: int, rows: int) -> list[StageEstimate]:
+def _final(recipe: Recipe, tasks: Tasks, items: int, *, written: int, rows: int, length: float) -> list[StageEstimate]:
     if not items:
         return []
     controls = recipe.controls
     rivals = controls.few_shot + controls.expert_only + controls.placebo
     found = [_scoring(recipe, tasks, "final (test)", items, times=1 + recipe.rounds + rivals)]
     if controls.expert_only and recipe.construct.expert is not None:
-        found.append(_tuning(recipe, tasks, "tune (expert only)", written, times=1))
+        found.append(_tuning(recipe, "tune (expert only)", written, row_tokens(tasks), times=1))
     if controls.placebo:
-        found.append(_tuning(recipe, tasks, "tune (placebo)", rows, times=1))
+        found.append(_tuning(recipe, "tune (placebo)", rows, length, times=1))
     return found
 
 

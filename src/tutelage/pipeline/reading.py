@@ -10,6 +10,8 @@ PROMPT_TOKENS = 330
 """Of the question about a passage, the passage itself aside."""
 REPLY_TOKENS = 130
 """Mean tokens of a question, an answer and two quotes as JSON."""
+ROW_TOKENS = 75
+"""Mean tokens of a row, the passage aside: question, answer and the marks of the chat template."""
 AGAIN_SHARE = 0.3
 """Share of questions that are asked again, where that is wanted."""
 ACCEPTED_SHARE = 0.6
@@ -18,11 +20,12 @@ ACCEPTED_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """``passages`` of a round, the ``rows`` of a round in the mean over all rounds, and what the teacher is ``asked``
-    in all: answers, tokens of a prompt, tokens of an answer, the most of them."""
+    """``passages`` of a round, the ``rows`` of a round in the mean over all rounds with the tokens of one, and what the
+    teacher is ``asked`` in all: answers, tokens of a prompt, tokens of an answer, the most of them."""
 
     passages: int
     rows: int
+    row_tokens: float
     asked: tuple[int, float, float, int]
     words: str
 
@@ -42,6 +45,7 @@ def reading_of(recipe: Recipe) -> Reading | None:
     return Reading(
         passages=passages,
         rows=round(rows * (recipe.rounds + 1) / 2),
+        row_tokens=ROW_TOKENS + (length if section.form == "open_book" else 0),
         asked=(answers, PROMPT_TOKENS + length, min(REPLY_TOKENS, section.max_tokens), section.max_tokens),
         words=f"{passages:,} of {there:,} passages of {len(shelf.documents):,} documents × {section.per_chunk}",
     )

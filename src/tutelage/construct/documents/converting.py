@@ -125,7 +125,8 @@ def _pdf(data: bytes, encoding: str) -> Converted:
     mute = sum(not re.search(r"\w", page) for page in pages)
     if mute == len(pages):
         what = "its pages are images without text" if pages else "it has no pages"
-        raise Unreadable(what, f"{len(pages):,} pages", "have its text recognized first (OCR)")
+        number = f"{len(pages):,} page{'' if len(pages) == 1 else 's'}"
+        raise Unreadable(what, number, "have its text recognized first (OCR)")
     blocks = [Block(text, page=number) for number, page in enumerate(pages, 1) for text in paragraphs(page)]
     notes = (f"{mute:,} of {len(pages):,} pages have no text (images?) and are left out",) if mute else ()
     return Converted(blocks, notes=notes)
