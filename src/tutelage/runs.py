@@ -14,7 +14,7 @@ releases it, and the next owner removes what the killed one left unfinished (``*
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self, TypeVar
@@ -27,7 +27,7 @@ from tutelage.files import PARTIAL, append_line, remove_partial, sha256_file, st
 from tutelage.origin import ModelOrigin, Origin, Origins, machine, origin, versions
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import HOW_IT_IS_ASKED
-from tutelage.recipe.inputs import input_files
+from tutelage.recipe.inputs import document_files, input_files
 from tutelage.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -162,6 +162,7 @@ class RunDirectory:
         before = self.inputs
         now = {name: sha256_file(file) if file.is_file() else "" for name, file in input_files(recipe).items()}
         changed = [name for name, digest in now.items() if digest and before.get(name) not in {None, "", digest}]
+        changed += self._come_and_gone(recipe, before, now)
         if changed and self._has_work:
             number = f"{len(changed)} file{'s' if len(changed) > 1 else ''}"
             raise RunError(
@@ -173,6 +174,15 @@ class RunDirectory:
         kept = {name: (before.get(name, "") if self._has_work else "") or digest for name, digest in now.items()}
         if kept != before or not (self.path / "inputs.json").is_file():
             write_atomic(self.path / "inputs.json", Inputs(sha256=kept).model_dump_json(indent=1) + "\n")
+
+    @staticmethod
+    def _come_and_gone(recipe: Recipe, before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+        """Documents that a folder of the recipe has now and had not, or the other way round."""
+        section = recipe.construct.documents
+        if section is None or not before:
+            return []
+        come = [name for name in document_files(section, recipe.folder) if name not in before]
+        return sorted({*come, *(before.keys() - now.keys())})
 
     def _note_origin(self) -> None:
         """Remember what works on the run from here on, unless it is done."""

@@ -48,7 +48,10 @@ TORCH_FREE = {
 TORCH_FREE_FILES = {"completers/__init__.py", "completers/protocol.py", "completers/remote.py", "completers/replay.py"}
 TORCH_FREE_FILES |= {
     f"completers/{name}.py"
-    for name in ("scripted", "asking", "exchange", "fallback", "gate", "media", "pauses", "spending")
+    for name in (
+        *("scripted", "asking", "exchange", "fallback", "gate", "media", "pauses", "spending"),
+        *("structured", "forms", "json_text"),
+    )
 }
 TORCH_FREE_FILES |= {"completers/address.py", "pipeline/endpoints.py"}
 # transformers and peft enter only here; each file with its reason.

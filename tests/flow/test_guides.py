@@ -6,6 +6,7 @@ any other, few and short answers.
 """
 
 import csv
+import json
 import random
 import re
 import shlex
@@ -82,6 +83,17 @@ def bring_rows(folder: Path) -> None:
         for _ in range(40):
             one, other, *answer = draw.sample(WORDS.split(), 10)
             writer.writerow([f"What is said of {one} and {other}?", f"That they {' '.join(answer)}."])
+
+
+def bring_documents(folder: Path) -> None:
+    """Two documents of four sections each."""
+    folder.mkdir()
+    draw = random.Random(1)
+    for name in ("cellar", "roof"):
+        sections = [
+            f"## {word}\n\nThe {' '.join(draw.choices(WORDS.split(), k=40))}.\n" for word in ("a", "b", "c", "d")
+        ]
+        (folder / f"{name}.md").write_text(f"# {name}\n\n" + "\n".join(sections), encoding="utf-8")
 
 
 def follow(guide: str, folder: Path) -> str:
@@ -161,10 +173,25 @@ def test_own_teacher(tmp_path: Path) -> None:
     assert "These items leave this machine for api.example.com." in said
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["tour", *(f"guides/{name}" for name in ("own-data", "own-task", "own-teacher", "reading-a-report", "serving"))],
-)
+def test_documents(tmp_path: Path) -> None:
+    bring_rows(tmp_path)
+    bring_documents(tmp_path / "handbook")
+    said = follow("documents", tmp_path)
+    assert "6 of 8 passages of 2 documents × 1" in said
+    assert "it sees 6 passages of documents a round" in said
+    assert "my-large-model" in said
+    assert "What the teacher costs" in said
+    folder = tmp_path / "runs" / "reading" / "rounds" / "1" / "construct" / "documents"
+    for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+        assert line in said
+    counts = json.loads((folder / "questions_yield.json").read_text(encoding="utf-8"))
+    assert counts["asked"] == 6
+
+
+PAGES = ("own-data", "own-task", "own-teacher", "documents", "reading-a-report", "serving")
+
+
+@pytest.mark.parametrize("page", ["tour", *(f"guides/{name}" for name in PAGES)])
 def test_what_a_page_names_is_there(page: str) -> None:
     file = DOCS / f"{page}.md"
     text = file.read_text(encoding="utf-8")

@@ -42,6 +42,7 @@ SAID = {
     "503": "Starting.",
 }
 PROMPT_TOKENS, COMPLETION_TOKENS = 11, 5
+UNKNOWN_FIELD = "Unrecognized request argument supplied: response_format"
 
 
 @dataclass
@@ -50,7 +51,11 @@ class Misbehaviour:
     are turned away; the longest wait that a header asks for is ``wait_s``; more than ``most`` at once get 429. With
     ``exhausted_s`` every good answer says that nothing more is taken for so long. ``refused`` of the contents get 400
     whenever they come, ``filtered`` an answer that is filtered, and is paid. After ``quota`` completions the account is
-    empty; after ``dies_after`` exchanges nobody is there. ``name`` stands in the answers."""
+    empty; after ``dies_after`` exchanges nobody is there. ``name`` stands in the answers.
+
+    ``schemas``: what becomes of ``response_format``: ``ignored``, ``offered`` (the answer is of the schema) or
+    ``refused`` (400 that names it). ``texts`` are answers by a word of the first user turn: to its first request, to
+    the next, …, the last of them from then on; a text of "..." ends as one that was cut does."""
 
     share: float = 0.0
     faults: tuple[str, ...] = FAULTS
@@ -66,16 +71,21 @@ class Misbehaviour:
     quota: int = 0
     dies_after: int = 0
     name: str = ""
+    schemas: str = "ignored"
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
 class Endpoint:
     """``paid``: completions made, by content; ``tries``: exchanges, by content; ``met``: faults by name; ``parts``: the
-    contents that came as lists of parts. Contents are told apart by the last message's text."""
+    contents that came as lists of parts; ``formats``: every ``response_format`` that came. Contents are told apart by
+    the last message's text."""
 
     behaviour: Misbehaviour
     paid: Counter[str] = field(default_factory=Counter)
     tries: Counter[str] = field(default_factory=Counter)
+    formats: list[dict[str, Any]] = field(default_factory=list)
+    said: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
     parts: list[list[dict[str, Any]]] = field(default_factory=list)
     server: asyncio.Server | None = None
@@ -111,6 +121,8 @@ class Endpoint:
     ) -> bool:
         """Write the answer or what stands for it; return whether the connection stays."""
         asked = json.loads(body)
+        if "response_format" in asked:
+            self.formats.append(asked["response_format"])
         content = asked["messages"][-1]["content"]
         if isinstance(content, list):
             self.parts.append(content)
@@ -122,6 +134,10 @@ class Endpoint:
         self.tries[content] += 1
         fault = self._fault(content, self.tries[content])
         self.met[fault] += 1
+        if self.behaviour.schemas == "refused" and "response_format" in asked:
+            self.met["schema refused"] += 1
+            writer.write(_message(400, json.dumps({"error": {"message": UNKNOWN_FIELD}}).encode()))
+            return True
         if fault == "hang":
             await reader.read()  # until the client gives up
         if fault in ("hang", "cut before"):
@@ -138,15 +154,26 @@ class Endpoint:
             writer.write(_message(200, b"<html><body>Please wait.</body></html>"))
             return True
         self.paid[content] += 1
-        text = f"Answer to {content}" + (f" by {self.behaviour.name}" if self.behaviour.name else "")
-        finish = "content_filter" if fault == "filtered" else "stop"
-        answer = json.dumps(completion("" if fault == "empty" else text, finish)).encode()
+        text = "" if fault == "empty" else self._text(asked, content)
+        finish = "content_filter" if fault == "filtered" else "length" if text.endswith("...") else "stop"
+        answer = json.dumps(completion(text, finish)).encode()
         if fault == "half":
             answer = answer[: len(answer) // 2]
         quota = f"x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: {self.behaviour.exhausted_s:g}s\r\n"
         message = _message(200, answer, quota if self.behaviour.exhausted_s else "")
         writer.write(message[:-20] if fault == "cut within" else message)
         return fault != "cut within"
+
+    def _text(self, asked: dict[str, Any], content: str) -> str:
+        first = next(message["content"] for message in asked["messages"] if message["role"] == "user")
+        for word, texts in self.behaviour.texts.items():
+            if word in first:
+                self.said[word] += 1
+                return texts[min(self.said[word], len(texts)) - 1]
+        wanted = asked.get("response_format")
+        if wanted is not None and self.behaviour.schemas == "offered":
+            return json.dumps(of_schema(wanted["json_schema"]["schema"]))
+        return f"Answer to {content}" + (f" by {self.behaviour.name}" if self.behaviour.name else "")
 
     def _fault(self, content: str, tries: int) -> str:
         behaviour = self.behaviour
@@ -170,6 +197,21 @@ class Endpoint:
         wait = self.behaviour.wait_s
         more = {"seconds": f"Retry-After: {wait}\r\n", "date": f"Retry-After: {formatdate(time(), usegmt=True)}\r\n"}
         return _message(int(status), json.dumps({"error": {"message": said}}).encode(), more.get(kind, ""))
+
+
+def of_schema(schema: dict[str, Any]) -> Any:
+    """The plainest value of a schema without references."""
+    match schema.get("type"):
+        case "object":
+            return {key: of_schema(schema["properties"][key]) for key in schema["required"]}
+        case "array":
+            return [of_schema(schema["items"])]
+        case "string":
+            return schema.get("enum", ["text"])[0]
+        case "boolean":
+            return True
+        case _:
+            return 1
 
 
 def completion(text: str, finish: str = "stop") -> dict[str, Any]:

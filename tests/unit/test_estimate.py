@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tutelage.pipeline.estimate import Estimate, StageEstimate, answer_tokens, estimate_run, row_tokens
+from tutelage.pipeline.estimate import Estimate, StageEstimate, estimate_run
+from tutelage.pipeline.lengths import answer_tokens, row_tokens
 from tutelage.recipe import parse_recipe
 from tutelage.tasks.build import build_tasks
 

@@ -11,6 +11,7 @@ from tutelage.errors import RecipeError
 from tutelage.recipe import Recipe, load_recipe, parse_recipe
 
 MINIMAL = "name: mine\ntasks:\n  - {kind: constraints}\n"
+DOCUMENTS = MINIMAL + "construct:\n    documents:\n      path: docs\n"
 UNVERIFIED = MINIMAL + "construct:\n  verify: false\n"
 CONTAMINATION = MINIMAL + "curate:\n  steps:\n    - kind: contamination\n      ngram: 6\n"
 
@@ -31,6 +32,12 @@ def problems(text: str, *overrides: str) -> list[str]:
             "line 3, tasks.0.answer_tokens",
             "construct.max_tokens, which is 192",
         ),
+        (
+            DOCUMENTS + "      form: closed_book\n      unanswerable: 0.1\n",
+            "line 8, construct.documents.unanswerable",
+            "no passage",
+        ),
+        (DOCUMENTS + "      abstention: No.\n", "line 7, construct.documents.abstention", "unanswerable is 0"),
         (UNVERIFIED + "  mend: true\n", "line 6, construct.mend", "construct.verify is false"),
         (UNVERIFIED + "  decompose: true\n", "line 6, construct.decompose", "construct.verify is false"),
         (UNVERIFIED + "  references: true\n", "line 6, construct.references", "construct.verify is false"),

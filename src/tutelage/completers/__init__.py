@@ -16,6 +16,9 @@
 | ``spending`` | what it costs, and the ceiling |
 | ``address`` | what can be known of an endpoint before anything is sent |
 | ``scripted`` | ``ScriptedCompleter``: answers written beforehand |
+| ``structured`` | answers in a form: found, repaired, validated, asked for again, counted |
+| ``forms`` | a pydantic model or a JSON schema as a form |
+| ``json_text`` | JSON in what a model wrote |
 | ``replay`` | asking in fixed chunks and never twice |
 | ``preparation`` | requests to prompts, ids to answers |
 | ``decoding``, ``slots``, ``sampling`` | batched decoding: who is in the batch, its keys and values, the next token |

@@ -157,6 +157,8 @@ class Job:
                 self._came += 1
                 self._standing.answered, self._standing.lost, self._forbidden = True, 0, 0
                 return reply.answer
+            if reply.kind == "plainer":
+                continue  # at once, without the field that is refused, which is not sent again
             if reply.kind != "again":
                 return self._refusal(asked.request, reply)
             wait = max(patience.pause(bill.tries), reply.wait or 0.0)

@@ -16,6 +16,7 @@ from tutelage.completers.wire import (
     most_prompt_tokens,
     read_complaint,
     read_completion,
+    refuses_schema,
     write_body,
 )
 from tutelage.records import Answer, Request
@@ -29,23 +30,26 @@ _WANTS_MONEY = ("insufficient_quota", "billing", "insufficient_credits", "paymen
 _FOR_GOOD = ("invalid_request", "context_length", "content_filter", "content_policy", "bad_request")
 _LONGEST_REASON = 300
 
-Kind = Literal["answered", "again", "refused", "broken"]
+Kind = Literal["answered", "again", "plainer", "refused", "broken"]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it is sent, and the most tokens that it can cost, of which ``media`` are of images and sound."""
+    """A request as it is sent, and the most tokens that it can cost, of which ``media`` are of images and sound;
+    ``plain``: the same without its schema, if it has one."""
 
     request: Request
     body: bytes
     worst: Tokens
     media: int = 0
+    plain: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an exchange gave: an answer; a fault that may pass (``again``); a refusal for good; an endpoint that is
-    ``broken`` for every request (key, address, account).
+    """What an exchange gave: an answer; a fault that may pass (``again``); a refusal of the schema alone, without
+    which it is asked at once (``plainer``); a refusal for good; an endpoint that is ``broken`` for every request (key,
+    address, account).
 
     ``cost`` are the tokens that it cost, of which ``assumed`` are the most that it can have been. ``unreached``: no
     connection was made. ``wait`` is what the endpoint asks to wait, ``exhausted`` how long its rate limit is used up.
@@ -82,6 +86,8 @@ class Exchange:
     ) -> None:
         self._address, self._model, self._key = f"{base_url.rstrip('/')}/chat/completions", model, key
         self._patience, self._media = patience, media
+        self.schema_refusal = ""
+        """What the endpoint said to the first schema that it refused: from then on none is sent."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         secure = base_url.startswith("https")
         # No proxy from the environment: an address on this machine must not leave it.
@@ -109,16 +115,22 @@ class Exchange:
         media = media_of(request.messages)
         # Files are read in another thread: nobody waits for a disk.
         shown = await asyncio.to_thread(show, media, self._media) if media else Shown()
-        worst = Tokens(most_prompt_tokens(request.messages) + shown.tokens, request.sampling.max_tokens)
-        return Asked(request, write_body(self._model, request, shown.parts), worst, shown.tokens)
+        body = write_body(self._model, request, shown.parts)
+        plain = None
+        if request.answer_schema is not None:
+            plain = write_body(self._model, request, shown.parts, schema=False)
+        schema = 0 if plain is None else len(body) - len(plain)  # some show the model the schema, and count it
+        most = most_prompt_tokens(request.messages) + shown.tokens + schema
+        return Asked(request, body, Tokens(most, request.sampling.max_tokens), shown.tokens, plain)
 
     async def post(self, asked: Asked) -> Reply:
         """Ask once. Whatever was sent and has not come back whole may have been paid: it costs the most it can."""
         client = self._lanes.pop()  # the one used last: few connections where few are needed
         times = self._patience
+        body = asked.plain if asked.plain is not None and self.schema_refusal else asked.body
         try:
             async with asyncio.timeout(times.connect_s + times.answer_s):
-                response = await client.post(self._address, content=asked.body)
+                response = await client.post(self._address, content=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as fault:
             late = isinstance(fault, httpx.ConnectTimeout)
             return Reply("again", self._said(fault), turned_away=late, unreached=True)
@@ -133,6 +145,10 @@ class Exchange:
         exhausted = exhausted_for(response.headers, asked.worst.all - asked.media)
         if response.status_code != 200:
             complaint = read_complaint(response.content) or Complaint(message=response.text[:_LONGEST_REASON])
+            if asked.plain is not None and body is asked.body and refuses_schema(response.status_code, complaint):
+                said = self._without_key(f"{response.status_code}: {complaint.message or complaint.code or ''}")
+                self.schema_refusal = self.schema_refusal or said
+                return Reply("plainer", said, status=response.status_code)
             return self._refused(response.status_code, complaint, response, exhausted)
         return self._read(asked, response, exhausted)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from tutelage.completers.preparation import failed, refuse_duplicates
-from tutelage.completers.protocol import Completer, in_groups
+from tutelage.completers.protocol import Completer, OffersSchemas, in_groups
 from tutelage.completers.spending import CeilingReached
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, Event, silent
@@ -54,6 +54,12 @@ class FallbackCompleter:
         """All of them, in order."""
         engines = [member.completer.engine for member in self._members]
         return Engine(model=", ".join(e.model for e in engines), engine=", ".join(e.engine for e in engines))
+
+    @property
+    def schema_refusal(self) -> str:
+        """What the first of them that takes no schema said to one."""
+        asked = (member.completer for member in self._members)
+        return next((one.schema_refusal for one in asked if isinstance(one, OffersSchemas) and one.schema_refusal), "")
 
     def tell(self, emit: Emit) -> None:
         """Say to ``emit`` whenever another is asked."""

@@ -45,6 +45,16 @@ class InGroups(Protocol):
 
 
 @runtime_checkable
+class OffersSchemas(Protocol):
+    """A completer that passes on the schema of an answer to a server, which may refuse it."""
+
+    @property
+    def schema_refusal(self) -> str:
+        """What the server said to the first schema that it refused, after which none is sent; empty if it took all."""
+        ...
+
+
+@runtime_checkable
 class Tells(Protocol):
     """A completer that has something to say while it answers, beside its answers."""
 

@@ -62,6 +62,11 @@ class RemoteCompleter:
         """The model's name at the endpoint, and the endpoint without credentials."""
         return Engine(model=self._model, engine=f"remote {public_address(self._base_url)}")
 
+    @property
+    def schema_refusal(self) -> str:
+        """What the endpoint said to the first schema that it refused; empty while it takes them."""
+        return self._exchange.schema_refusal if self._exchange is not None else ""
+
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as they arrive."""
         for group in self.groups(requests):

@@ -1,7 +1,7 @@
 """Asking in fixed chunks and never twice: an append-only log of answers makes sampling resumable."""
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -38,6 +38,7 @@ def answer_all(
     label: str = "answers",
     timing: RecordLog[Spent] | None = None,
     again: bool = False,
+    keys: Mapping[str, str] | None = None,
 ) -> list[Answer]:
     """Return one answer a request, in the order of ``requests``, asking only what ``log`` does not hold.
 
@@ -50,12 +51,13 @@ def answer_all(
     and for nothing else.
 
     ``open_completer`` is called only if something must be asked: a finished stage loads no model. ``timing`` gets the
-    seconds of each chunk, so that a resumed stage still knows what its answers cost.
+    seconds of each chunk, so that a resumed stage still knows what its answers cost. ``keys`` may give, by the id of a
+    request, another mark than its content to know its answer by.
 
     Raises :class:`CompletionError` when two requests have one id, in whichever chunks, or one gets no answer.
     """
     refuse_duplicates(requests)
-    wanted = {request.id: content_id(request.to_json()) for request in requests}
+    wanted = {request.id: (keys or {}).get(request.id) or content_id(request.to_json()) for request in requests}
     _say_torn(log, label, emit)
     known = {answer.request_id: answer for answer in log.load() if wanted.get(answer.request_id) == answer.request}
     unanswered = [request for request in requests if _is_open(known.get(request.id), again)]
@@ -82,6 +84,10 @@ def answer_all(
                 whole = all(request.id in known for request in part)
                 if timing is not None and (whole or completer.engine.batch_size == 0):
                     timing.append(Spent(label=label, start=start, seconds=round(time.monotonic() - began, 3)))
+    return _in_order(requests, known)
+
+
+def _in_order(requests: Sequence[Request], known: Mapping[str, Answer]) -> list[Answer]:
     missing = [request.id for request in requests if request.id not in known]
     if missing:
         raise CompletionError(f"{len(missing)} requests came back without an answer", received=", ".join(missing[:3]))

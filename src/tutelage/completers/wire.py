@@ -12,6 +12,9 @@ from tutelage.records import Answer, Conversation, FinishReason, Message, Reques
 # How an answer may end; some versions of TGI name the token.
 _ENDS: dict[str, FinishReason] = {"stop": "stop", "eos_token": "stop", "stop_sequence": "stop", "length": "length"}
 
+# By what a refusal names the field for the schema.
+_SCHEMA_FIELD = ("response format", "json schema", "structured output")
+
 
 class NoAnswer(ValueError):
     """What came is no answer. ``passing``: asked again it may be one. Tokens as it says them; None: it does not."""
@@ -26,10 +29,11 @@ class NoAnswer(ValueError):
 Written = Mapping[Media, dict[str, object]]
 
 
-def write_body(model: str, request: Request, written: Written | None = None) -> bytes:
+def write_body(model: str, request: Request, written: Written | None = None, *, schema: bool = True) -> bytes:
     """Return the body that asks ``request``; ``written`` holds its images and recordings as they are sent.
 
-    ``top_k`` and ``repetition_penalty`` are sent only where set, as fields that vLLM, TGI and llama.cpp read.
+    ``top_k`` and ``repetition_penalty`` are sent only where set, as fields that vLLM, TGI and llama.cpp read; so is the
+    schema of the answer, unless ``schema`` is false, in the form of OpenAI, which vLLM, llama.cpp and Ollama take too.
     """
     sampling = request.sampling
     body: dict[str, object] = {
@@ -44,7 +48,16 @@ def write_body(model: str, request: Request, written: Written | None = None) -> 
         body["top_k"] = sampling.top_k
     if sampling.repetition_penalty != 1:
         body["repetition_penalty"] = sampling.repetition_penalty
+    if schema and (wanted := request.answer_schema) is not None:
+        of = {"name": wanted.name, "strict": wanted.strict, "schema": wanted.json_schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": of}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def refuses_schema(status: int, complaint: "Complaint") -> bool:
+    """Whether a refusal speaks of the field for the schema, which the server does not know or cannot read."""
+    said = f"{complaint.message} {complaint.code} {complaint.type}".lower().replace("_", " ")
+    return status in (400, 422) and any(name in said for name in _SCHEMA_FIELD)
 
 
 def most_prompt_tokens(messages: Conversation) -> int:
@@ -87,6 +100,8 @@ class _Message(BaseModel):
     # vLLM, llama.cpp and DeepSeek give reasoning in a field of its own, under one of two names.
     reasoning_content: str | None = None
     reasoning: str | None = None
+    # OpenAI says here, and not in the content, that the model will not answer in the form that was asked for.
+    refusal: str | None = None
 
 
 class _Choice(BaseModel):
@@ -122,6 +137,8 @@ def read_completion(request: Request, body: bytes) -> Answer:
         raise NoAnswer(f"it ended with {choice.finish_reason}", passing=choice.finish_reason == "error", **tokens)
     inline, text = split_unknown(choice.message.content or "")
     reasoning = choice.message.reasoning_content or choice.message.reasoning or inline
+    if not text.strip() and choice.message.refusal:
+        raise NoAnswer(f"the model refuses: {choice.message.refusal}", passing=False, **tokens)
     if not text.strip() and not reasoning.strip():
         if finish == "length":
             raise NoAnswer("it is empty: max_tokens went to what is not shown", passing=False, **tokens)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.construct.distill import Contexts, distill
+from tutelage.construct.documents.source import document_rows
 from tutelage.construct.expert import expert_rows, nearest_context
 from tutelage.construct.lesson import Taught, teach
 from tutelage.construct.rehearsal import rehearse
@@ -23,12 +24,14 @@ from tutelage.text.words import ngrams, normalize
 class Cast:
     """Who takes part: the student, the teacher (None: nobody teaches), and the starting model, which rehearses.
 
+    ``reader`` is the teacher as it is asked about documents, without demonstrations (None: it has that name anyhow).
     ``teacher_only`` are the cells (task, level) whose prompts all go to the teacher, because the student gets nowhere.
     """
 
     student: Asker
     teacher: Asker | None
     start: Asker
+    reader: Asker | None = None
     teacher_only: frozenset[tuple[str, Level]] = frozenset()
 
 
@@ -80,10 +83,11 @@ def construct(
         )
         distilled = rows, pairs
     taught = _taught(lessons_for, sampler, cast=cast, contexts=contexts)
+    read = _read(section, sampler, cast=cast, place=place)
     general = section.rehearsal
     rehearsed = rehearse(general, sampler, start=cast.start, seed=place.seed) if general is not None else []
     written = {row.messages for row in own}
-    rows = [*own, *(row for row in (*distilled[0], *taught.rows) if row.messages not in written), *rehearsed]
+    rows = [*own, *(row for row in (*distilled[0], *taught.rows) if row.messages not in written), *read, *rehearsed]
     made = Constructed(rows, [*distilled[1], *taught.pairs], taught.lessons, _tradeoffs(rows, sampler.meters))
     write_records(folder / "records.jsonl", made.rows)
     write_records(folder / "preferences.jsonl", made.preferences)
@@ -108,6 +112,14 @@ def _taught(items: Sequence[Item], sampler: Sampler, *, cast: Cast, contexts: Co
         revisions=lessons.revisions,
         drafts=lessons.drafts,
     )
+
+
+def _read(section: ConstructSection, sampler: Sampler, *, cast: Cast, place: Place) -> list[Example]:
+    """Rows from documents, where the recipe names some."""
+    reader = cast.reader or cast.teacher
+    if section.documents is None or reader is None:
+        return []
+    return document_rows(section.documents, sampler, teacher=reader, seed=place.seed, base=place.folder)
 
 
 def _new_items(tasks: Mapping[str, Task], prompts: Mapping[tuple[str, Level], int], seed: int) -> list[Item]:

@@ -56,7 +56,8 @@ class Asker:
 class Place:
     """Where in a run something happens: seed of the run, round, chunk of sampling, who listens.
 
-    ``longest`` holds, by task, the longest answer in tokens where that is less than the section's ``max_tokens``.
+    ``longest`` holds, by task, the longest answer in tokens where that is less than the section's ``max_tokens``;
+    ``folder`` is what paths of the recipe are relative to.
     """
 
     seed: int
@@ -64,6 +65,7 @@ class Place:
     chunk: int
     emit: Emit
     longest: Mapping[str, int] = field(default_factory=dict)
+    folder: Path = Path()
 
 
 @dataclass(slots=True)

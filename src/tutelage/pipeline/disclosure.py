@@ -13,29 +13,33 @@ from tutelage.recipe.endpoint import EndpointTeacher
 HERE = "Nothing leaves this machine."
 
 
-def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int) -> tuple[str, ...]:
-    """Return in words who the teacher is, what it is shown of ``prompts`` items, and what leaves this machine."""
+def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, passages: int = 0) -> tuple[str, ...]:
+    """Return in words who the teacher is, what it is shown of ``prompts`` items and ``passages`` of documents a round,
+    and what leaves this machine."""
     distill, here = recipe.construct.distill, HERE
-    if not prompts:
+    if not prompts and not passages:
         return ("No row has a check: no answer is sampled and no teacher is asked.", here)
     if distill is None:
         return ("There is no teacher.", here)
-    shots = (
-        f"up to {distill.shots} expert demonstrations" if recipe.construct.expert is not None else "no demonstration"
-    )
+    expert = recipe.construct.expert is not None
+    shots = f"up to {distill.shots} expert demonstrations" if expert else "no demonstration"
+    items = [f"train items with {shots} each"] if prompts else []
+    shown = " and ".join([*items, *([f"{passages:,} passages of documents a round"] if passages else [])])
     match distill.teacher:
         case SelfTeacher():
-            return (f"The teacher is the student itself; it sees train items with {shots} each.", here)
+            return (f"The teacher is the student itself; it sees {shown}.", here)
         case ModelTeacher(id=model):
-            return (f"The teacher is {model}, run on this machine; it sees train items with {shots} each.", here)
+            return (f"The teacher is {model}, run on this machine; it sees {shown}.", here)
         case EndpointTeacher() as teacher:
-            return _endpoints(teacher, shots, kinds_of_media(tasks.values(), "train"))
+            what = "These passages" if not prompts else "These items and passages" if passages else "These items"
+            return _endpoints(teacher, shown, what, kinds_of_media(tasks.values(), "train") if prompts else ())
 
 
-def _endpoints(teacher: EndpointTeacher, shots: str, media: Sequence[str]) -> tuple[str, ...]:
+def _endpoints(teacher: EndpointTeacher, shown: str, what: str, media: Sequence[str]) -> tuple[str, ...]:
+    """``shown`` is all that is sent; ``what`` is it in short."""
     first, *others = [endpoint_name(endpoint.model, endpoint.base_url) for endpoint in teacher.endpoints]
     seen = f", and the {' and the '.join(media)} in them" if media else ""
-    said = [f"The teacher is {first}; it is sent train items with {shots} each{seen}."]
+    said = [f"The teacher is {first}; it is sent {shown}{seen}."]
     for before, name in pairwise([first, *others]):
         said.append(f"What {before} does not answer is sent to {name}, in the same way.")
     to = "any of them" if others else "it"
@@ -44,5 +48,5 @@ def _endpoints(teacher: EndpointTeacher, shots: str, media: Sequence[str]) -> tu
     away = {host: allowed for host, allowed in hosts.items() if not is_loopback(host)}
     for host, allowed in away.items():
         refused = f"{host} is not this machine and allow_remote is false: the run will refuse to start sampling."
-        said.append(f"These items leave this machine for {host}." if allowed else refused)
+        said.append(f"{what} leave this machine for {host}." if allowed else refused)
     return (*said, *(() if away else (HERE,)))

@@ -93,14 +93,15 @@ class Engines:
         name = f"{self.recipe.model.id}" + (f" + round {round}" if weights is not None else "")
         return Asker(open=lambda: self.sampler(weights), name=name)
 
-    def teacher(self, student: Asker) -> Asker | None:
-        """The teacher that the recipe names; None where distillation is switched off."""
+    def teacher(self, student: Asker, *, shown: bool = True) -> Asker | None:
+        """The teacher that the recipe names; None where distillation is switched off. ``shown``: whether it answers
+        under demonstrations."""
         section = self.recipe.construct.distill
         if section is None:
             return None
         match section.teacher:
             case SelfTeacher():
-                return Asker(open=student.open, name=f"{student.name} under expert demonstrations")
+                return Asker(student.open, f"{student.name} under expert demonstrations" if shown else student.name)
             case ModelTeacher(id=model, revision=revision):
                 return Asker(open=lambda: self._other(model, revision), name=model)
             case EndpointTeacher() as endpoint:

@@ -22,25 +22,17 @@ from tutelage.pipeline.items import (
     rounds_of,
     stopping_items,
 )
-from tutelage.pipeline.teaching import Teaching, estimate_teaching
+from tutelage.pipeline.lengths import answer_tokens, row_tokens
+from tutelage.pipeline.reading import Reading, reading_of
+from tutelage.pipeline.teaching import Asked, Teaching, estimate_teaching
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.records import Item, Record
 from tutelage.reflect.gate import GateRule, gate_power
 from tutelage.tasks.build import demonstrations_of
-from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask
 from tutelage.tasks.rows.capability import is_checked
 
-ANSWER_TOKENS = 60
-"""Mean tokens of an answer to a task of this package; never more than ``max_tokens``. Where a user's own references are
-longer, so are the answers to such questions (200 rows of 176 tokens: the start wrote 119 of at most 192)."""
-ROW_TOKENS = 130
-"""Mean tokens of a training row with its question, of the tasks of this package."""
-CHARACTERS_A_TOKEN = 4
-"""Of English text."""
-FRAME_TOKENS = 25
-"""Tokens that the chat template adds to a row: system message, role marks, end tokens."""
 FAILING_SHARE = 0.7
 """Share of lessons of which no attempt passes, so that they are revised and fall back on the teacher."""
 ACCEPTED_SHARE = 0.6
@@ -83,55 +75,26 @@ class Estimate(Record):
     teaching: Teaching | None = None
 
 
-def answer_tokens(tasks: Tasks, most: int) -> float:
-    """Return the mean tokens of an answer of at most ``most``, over tasks: as long as the references, where known."""
-    means = []
-    for task in tasks.values():
-        references = [_tokens(item.reference) for item in _rows_of(task) if item.reference]
-        means.append(max(min(ANSWER_TOKENS, most), _mean([min(most, tokens) for tokens in references])))
-    return _mean(means)
-
-
-def row_tokens(tasks: Tasks) -> float:
-    """Return the mean tokens of a training row with its question, over tasks: a user's own rows are known."""
-    means = []
-    for task in tasks.values():
-        own = [
-            FRAME_TOKENS + _tokens(item.reference) + sum(_tokens(message.text) for message in item.messages)
-            for item in _rows_of(task)
-            if item.reference
-        ]
-        means.append(_mean(own) if own else ROW_TOKENS)
-    return _mean(means)
-
-
-def _rows_of(task: Task) -> Sequence[Item]:
-    return task.all_items if isinstance(task, RowsTask) else ()
-
-
-def _tokens(text: str | None) -> float:
-    return len(text or "") / CHARACTERS_A_TOKEN
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
-
-
 def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     """Return what a run of ``recipe`` would do; nothing is loaded, asked or written."""
     recipe = recipe.model_copy(update={"rounds": rounds_of(recipe, tasks)})
     written = _written(recipe, tasks)
     test = final_items(recipe, tasks)
     prompts = _prompts(recipe, tasks)
-    rows = _rows(recipe, prompts, written)
+    reading = reading_of(recipe)
+    rows, length = _rows(recipe, prompts, written), row_tokens(tasks)
+    if reading is not None:
+        length = (rows * length + reading.rows * reading.row_tokens) / max(1, rows + reading.rows)
+        rows += reading.rows
     stages = [
         *_levels(recipe, tasks),
         _scoring(recipe, tasks, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
         _constructing(recipe, tasks, prompts, rounds=_sampled_rounds(recipe)),
-        _tuning(recipe, tasks, "tune", rows, times=recipe.rounds),
+        *([_reading(recipe, reading)] if reading is not None else []),
+        _tuning(recipe, "tune", rows, length, times=recipe.rounds),
         *_looking(recipe, tasks, rows, times=recipe.rounds + recipe.controls.expert_only + recipe.controls.placebo),
         _gating(recipe, tasks),
-        *_final(recipe, tasks, len(test), written=written, rows=rows),
+        *_final(recipe, tasks, len(test), written=written, rows=rows, length=length),
     ]
     known = [stage.minutes for stage in stages if stage.minutes is not None]
     return Estimate(
@@ -141,13 +104,13 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         answers=sum(stage.answers for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
-        sees=who_sees_what(recipe, tasks, prompts),
+        sees=who_sees_what(recipe, tasks, prompts, reading.passages if reading is not None else 0),
         claims=_claims(recipe, tasks, test),
-        teaching=_teaching(recipe, tasks, prompts),
+        teaching=_teaching(recipe, tasks, prompts, reading),
     )
 
 
-def _teaching(recipe: Recipe, tasks: Tasks, prompts: int) -> Teaching | None:
+def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, reading: Reading | None) -> Teaching | None:
     """What a teacher behind an endpoint is asked for."""
     section, rounds = recipe.construct, _sampled_rounds(recipe)
     if section.distill is None or not isinstance(section.distill.teacher, EndpointTeacher):
@@ -158,14 +121,9 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int) -> Teaching | None:
         asked += FAILING_SHARE * for_lessons * section.self_improve.samples
     answer, row = answer_tokens(tasks, section.max_tokens), row_tokens(tasks)
     shots = section.distill.shots if section.expert is not None else 0
-    return estimate_teaching(
-        section.distill.teacher,
-        answers=round(asked) * rounds,
-        prompt_tokens=(shots + 1) * row - answer,
-        answer_tokens=answer,
-        most=section.max_tokens,
-        media=kinds_of_media(tasks.values(), "train"),
-    )
+    about = [Asked(round(asked) * rounds, (shots + 1) * row - answer, answer, section.max_tokens)]
+    about += [reading.asked] if reading is not None else []
+    return estimate_teaching(section.distill.teacher, about, media=kinds_of_media(tasks.values(), "train"))
 
 
 def _levels(recipe: Recipe, tasks: Tasks) -> list[StageEstimate]:
@@ -235,6 +193,19 @@ def _constructing(recipe: Recipe, tasks: Tasks, prompts: int, *, rounds: int) ->
     )
 
 
+def _reading(recipe: Recipe, reading: Reading) -> StageEstimate:
+    answers, _, length, _ = reading.asked
+    tokens = round(answers * length)
+    return StageEstimate(
+        stage="construct (documents)",
+        times=recipe.rounds,
+        what=f"a round: {reading.words}",
+        answers=answers,
+        tokens=tokens,
+        minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
+    )
+
+
 def _sampled_rounds(recipe: Recipe) -> int:
     """The rounds in which any task is sampled."""
     return max(0, recipe.rounds + 1 - min(task.sample_from for task in recipe.tasks))
@@ -277,10 +248,11 @@ def _rows(recipe: Recipe, prompts: int, written: int) -> int:
     return round(written + made * (recipe.rounds + 1) / 2)
 
 
-def _tuning(recipe: Recipe, tasks: Tasks, stage: str, rows: int, *, times: int) -> StageEstimate:
+def _tuning(recipe: Recipe, stage: str, rows: int, length: float, *, times: int) -> StageEstimate:
+    """Tuning on ``rows`` of so many tokens in the mean."""
     section = recipe.tune
     seen = _seen(recipe, rows)
-    tokens = round(seen * row_tokens(tasks))
+    tokens = round(seen * length)
     held = ""
     if section.retention is not None:
         texts = section.retention
@@ -343,16 +315,16 @@ def _gating(recipe: Recipe, tasks: Tasks) -> StageEstimate:
     )
 
 
-def _final(recipe: Recipe, tasks: Tasks, items: int, *, written: int, rows: int) -> list[StageEstimate]:
+def _final(recipe: Recipe, tasks: Tasks, items: int, *, written: int, rows: int, length: float) -> list[StageEstimate]:
     if not items:
         return []
     controls = recipe.controls
     rivals = controls.few_shot + controls.expert_only + controls.placebo
     found = [_scoring(recipe, tasks, "final (test)", items, times=1 + recipe.rounds + rivals)]
     if controls.expert_only and recipe.construct.expert is not None:
-        found.append(_tuning(recipe, tasks, "tune (expert only)", written, times=1))
+        found.append(_tuning(recipe, "tune (expert only)", written, row_tokens(tasks), times=1))
     if controls.placebo:
-        found.append(_tuning(recipe, tasks, "tune (placebo)", rows, times=1))
+        found.append(_tuning(recipe, "tune (placebo)", rows, length, times=1))
     return found
 
 

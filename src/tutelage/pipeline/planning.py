@@ -20,14 +20,15 @@ from tutelage.tasks.protocol import Task
 
 FLOOR_SHARE = 0.3  # of an even share: every cell stays in the data, so that nothing learned is forgotten
 
+ALONE, WITH_DOCUMENTS = "the experts' answers alone", "the experts' answers and from documents"
 NOTHING_TO_SAMPLE = Plan(
     policy="expert rows alone",
     budget=0,
     allocations=(),
-    words="No task can check an answer, so nothing is sampled: the round learns from the experts' answers alone.",
+    words=f"No task can check an answer, so nothing is sampled: the round learns from {ALONE}.",
 )
 LATER = NOTHING_TO_SAMPLE.model_copy(
-    update={"words": "No task is sampled yet (sample_from): the round learns from the experts' answers alone."}
+    update={"words": f"No task is sampled yet (sample_from): the round learns from {ALONE}."}
 )
 
 
@@ -53,6 +54,8 @@ def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> Prompt
             budget = shop.recipe.construct.prompts
             floor = int(FLOOR_SHARE * budget / max(1, len(states)))
             nothing = NOTHING_TO_SAMPLE if shop.sampled(round) else LATER
+            if shop.recipe.construct.documents is not None:
+                nothing = nothing.model_copy(update={"words": nothing.words.replace(ALONE, WITH_DOCUMENTS)})
             plan = _policy(shop)(states, budget, floor=floor) if states else nothing
             write_atomic(file, plan.model_dump_json(indent=1) + "\n")
     plan = read_state(file, Plan)

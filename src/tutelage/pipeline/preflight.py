@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from tutelage.completers.address import check_address, read_key
+from tutelage.construct.documents.source import shelve
 from tutelage.construct.rehearsal import rehearsal_prompts
 from tutelage.curate.build import build_steps
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
@@ -31,8 +32,8 @@ def preflight(recipe: Recipe, *, keys: bool = True, tunes: bool = False) -> dict
 
     Raises
     ------
-    RecipeError: with every problem of tasks, guards, facets, steps, planner, chat template and endpoint at once; or the
-    recipe is one for ``tutelage tune`` alone.
+    RecipeError: with every problem of tasks, guards, facets, documents, steps, planner, chat template and endpoint at
+    once; or the recipe is one for ``tutelage tune`` alone.
     """
     if recipe.tune.data is not None:
         what = "a run makes its own rows to learn from, and this recipe brings some"
@@ -86,6 +87,8 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             yield f"curate.steps.{index}", partial(build_steps, alone, [], folder=recipe.folder)
     if isinstance(planner, CustomPlanner):
         yield "reflect.planner", lambda: load_planner(planner.path, planner.options, recipe.folder)
+    if (documents := recipe.construct.documents) is not None:
+        yield "construct.documents", lambda: shelve(documents, recipe.folder)
     if distill is not None and isinstance(distill.teacher, EndpointTeacher):
         for index, endpoint in enumerate(distill.teacher.endpoints):
             where = distill.teacher.place(index)

@@ -140,9 +140,20 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
             tasks=shop.tasks,
             prompts=prompts.numbers,
             demonstrations=shop.demonstrations,
-            cast=Cast(asker, shop.engines.teacher(asker), shop.engines.student(None, 0), prompts.teacher_only),
+            cast=Cast(
+                asker,
+                shop.engines.teacher(asker),
+                shop.engines.student(None, 0),
+                reader=shop.engines.teacher(asker, shown=False),
+                teacher_only=prompts.teacher_only,
+            ),
             place=Place(
-                shop.seed, round, recipe.engines.chunk, shop.listening("construct", round), shop.longest_answers()
+                shop.seed,
+                round,
+                recipe.engines.chunk,
+                shop.listening("construct", round),
+                shop.longest_answers(),
+                folder=recipe.folder,
             ),
         )
 

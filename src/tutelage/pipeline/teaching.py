@@ -1,6 +1,7 @@
 """What a teacher behind an endpoint would be asked for and what it would cost, before anything is sent."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tutelage.completers.address import endpoint_name
 from tutelage.completers.spending import Tariff, Tokens
@@ -23,21 +24,26 @@ class Teaching(Record):
     words: tuple[str, ...]
 
 
-def estimate_teaching(
-    teacher: EndpointTeacher,
-    *,
-    answers: int,
-    prompt_tokens: float,
-    answer_tokens: float,
-    most: int,
-    media: Sequence[str] = (),
-) -> Teaching:
-    """Return what ``answers`` of ``teacher`` would cost; the means are tokens of one prompt and of one answer.
+class Asked(NamedTuple):
+    """Questions of one kind: how many ``answers``, mean tokens of a ``prompt`` and of an ``answer``, the ``most``."""
+
+    answers: int
+    prompt: float
+    answer: float
+    most: int
+
+
+def estimate_teaching(teacher: EndpointTeacher, asked: Sequence[Asked], *, media: Sequence[str] = ()) -> Teaching:
+    """Return what ``teacher`` would cost that is ``asked`` such questions.
 
     ``media`` names what prompts hold beside text: how many tokens that is, only the endpoint knows.
     """
-    expected = Tokens(round(answers * max(0.0, prompt_tokens)), round(answers * answer_tokens))
-    longest = Tokens(expected.prompt, answers * most)
+    answers = sum(kind.answers for kind in asked)
+    expected = Tokens(
+        sum(round(kind.answers * max(0.0, kind.prompt)) for kind in asked),
+        sum(round(kind.answers * kind.answer) for kind in asked),
+    )
+    longest = Tokens(expected.prompt, sum(kind.answers * kind.most for kind in asked))
     costs = [_money(endpoint, expected) for endpoint in teacher.endpoints]
     highest = [_money(endpoint, longest) for endpoint in teacher.endpoints]
     known = [money for money in highest if money is not None]
@@ -49,7 +55,7 @@ def estimate_teaching(
     if costs[0] is None or highest[0] is None:
         words.append("No price is given (teacher.price), so what it costs is not known.")
     else:
-        words.append(f"That costs about {costs[0]:,.2f}; {highest[0]:,.2f} if every answer were {most} tokens long.")
+        words.append(f"That costs about {costs[0]:,.2f}; {highest[0]:,.2f} if every answer were as long as it may be.")
     for index, endpoint in enumerate(teacher.fallback):
         words.append(_other(endpoint, f"teacher.fallback.{index}.price", costs[index + 1], highest[index + 1]))
     if media:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tutelage.recipe.base import Section
+from tutelage.recipe.documents import DocumentsSection
 from tutelage.recipe.endpoint import EndpointTeacher
 
 
@@ -100,6 +101,9 @@ class ConstructSection(Section):
 
     rehearsal: RehearsalSection | None = RehearsalSection()
     """Rows that keep what the start can do; null leaves them out."""
+
+    documents: DocumentsSection | None = None
+    """Rows made of documents by the teacher (``distill.teacher``); null makes none."""
 
     prompts: int = Field(default=240, ge=1)
     """New prompts a round, spread over the cells by the planner."""

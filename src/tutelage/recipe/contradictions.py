@@ -93,6 +93,13 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     if lessons is not None and lessons.drafts and not (section.mend and section.verify):
         why = f"drafts are there to be mended, and construct.{'mend' if section.verify else 'verify'} is false"
         yield _idle(lessons, "drafts", why, "construct", "self_improve")
+    documents = section.documents
+    if documents is not None and documents.form == "closed_book" and documents.unanswerable:
+        why = "a row of closed_book has no passage that could lack the answer"
+        yield _idle(documents, "unanswerable", why, "construct", "documents")
+    if documents is not None and not documents.unanswerable:
+        why = "no row abstains, construct.documents.unanswerable is 0"
+        yield _idle(documents, "abstention", why, "construct", "documents")
 
 
 def _of_curate(recipe: "Recipe") -> Iterator[Idle]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tutelage.recipe.curate import CustomStep
+from tutelage.recipe.documents import DocumentsSection
 from tutelage.recipe.recipe import Recipe
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
@@ -11,7 +12,8 @@ from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
-    """Return the files of rows, of code (``file.py:name``) and of the chat template, by name as the recipe writes it.
+    """Return the files of rows, of code (``file.py:name``), of documents and of the chat template, by name as the
+    recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -32,11 +34,26 @@ def _names(recipe: Recipe) -> Iterator[str]:
                 yield from _code(task.path)
             case _:
                 continue
+    if recipe.construct.documents is not None:
+        yield from document_files(recipe.construct.documents, recipe.folder)
     for step in recipe.curate.steps:
         if isinstance(step, CustomStep):
             yield from _code(step.path)
     if isinstance(recipe.reflect.planner, CustomPlanner):
         yield from _code(recipe.reflect.planner.path)
+
+
+def document_files(section: DocumentsSection, folder: Path) -> list[str]:
+    """Return the documents that a section names, relative to ``folder`` as it writes them, each once: files, and of
+    folders all that is below them, without what is hidden (a name that begins with a dot)."""
+    found: list[str] = []
+    for path in section.paths:
+        place = folder / path
+        below = sorted(entry for entry in place.rglob("*") if entry.is_file()) if place.is_dir() else []
+        inside = [entry.relative_to(place) for entry in below]
+        found += [str(Path(path) / name) for name in inside if not any(part.startswith(".") for part in name.parts)]
+        found += [] if place.is_dir() else [path]
+    return list(dict.fromkeys(found))
 
 
 def _code(path: str) -> Iterator[str]:

@@ -88,6 +88,10 @@ class Recipe(Section):
             )
         if construct.expert is None and construct.distill is None and construct.self_improve is None:
             raise ValueError("construct: all three paradigms are switched off; leave at least one of them on")
+        if construct.documents is not None and construct.distill is None:
+            raise ValueError("construct.documents: the teacher writes these rows, but construct.distill is null")
+        if construct.documents is not None and not construct.verify:
+            raise ValueError("construct.documents: what is quoted is always verified, but construct.verify is false")
         if construct.expert is None and (controls.few_shot or controls.expert_only):
             raise ValueError("controls: few_shot and expert_only need construct.expert, which is null")
         if self.evaluate.test == 0 and (controls.few_shot or controls.expert_only or controls.placebo):

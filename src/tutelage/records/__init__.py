@@ -5,9 +5,11 @@
 | ``base`` | ``Record``, levels, splits, paradigms, ``content_id`` |
 | ``messages`` | ``Message`` and its parts, ``Conversation`` |
 | ``items`` | ``Item``: what is asked |
-| ``answers`` | ``Sampling``, ``Request``, ``Engine``, ``Answer`` |
+| ``answers`` | ``Sampling``, ``AnswerSchema``, ``Request``, ``Engine``, ``Answer`` |
+| ``structured`` | ``Loss``, ``StructuredYield`` |
 | ``verdicts`` | ``Verdict``, ``PartVerdict`` |
-| ``lineage`` | ``Lineage``, ``Cost`` |
+| ``lineage`` | ``Lineage``, ``Evidence``, ``Cost`` |
+| ``documents`` | ``Document``, ``Passage`` |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |
@@ -17,12 +19,12 @@
 | ``tables``, ``importers`` | a user's files: rows of any common format, as examples or preferences |
 """
 
-from tutelage.records.answers import Answer, Engine, FinishReason, Request, Sampling
+from tutelage.records.answers import Answer, AnswerSchema, Engine, FinishReason, Request, Sampling
 from tutelage.records.base import LEVELS, PARADIGMS, SPLITS, Level, Paradigm, Record, Split, content_id
 from tutelage.records.examples import Demonstration, Example, Lesson, Preference, Turn, UnpairedPreference
 from tutelage.records.items import Item
 from tutelage.records.ledger import Dropped, Ledger
-from tutelage.records.lineage import Cost, Lineage
+from tutelage.records.lineage import Cost, Evidence, Lineage
 from tutelage.records.messages import (
     AudioPart,
     Conversation,
@@ -41,12 +43,14 @@ __all__ = [
     "PARADIGMS",
     "SPLITS",
     "Answer",
+    "AnswerSchema",
     "AudioPart",
     "Conversation",
     "Cost",
     "Demonstration",
     "Dropped",
     "Engine",
+    "Evidence",
     "Example",
     "FinishReason",
     "ImagePart",

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from tutelage.records.base import Record
 from tutelage.records.messages import Conversation
@@ -20,13 +20,34 @@ class Sampling(Record):
     repetition_penalty: float = Field(default=1.0, gt=0)
 
 
+class AnswerSchema(Record):
+    """The JSON that an answer is to be, for engines that can hold a model to it.
+
+    ``json_schema`` is of the strict subset where ``strict``: every object names all its keys as required and allows no
+    others.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    json_schema: dict[str, JsonValue]
+    strict: bool = True
+
+    def __hash__(self) -> int:
+        """The schema is a dictionary; its name tells most apart."""
+        return hash((self.name, self.strict))
+
+
 class Request(Record):
-    """One question to a completer. Equal requests to one model must be able to give equal answers: hence the seed."""
+    """One question to a completer. Equal requests to one model must be able to give equal answers: hence the seed.
+
+    ``answer_schema`` is a wish: an endpoint that offers structured output is asked for it, engines on this machine do
+    not read it. Whoever needs JSON asks for it in words too (:mod:`tutelage.completers.structured`).
+    """
 
     id: str
     messages: Conversation
     sampling: Sampling = Sampling()
     seed: int = 0
+    answer_schema: AnswerSchema | None = None
 
 
 class Engine(Record):

@@ -40,13 +40,23 @@ def total(counts: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
+class Evidence(Record):
+    """Words of a document that an answer rests on: characters ``start`` to ``end`` of its text, in a section."""
+
+    document: str
+    section: str
+    start: int
+    end: int
+    text: str
+
+
 class Lineage(Record):
-    """Paradigm, parents, author, prompt, sampling, seed, verdicts and cost of one record.
+    """Paradigm, parents, author, prompt, sampling, seed, verdicts, evidence and cost of one record.
 
     ``source`` names the method inside the paradigm (``examples``, ``context_distillation``, ``rejection``,
-    ``revision``, ``replay``); ``author`` the model or person that wrote the answer; ``prompt`` the hash or name of the
-    prompt that asked for it; ``cost.completion_tokens`` counts the record's own tokens and those of the attempts that
-    were thrown away for it.
+    ``revision``, ``replay``, ``documents``); ``author`` the model or person that wrote the answer; ``prompt`` the hash
+    or name of the prompt that asked for it; ``evidence`` what of a document proves it; ``cost.completion_tokens``
+    counts the record's own tokens and those of the attempts that were thrown away for it.
     """
 
     paradigm: Paradigm
@@ -58,4 +68,5 @@ class Lineage(Record):
     seed: int | None = None
     round: int | None = None
     verdicts: tuple[Verdict, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     cost: Cost = Field(default_factory=Cost)

@@ -4,5 +4,6 @@
 |---|---|
 | ``words`` | words, sentences, normal form, n-grams |
 | ``repetition`` | repeated n-grams, echo of a prompt |
+| ``verbatim`` | whether a quote stands in a text, typography aside |
 | ``language`` | language identification (py3langid) |
 """

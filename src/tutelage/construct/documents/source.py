@@ -1,0 +1,146 @@
+"""A round's rows from documents: passages are chosen, the teacher is asked, what it can quote is kept."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutelage.completers.replay import Spent, seconds_of
+from tutelage.completers.structured import Ended, Way, ask_structured
+from tutelage.construct.documents.asking import FORM, Examiner, Grounded, questions
+from tutelage.construct.documents.passages import FEWEST_WORDS, cut
+from tutelage.construct.documents.reading import read_documents
+from tutelage.construct.documents.rows import Writer, abstentions, once
+from tutelage.construct.missing import count_missing
+from tutelage.construct.sampling import Asker, Meter, Sampler
+from tutelage.errors import DataError, Problem
+from tutelage.events import Event
+from tutelage.recipe.documents import DocumentsSection
+from tutelage.records import Cost, Dropped, Example, Ledger, Sampling
+from tutelage.records.documents import Document, Passage
+from tutelage.records.jsonl import RecordLog, write_records
+from tutelage.records.lineage import total
+from tutelage.seeds import stream
+
+LABEL = "questions"
+FOLDER = "documents"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The documents of a recipe cut into passages; ``ledgers`` count files and passages, ``dropped`` has the rest."""
+
+    documents: list[Document]
+    passages: list[Passage]
+    ledgers: list[Ledger]
+    dropped: list[Dropped]
+
+
+def shelve(section: DocumentsSection, folder: Path) -> Shelf:
+    """Read the documents that ``section`` names and cut them.
+
+    Raises what :func:`read_documents` raises, and :class:`DataError` where no passage is long enough.
+    """
+    library = read_documents(section, folder)
+    passages: list[Passage] = []
+    short: list[Dropped] = []
+    for document in library.documents:
+        found, dropped = cut(document, section.passage_words)
+        passages += found
+        short += dropped
+    notes = [f"{document.name}: {note}" for document in library.documents for note in document.notes]
+    notes += [
+        f"{document.name}: read as {document.encoding}"
+        for document in library.documents
+        if document.encoding not in ("", "utf-8")
+    ]
+    if not passages:
+        what = f"no document has a passage of {FEWEST_WORDS} words"
+        raise DataError(
+            "construct.documents", [Problem(what, name, remedy="give longer ones") for name in section.paths]
+        )
+    ledgers = [
+        _ledger("files", len(library.documents), library.dropped, notes),
+        _ledger("passages", len(passages), short),
+    ]
+    return Shelf(library.documents, passages, ledgers, [*library.dropped, *short])
+
+
+def document_rows(
+    section: DocumentsSection, sampler: Sampler, *, teacher: Asker, seed: int, base: Path
+) -> list[Example]:
+    """Return the rows of a round and write what they come from into the folder ``documents`` of the stage.
+
+    ``documents.jsonl`` and ``passages.jsonl`` are what was read, ``questions.jsonl`` every answer of the teacher,
+    ``dropped.jsonl`` files, passages, questions and abstentions that gave nothing, with their reasons,
+    ``ledger.jsonl`` their counts. ``seed`` is the run's, ``base`` what paths are relative to. What it cost is put on
+    ``sampler.meters``.
+
+    Raises what :func:`shelve`, :func:`ask_structured` and :func:`count_missing` raise.
+    """
+    folder = sampler.folder / FOLDER
+    shelf = shelve(section, base)
+    write_records(folder / "documents.jsonl", shelf.documents)
+    write_records(folder / "passages.jsonl", shelf.passages)
+    chosen = passages_of_round(shelf.passages, section.passages, round=sampler.round, seed=seed)
+    sampling = Sampling(
+        temperature=sampler.section.temperature, top_p=sampler.section.top_p, max_tokens=section.max_tokens
+    )
+    requests, asked = questions(chosen, section, sampling=sampling, seed=sampler.seed)
+    way = Way(folder, LABEL, sampler.chunk, retries=section.retries, again=teacher.again, emit=sampler.emit)
+    ends, _ = ask_structured(teacher.open, requests, form=FORM, way=way, judge=Examiner(asked, section))
+    errors = count_missing([end.answers[-1] for end in ends], label=LABEL, emit=sampler.emit)
+    writer = Writer(section, teacher.name, sampling, sampler.round)
+    made = [writer.row(asked[end.request.id], end) for end in ends if end.loss is None]
+    kept, twice = once(made, closed=section.form == "closed_book")
+    absent, unfit = abstentions(kept, shelf.passages, writer, seed=sampler.seed) if section.unanswerable else ([], [])
+    lost = [*map(_lost, (end for end in ends if end.loss is not None)), *twice]
+    ledgers = [*shelf.ledgers, _ledger("questions", len(kept), lost)]
+    ledgers += [_ledger("abstentions", len(absent), unfit)] if section.unanswerable else []
+    write_records(folder / "dropped.jsonl", [*shelf.dropped, *lost, *unfit])
+    write_records(folder / "ledger.jsonl", ledgers)
+    _count(sampler, ends, way, errors=errors, passed=len(made), absent=len(absent))
+    for ledger in ledgers:
+        sampler.emit(Event("note", data={"text": f"documents, {_words(ledger)}"}))
+    return [*(one.row for one in kept), *absent]
+
+
+def passages_of_round(passages: Sequence[Passage], most: int | None, *, round: int, seed: int) -> list[Passage]:
+    """Return the next ``most`` of a shuffled circle of passages, each once; all of them where that is fewer."""
+    order = list(passages)
+    stream(seed, "passages").shuffle(order)
+    count = len(order) if most is None else min(most, len(order))
+    first = (round - 1) * count
+    return [order[at % len(order)] for at in range(first, first + count)]
+
+
+def _ledger(stage: str, kept: int, dropped: Sequence[Dropped], notes: Sequence[str] = ()) -> Ledger:
+    reasons = Counter(row.reason.partition(":")[0].partition(" (")[0] for row in dropped)
+    return Ledger(
+        stage=stage, rows_in=kept + len(dropped), kept=kept, dropped=dict(sorted(reasons.items())), notes=tuple(notes)
+    )
+
+
+def _words(ledger: Ledger) -> str:
+    lost = "; ".join(f"{count:,} {reason}" for reason, count in ledger.dropped.items())
+    said = f"{ledger.stage}: {ledger.kept:,} of {ledger.rows_in:,} kept"
+    return f"{said}{f', dropped: {lost}' if lost else ''}{''.join(f'. {note}' for note in ledger.notes)}"
+
+
+def _lost(end: Ended[Grounded]) -> Dropped:
+    assert end.loss is not None
+    reason = f"{end.loss.reason}: {end.loss.detail}" if end.loss.detail else end.loss.reason
+    return Dropped(id=end.request.id, step="questions", reason=reason, row=end.answers[-1].to_json())
+
+
+def _count(
+    sampler: Sampler, ends: Sequence[Ended[Grounded]], way: Way, *, errors: int, passed: int, absent: int
+) -> None:
+    """Put what was asked on the meter of distillation; a row that abstains is made by program, and counts as judged."""
+    timing = RecordLog(way.folder / "timing.jsonl", Spent)
+    meter = sampler.meters.setdefault("distill", Meter())
+    meter.answers += len(ends) - errors + absent
+    meter.passed += passed + absent
+    meter.errors += errors
+    meter.seconds += sum(seconds_of(timing, label) for label in way.labels())
+    meter.tokens = total([meter.tokens, Cost.of([answer for end in ends for answer in end.answers]).completion_tokens])
