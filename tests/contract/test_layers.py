@@ -49,6 +49,9 @@ TORCH_FREE_FILES = {"completers/__init__.py", "completers/protocol.py", "complet
 TORCH_FREE_FILES |= {
     f"completers/{name}.py" for name in ("scripted", "asking", "exchange", "gate", "pauses", "spending")
 }
+TORCH_FREE_FILES |= {
+    f"completers/{name}.py" for name in ("vllm", "vllm_adapter", "vllm_api", "vllm_guard", "vllm_server")
+}
 # transformers and peft enter only here; each file with its reason.
 TRANSFORMERS_ALLOWED = (
     "models/",  # loading, templates, the tiny model

@@ -13,6 +13,10 @@
 | ``wire`` | conversations and answers as the protocol writes them |
 | ``spending`` | what it costs, and the ceiling |
 | ``address`` | what can be known of an endpoint before anything is sent |
+| ``vllm`` | ``VllmCompleter``: a vLLM server with the prompts of the local engine |
+| ``vllm_server``, ``vllm_guard`` | starting a server, and ending it with whoever started it |
+| ``vllm_api`` | what a server is asked beside answers |
+| ``vllm_adapter`` | which adapters vLLM takes |
 | ``scripted`` | ``ScriptedCompleter``: answers written beforehand |
 | ``replay`` | asking in fixed chunks and never twice |
 | ``preparation`` | requests to prompts, ids to answers |

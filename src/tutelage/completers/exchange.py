@@ -11,6 +11,7 @@ from tutelage.completers.pauses import exhausted_for, retry_after
 from tutelage.completers.spending import NOTHING, Tokens
 from tutelage.completers.wire import (
     Complaint,
+    Manner,
     NoAnswer,
     most_prompt_tokens,
     read_complaint,
@@ -80,6 +81,8 @@ class Exchange:
     ) -> None:
         self._address, self._model, self._key = f"{base_url.rstrip('/')}/chat/completions", model, key
         self._timeouts = timeouts
+        self.manner = Manner()
+        """What is special to the server that is asked."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         secure = base_url.startswith("https")
         # No proxy from the environment: an address on this machine must not leave it.
@@ -105,7 +108,7 @@ class Exchange:
     def prepare(self, request: Request) -> Asked:
         """Return what is sent; raises :class:`tutelage.errors.CompletionError` for images and audio."""
         worst = Tokens(most_prompt_tokens(request.messages), request.sampling.max_tokens)
-        return Asked(request, write_body(self._model, request), worst)
+        return Asked(request, write_body(self._model, request, self.manner), worst)
 
     async def post(self, asked: Asked) -> Reply:
         """Ask once. Whatever was sent and has not come back whole may have been paid: it costs the most it can."""
@@ -132,7 +135,7 @@ class Exchange:
 
     def _read(self, asked: Asked, response: httpx.Response, exhausted: float) -> Reply:
         try:
-            answer = read_completion(asked.request, response.content)
+            answer = read_completion(asked.request, response.content, self.manner)
         except NoAnswer as fault:
             if fault.passing and (complaint := read_complaint(response.content)) is not None:
                 status = complaint.status or (400 if complaint.says(*_FOR_GOOD) else 500)

@@ -97,14 +97,7 @@ class RemoteCompleter:
 
     async def _started(self, requests: Sequence[Request]) -> Job:
         if self._exchange is None:
-            self._exchange = Exchange(
-                self._base_url,
-                self._model,
-                key=self._key,
-                timeouts=self._timeouts,
-                most=self._concurrency,
-                environment=self._allow_remote,
-            )
+            self._exchange = self._connected()
         job = Job(
             requests,
             self._exchange,
@@ -116,6 +109,16 @@ class RemoteCompleter:
         )
         job.start()
         return job
+
+    def _connected(self) -> Exchange:
+        return Exchange(
+            self._base_url,
+            self._model,
+            key=self._key,
+            timeouts=self._timeouts,
+            most=self._concurrency,
+            environment=self._allow_remote,
+        )
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
         if self._loop is None:

@@ -24,7 +24,6 @@ from tutelage.pipeline.items import (
 from tutelage.pipeline.teaching import Teaching, estimate_teaching
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import EndpointTeacher
-from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
 from tutelage.records import Item, Record
 from tutelage.reflect.gate import GateRule, gate_power
 from tutelage.tasks.build import demonstrations_of
@@ -49,9 +48,10 @@ GENERAL_TOKENS = 150
 """Mean tokens of the start's answer to a general instruction."""
 REHEARSED_SHARE = 0.2
 """Share of such answers that end and repeat nothing."""
-SAMPLING_TOKENS_S = {"ctranslate2": 200.0, "transformers": 300.0}
-"""Answered tokens a second when sampling, by engine: 128 rows decoded together; int8 on two workers of one thread."""
-SCORING_TOKENS_S = SAMPLING_TOKENS_S["transformers"]
+SAMPLING_TOKENS_S = {"ctranslate2": 200.0, "transformers": 300.0, "vllm": None}
+"""Answered tokens a second when sampling, by engine: 128 rows decoded together; int8 on two workers of one thread; vLLM
+was never run."""
+SCORING_TOKENS_S = 300.0
 """Answered tokens a second of the reference engine, which is the decoder that also samples."""
 TRAINING_TOKENS_S = 350.0
 """Trained tokens a second, LoRA on all linear layers."""
@@ -182,7 +182,7 @@ def _levels(recipe: Recipe, tasks: Tasks) -> list[StageEstimate]:
             what=" and ".join(f"{rows:,} rows × {samples} answers of the start" for rows, samples in counts),
             answers=answers,
             tokens=tokens,
-            minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
+            minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[recipe.engines.sampling.kind]),
         )
     ]
 
@@ -230,7 +230,7 @@ def _constructing(recipe: Recipe, tasks: Tasks, prompts: int, *, rounds: int) ->
         what=f"a round: {'; '.join(parts)}" if parts else "expert rows alone",
         answers=answers,
         tokens=tokens,
-        minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
+        minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[recipe.engines.sampling.kind]),
     )
 
 
@@ -355,17 +355,11 @@ def _final(recipe: Recipe, tasks: Tasks, items: int, *, written: int, rows: int)
     return found
 
 
-def _sampling_engine(recipe: Recipe) -> str:
-    match recipe.engines.sampling:
-        case TransformersEngine():
-            return "transformers"
-        case CTranslate2Engine():
-            return "ctranslate2"
-
-
-def _minutes(recipe: Recipe, tokens: int, rate: float) -> float | None:
+def _minutes(recipe: Recipe, tokens: int, rate: float | None) -> float | None:
     on_cpu = recipe.model.device in {"auto", "cpu"}
-    return round(tokens / rate / 60, 1) if recipe.model.id in RATES_HOLD_FOR and on_cpu else None
+    if rate is None or not on_cpu or recipe.model.id not in RATES_HOLD_FOR:
+        return None
+    return round(tokens / rate / 60, 1)
 
 
 def _claims(recipe: Recipe, tasks: Tasks, test: Sequence[Item]) -> tuple[str, ...]:

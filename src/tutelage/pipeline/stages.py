@@ -132,7 +132,7 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
             tradeoffs=read_records(folder / "tradeoffs.jsonl", TradeOff),
         )
     recipe = shop.recipe
-    asker = shop.engines.student(student.weights, student.round)
+    asker = shop.engines.student(student.weights, student.round, folder)
     with shop.run.stage(name) as folder:
         return construct(
             folder,
@@ -140,7 +140,7 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
             tasks=shop.tasks,
             prompts=prompts.numbers,
             demonstrations=shop.demonstrations,
-            cast=Cast(asker, shop.engines.teacher(asker), shop.engines.student(None, 0), prompts.teacher_only),
+            cast=Cast(asker, shop.engines.teacher(asker), shop.engines.student(None, 0, folder), prompts.teacher_only),
             place=Place(
                 shop.seed, round, recipe.engines.chunk, shop.listening("construct", round), shop.longest_answers()
             ),
