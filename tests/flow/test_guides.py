@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.vllm_server import Behaviour, install, read_journal
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(bash|python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -159,9 +161,23 @@ def test_own_teacher(tmp_path: Path) -> None:
     assert "The ceiling is 5.00 in money and 3 hours." in said
 
 
+def test_sampling_with_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command stands for vLLM, which nobody has here."""
+    for name, value in install(tmp_path / "bin", Behaviour(journal=str(tmp_path / "journal.jsonl"))).items():
+        monkeypatch.setenv(name, value)
+    bring_rows(tmp_path)
+    said = follow("sampling-with-vllm", tmp_path)
+    assert f"a vLLM server that the run starts on this machine ({tmp_path / 'bin' / 'vllm'})" in " ".join(said.split())
+    assert (tmp_path / "runs" / "fast" / "outcome.json").is_file()
+    assert {what for what, _ in read_journal(tmp_path / "journal.jsonl")} >= {"start", "ask"}
+
+
+GUIDES = ("own-data", "own-task", "own-teacher", "reading-a-report", "sampling-with-vllm", "serving")
+
+
 @pytest.mark.parametrize(
     "page",
-    ["tour", *(f"guides/{name}" for name in ("own-data", "own-task", "own-teacher", "reading-a-report", "serving"))],
+    ["tour", *(f"guides/{name}" for name in GUIDES)],
 )
 def test_what_a_page_names_is_there(page: str) -> None:
     file = DOCS / f"{page}.md"

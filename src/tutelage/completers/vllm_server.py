@@ -47,7 +47,7 @@ class Launch:
     revision: str | None = None
     dtype: str = "auto"
     max_lora_rank: int = 0
-    gpu_memory: float = 0.9
+    gpu_memory: float = 0.8
     tensor_parallel: int = 1
     max_model_len: int | None = None
     device: str = "auto"

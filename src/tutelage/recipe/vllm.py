@@ -35,8 +35,9 @@ class VllmEngine(Section):
     start_s: float = Field(default=900.0, gt=0)
     """Seconds within which a started server must be up: it loads the model, and compiles the first time."""
 
-    gpu_memory: float = Field(default=0.9, gt=0, le=1)
-    """Share of the GPU's memory that a started server takes. It is stopped before this process loads a model."""
+    gpu_memory: float = Field(default=0.8, gt=0, le=1)
+    """Share of the GPU's memory that a started server takes, which must be free. It is stopped before this process
+    loads a model."""
 
     tensor_parallel: int = Field(default=1, ge=1)
     """GPUs that a started server spreads the model over."""
