@@ -218,6 +218,16 @@ def test_without_fallback_the_run_stops(stage: Stage, monkeypatch: pytest.Monkey
     assert not (stage.folder / "engines.jsonl").exists()
 
 
+def test_a_stage_that_goes_on_with_another_version_says_so(stage: Stage, model: Path) -> None:
+    with served(Behaviour(str(model), "tiny")) as one, served(Behaviour(str(model), "tiny")) as other:
+        for server in (one, other):
+            with stage.engines(recipe(joined(server))) as engines:
+                stage.ask(engines)
+    assert [line.engine.engine.rpartition(" ")[2] for line in stage.kept] == [one.url, other.url]
+    (told,) = stage.notes
+    assert f"at {other.url} goes on with what vllm {VERSION} at {one.url} began" in told
+
+
 def test_what_vllm_began_no_other_engine_goes_on_with(command: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     with command.engines(recipe()) as engines:
         command.ask(engines)
@@ -240,6 +250,8 @@ def test_what_the_engine_in_its_place_began_it_goes_on_with(stage: Stage, monkey
     assert not stage.said("start")
     assert any("goes on with what it began" in note for note in stage.notes)
     assert len(stage.kept) == 1
+    with stage.engines(recipe("fallback: false")) as engines, pytest.raises(RunError, match=r"vLLM alone.*delete"):
+        stage.ask(engines)
 
 
 def test_a_server_that_ends_while_it_is_asked_shows_why(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ class Engines:
 
         Raises
         ------
-        RunError: the stage began with vLLM, which cannot answer now.
+        RunError: the stage began with vLLM, which cannot answer now, or without it, which the recipe no longer allows.
         """
         section = self.recipe.engines.sampling
         if isinstance(section, VllmEngine):
@@ -183,6 +183,8 @@ class Engines:
         student = identity_of(weights) if weights is not None else "start"
         before, why = log.last(student), ""
         if before is not None and before.why:
+            if not section.fallback:
+                raise _begun(before, "the recipe now wants vLLM alone (engines.sampling.fallback is false)")
             completer, why = self._in_place(weights), before.why
             self._tell(f"{student}: the transformers engine goes on with what it began in place of vLLM.")
         else:
@@ -192,7 +194,7 @@ class Engines:
                 self._no_vllm = None if isinstance(fault, AdapterRefused) else fault
                 self.close()
                 if before is not None:
-                    raise _begun_by_vllm(before, fault) from fault
+                    raise _begun(before, f"vLLM cannot answer now: {fault}") from fault
                 if not section.fallback:
                     raise
                 completer, why = self._in_place(weights), str(fault)
@@ -274,12 +276,12 @@ def open_endpoint(teacher: EndpointTeacher, *, spending: RecordLog[Paid] | None 
     )
 
 
-def _begun_by_vllm(before: SampledBy, fault: VllmUnavailable) -> RunError:
+def _begun(before: SampledBy, reason: str) -> RunError:
     return RunError(
-        f"{before.engine.engine} answered a part of this stage for {before.student}, and vLLM cannot answer now",
-        received=str(fault),
-        remedy="bring it back and run the same command again; or delete the folder of the stage first, to have all "
-        "of it answered by one engine",
+        f"{before.engine.engine} answered a part of this stage for {before.student}, and cannot go on",
+        received=reason,
+        remedy="mend that and run the same command again; or delete the folder of the stage first, to have all of it "
+        "answered by one engine",
     )
 
 
