@@ -6,9 +6,9 @@ import pytest
 
 from support.vllm_server import Behaviour, install
 from tutelage.errors import RecipeError, RunError
-from tutelage.pipeline.disclosure import who_sees_what
 from tutelage.pipeline.estimate import estimate_run
 from tutelage.pipeline.preflight import preflight
+from tutelage.pipeline.vllm_words import with_server
 from tutelage.recipe import Recipe, parse_recipe
 from tutelage.recipe.vllm import HOW_IT_IS_REACHED, ONLY_JOINED, ONLY_STARTED, VllmEngine
 from tutelage.runs import RunDirectory
@@ -76,25 +76,25 @@ def test_how_it_is_reached_may_change_on_the_way_and_which_engine_may_not(tmp_pa
         RunDirectory.create(tmp_path / "run", other)
 
 
+def told(more: str = "") -> tuple[str, ...]:
+    return with_server(("There is no teacher.", "Nothing leaves this machine."), recipe(more))
+
+
 def test_the_dry_run_says_who_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    missing = " ".join(who_sees_what(recipe(), 8))
+    missing = " ".join(told())
     assert "vLLM, which is not installed: the transformers engine answers in its place" in missing
     assert "pip install 'tutelage[vllm]'" in missing
-    assert "the run stops" in " ".join(who_sees_what(recipe("fallback: false"), 8))
+    assert "the run stops" in " ".join(told("fallback: false"))
     for name, value in install(tmp_path / "bin", Behaviour()).items():
         monkeypatch.setenv(name, value)
-    assert f"a vLLM server that the run starts on this machine ({tmp_path}/bin/vllm)" in " ".join(
-        who_sees_what(recipe(), 8)
-    )
-    there = who_sees_what(recipe(THERE), 8)
+    assert f"a vLLM server that the run starts on this machine ({tmp_path}/bin/vllm)" in " ".join(told())
+    there = told(THERE)
     assert any("the vLLM server at http://127.0.0.1:8000/v1: it is sent train items" in words for words in there)
     assert there[-1] == "Nothing leaves this machine."
     far = 'base_url: "http://gpu.example:8000/v1"'
-    assert "will refuse" in who_sees_what(recipe(far), 8)[-1]
-    assert (
-        who_sees_what(recipe(f"{far}, allow_remote: true"), 8)[-1] == "These items leave this machine for gpu.example."
-    )
+    assert "will refuse" in told(far)[-1]
+    assert told(f"{far}, allow_remote: true")[-1] == "These items leave this machine for gpu.example."
 
 
 def test_no_time_is_told_for_what_was_never_measured() -> None:

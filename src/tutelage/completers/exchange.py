@@ -108,7 +108,7 @@ class Exchange:
     def prepare(self, request: Request) -> Asked:
         """Return what is sent; raises :class:`tutelage.errors.CompletionError` for images and audio."""
         worst = Tokens(most_prompt_tokens(request.messages), request.sampling.max_tokens)
-        return Asked(request, write_body(self._model, request, self.manner), worst)
+        return Asked(request, write_body(self._model, request, manner=self.manner), worst)
 
     async def post(self, asked: Asked) -> Reply:
         """Ask once. Whatever was sent and has not come back whole may have been paid: it costs the most it can."""
@@ -135,7 +135,7 @@ class Exchange:
 
     def _read(self, asked: Asked, response: httpx.Response, exhausted: float) -> Reply:
         try:
-            answer = read_completion(asked.request, response.content, self.manner)
+            answer = read_completion(asked.request, response.content, manner=self.manner)
         except NoAnswer as fault:
             if fault.passing and (complaint := read_complaint(response.content)) is not None:
                 status = complaint.status or (400 if complaint.says(*_FOR_GOOD) else 500)

@@ -36,7 +36,7 @@ class Manner:
 _ANY = Manner()
 
 
-def write_body(model: str, request: Request, manner: Manner = _ANY) -> bytes:
+def write_body(model: str, request: Request, *, manner: Manner = _ANY) -> bytes:
     """Return the body that asks ``request``; raises :class:`CompletionError` for images and audio.
 
     ``top_k`` and ``repetition_penalty`` are sent only where set, as fields that vLLM, TGI and llama.cpp read.
@@ -110,7 +110,7 @@ class _Completion(BaseModel):
     usage: _Usage | None = None
 
 
-def read_completion(request: Request, body: bytes, manner: Manner = _ANY) -> Answer:
+def read_completion(request: Request, body: bytes, *, manner: Manner = _ANY) -> Answer:
     """Return the answer in the JSON ``body``; raises :class:`NoAnswer` when it holds none.
 
     Reasoning is taken out, whether it comes in a field of its own or between markers at the start of the text, of which

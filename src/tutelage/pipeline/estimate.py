@@ -22,6 +22,7 @@ from tutelage.pipeline.items import (
     stopping_items,
 )
 from tutelage.pipeline.teaching import Teaching, estimate_teaching
+from tutelage.pipeline.vllm_words import with_server
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.records import Item, Record
@@ -48,11 +49,11 @@ GENERAL_TOKENS = 150
 """Mean tokens of the start's answer to a general instruction."""
 REHEARSED_SHARE = 0.2
 """Share of such answers that end and repeat nothing."""
-SAMPLING_TOKENS_S = {"ctranslate2": 200.0, "transformers": 300.0, "vllm": None}
-"""Answered tokens a second when sampling, by engine: 128 rows decoded together; int8 on two workers of one thread; vLLM
-was never run."""
 SCORING_TOKENS_S = 300.0
 """Answered tokens a second of the reference engine, which is the decoder that also samples."""
+SAMPLING_TOKENS_S = {"ctranslate2": 200.0, "transformers": SCORING_TOKENS_S, "vllm": None}
+"""Answered tokens a second when sampling, by engine: 128 rows decoded together; int8 on two workers of one thread. vLLM
+was never run."""
 TRAINING_TOKENS_S = 350.0
 """Trained tokens a second, LoRA on all linear layers."""
 RATES_HOLD_FOR = {"default", "smollm2-135m-instruct"}
@@ -141,7 +142,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         answers=sum(stage.answers for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
-        sees=who_sees_what(recipe, prompts),
+        sees=with_server(who_sees_what(recipe, prompts), recipe),
         claims=_claims(recipe, tasks, test),
         teaching=_teaching(recipe, tasks, prompts),
     )
@@ -357,7 +358,7 @@ def _final(recipe: Recipe, tasks: Tasks, items: int, *, written: int, rows: int)
 
 def _minutes(recipe: Recipe, tokens: int, rate: float | None) -> float | None:
     on_cpu = recipe.model.device in {"auto", "cpu"}
-    if rate is None or not on_cpu or recipe.model.id not in RATES_HOLD_FOR:
+    if rate is None or recipe.model.id not in RATES_HOLD_FOR or not on_cpu:
         return None
     return round(tokens / rate / 60, 1)
 
