@@ -1,5 +1,6 @@
 """Who answers for the student of a recipe that names vLLM: the server, or in words the engine in its place."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,6 +136,21 @@ def test_adapters_come_and_go_under_names_of_their_weights(command: Stage, adapt
     assert {line.student for line in command.kept} == {"start", *names}
     assert not (command.path / "run/vllm/base").exists(), "what was written for the server goes with it"
     assert (command.path / "run/vllm/server.log").is_file()
+
+
+def test_a_teacher_behind_an_endpoint_does_not_end_the_server_and_a_model_does(command: Stage) -> None:
+    taught = "construct: {distill: {teacher: {kind: endpoint, base_url: 'http://127.0.0.1:9/v1', model: m}}}"
+    text = RECIPE.replace(" MORE", "").replace("MODEL", "tiny") + f"\n{taught}\n"
+    with command.engines(parse_recipe(text)) as engines:
+        command.ask(engines)
+        teacher = engines.teacher(engines.student(None, 0))
+        assert teacher is not None
+        assert teacher.open().engine.engine.startswith("remote")
+        command.ask(engines)
+        assert len(command.said("start")) == 1
+        engines.reference(None)
+        with pytest.raises(ProcessLookupError):
+            os.kill(command.said("start")[0]["pid"], 0)
 
 
 def test_a_server_without_room_for_the_rank_is_started_again(command: Stage, adapters: dict[str, Path]) -> None:

@@ -53,7 +53,8 @@ class Engines:
         self.run = run
         self.emit = emit
         self._key: Key | None = None
-        self._open: Completer | Bundle | VllmStudents | None = None
+        self._open: Completer | Bundle | None = None
+        self._vllm: VllmStudents | None = None
         self._no_vllm: VllmUnavailable | None = None
         self._told: set[str] = set()
         self._threads_before = torch.get_num_threads()
@@ -69,10 +70,16 @@ class Engines:
         torch.set_num_threads(self._threads_before)
 
     def close(self) -> None:
-        """Free what is open."""
-        if isinstance(self._open, VllmStudents):
-            self._open.close()
-        elif isinstance(self._open, Completer):
+        """Free what is open, a server included."""
+        students, self._vllm = self._vllm, None
+        try:
+            self._shut()
+        finally:
+            if students is not None:
+                students.close()
+
+    def _shut(self) -> None:
+        if isinstance(self._open, Completer):
             self._open.__exit__(None, None, None)
         self._open, self._key = None, None
         release_memory()
@@ -139,11 +146,12 @@ class Engines:
     def _reference_batch(self) -> int:
         return self.recipe.engines.reference_batch
 
-    def _get(
-        self, key: Key, make: Callable[[], Completer | Bundle | VllmStudents]
-    ) -> Completer | Bundle | VllmStudents:
+    def _get(self, key: Key, make: Callable[[], Completer | Bundle]) -> Completer | Bundle:
         if self._key != key or self._open is None:
-            self.close()
+            if key[0] == "endpoint":  # needs no memory: a server may stay
+                self._shut()
+            else:
+                self.close()
             self._open = make()
             self._key = key
         return self._open
@@ -189,7 +197,7 @@ class Engines:
             self._tell(f"{student}: the transformers engine goes on with what it began in place of vLLM.")
         else:
             try:
-                completer = self._students(section).student(weights)
+                completer = self._students().student(weights)
             except VllmUnavailable as fault:
                 self._no_vllm = None if isinstance(fault, AdapterRefused) else fault
                 self.close()
@@ -204,23 +212,20 @@ class Engines:
         log.keep(SampledBy(student=student, engine=completer.engine, why=why))
         return completer
 
-    def _students(self, section: VllmEngine) -> VllmStudents:
+    def _students(self) -> VllmStudents:
         if self._no_vllm is not None:  # waiting for it once is enough
             raise self._no_vllm
-        assert self.run is not None
-        home = self.run.path / "vllm"
-        found = self._get(
-            ("vllm", section.base_url, ""),
-            lambda: VllmStudents(
+        if self._vllm is None:
+            assert self.run is not None
+            self._shut()
+            self._vllm = VllmStudents(
                 self.recipe,
-                home=home,
+                home=self.run.path / "vllm",
                 load=lambda weights: self._load(weights, merge=True),
                 offline=self.offline,
                 emit=self.emit,
-            ),
-        )
-        assert isinstance(found, VllmStudents)
-        return found
+            )
+        return self._vllm
 
     def _in_place(self, weights: Path | None) -> Completer:
         found = self._get(("sampler", str(weights), ""), lambda: self._fast(weights))
