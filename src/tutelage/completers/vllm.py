@@ -143,7 +143,7 @@ def require_same_prompts(api: VllmApi, served: str, template: ServedTemplate) ->
 def _ended(said: str) -> CompletionError:
     return CompletionError(
         "the vLLM server ended while it was asked",
-        received=f"the end of its log:\n{said}\n",
+        received=f"the end of its log:\n{said}",
         remedy="mend what it names; the same command goes on with what was answered",
     )
 

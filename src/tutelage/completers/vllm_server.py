@@ -201,7 +201,7 @@ class VllmServer:
         return VllmUnavailable(
             what,
             where=str(self.log),
-            received=f"the end of its log:\n{self.tail() or '(nothing)'}\n",
+            received=f"the end of its log:\n{self.tail() or '(nothing)'}",
             remedy="mend what it names; where it finds no device, this machine has no GPU that this build of vLLM "
             "knows, and needs its CPU build",
         )
