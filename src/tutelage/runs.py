@@ -28,6 +28,7 @@ from tutelage.origin import ModelOrigin, Origin, Origins, machine, origin, versi
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import HOW_IT_IS_ASKED
 from tutelage.recipe.inputs import document_files, input_files
+from tutelage.recipe.vllm import HOW_IT_IS_REACHED
 from tutelage.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -358,10 +359,12 @@ def read_state(file: Path, kind: type[R]) -> R:
 
 
 def _what_is_made(recipe: Recipe) -> JsonValue:
-    """What a recipe says, without where its file lies, who listens, and how an endpoint is asked."""
+    """What a recipe says, without where its file lies, who listens, and how an endpoint or a server is asked."""
     how: dict[str, bool] = dict.fromkeys(HOW_IT_IS_ASKED, True)
+    teaching = {"distill": {"teacher": how}}
+    sampling = {"sampling": dict.fromkeys(HOW_IT_IS_REACHED, True)}
     said: JsonValue = recipe.model_dump(
-        mode="json", exclude={"folder": True, "trackers": True, "construct": {"distill": {"teacher": how}}}
+        mode="json", exclude={"folder": True, "trackers": True, "construct": teaching, "engines": sampling}
     )
     return said
 

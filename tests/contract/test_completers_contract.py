@@ -11,15 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from support.vllm_server import Behaviour, served
 from tutelage.completers.ct2 import CTranslate2Completer
 from tutelage.completers.fallback import FallbackCompleter, Member
 from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
 from tutelage.completers.remote import RemoteCompleter
 from tutelage.completers.scripted import ScriptedCompleter
+from tutelage.completers.vllm import Line, VllmCompleter
 from tutelage.errors import CompletionError
+from tutelage.models.load import save_folder
 from tutelage.models.tiny import tiny_model
-from tutelage.records import Request, Sampling, system, user
+from tutelage.records import Engine, Request, Sampling, system, user
 
 BUNDLE = tiny_model()
 
@@ -91,11 +94,24 @@ def scripted(cache: Path) -> Iterator[Completer]:
     yield ScriptedCompleter(lambda request: f"You said: {request.messages[-1].text}")
 
 
+@contextmanager
+def vllm(cache: Path) -> Iterator[Completer]:
+    folder = cache / "vllm"
+    if not folder.is_dir():
+        save_folder(BUNDLE, folder)
+    with served(Behaviour(str(folder), "m")) as server:
+        line = Line(server.url, concurrency=3)
+        engine = Engine(model="tiny", engine="vllm")
+        with VllmCompleter(line, "m", template=BUNDLE.template, engine=engine, context=4096) as made:
+            yield made
+
+
 MAKERS: dict[str, Callable] = {
     "local": local,
     "ct2": fast,
     "remote": remote,
     "fallback": fallback,
+    "vllm": vllm,
     "scripted": scripted,
 }
 
@@ -171,7 +187,7 @@ def test_a_call_that_is_given_up_leaves_nothing_running(completer: Completer) ->
     assert len(list(completer.complete(requests(5)))) == 5
 
 
-@pytest.mark.parametrize("kind", ["local", "ct2"])
+@pytest.mark.parametrize("kind", ["local", "ct2", "vllm"])
 def test_a_prompt_longer_than_the_model_reads_comes_back_with_the_reason(kind: str, cache: Path) -> None:
     long = Request(id="long", messages=(user("far too long " * 4000),))
     with MAKERS[kind](cache) as made:
@@ -198,7 +214,10 @@ def test_samples_of_one_prompt_differ_by_their_seeds(kind: str, cache: Path) -> 
 
 
 def test_the_torch_free_completers_are_torch_free() -> None:
-    names = ", ".join(f"tutelage.completers.{name}" for name in ("fallback", "remote", "scripted", "replay"))
+    names = ", ".join(
+        f"tutelage.completers.{name}"
+        for name in ("fallback", "remote", "replay", "scripted", "structured", "vllm", "vllm_adapter", "vllm_server")
+    )
     code = (
         f"import sys, {names};sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'ctranslate2')))"
     )

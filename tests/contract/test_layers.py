@@ -54,6 +54,9 @@ TORCH_FREE_FILES |= {
     )
 }
 TORCH_FREE_FILES |= {"completers/address.py", "pipeline/endpoints.py"}
+TORCH_FREE_FILES |= {
+    f"completers/{name}.py" for name in ("vllm", "vllm_adapter", "vllm_api", "vllm_guard", "vllm_server")
+}
 # transformers and peft enter only here; each file with its reason.
 TRANSFORMERS_ALLOWED = (
     "models/",  # loading, templates, the tiny model

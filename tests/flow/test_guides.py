@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.vllm_server import Behaviour, install, read_journal
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(bash|python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -188,7 +190,18 @@ def test_documents(tmp_path: Path) -> None:
     assert counts["asked"] == 6
 
 
-PAGES = ("own-data", "own-task", "own-teacher", "documents", "reading-a-report", "serving")
+def test_sampling_with_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command stands for vLLM, which nobody has here."""
+    for name, value in install(tmp_path / "bin", Behaviour(journal=str(tmp_path / "journal.jsonl"))).items():
+        monkeypatch.setenv(name, value)
+    bring_rows(tmp_path)
+    said = follow("sampling-with-vllm", tmp_path)
+    assert f"a vLLM server that the run starts on this machine ({tmp_path / 'bin' / 'vllm'})" in " ".join(said.split())
+    assert (tmp_path / "runs" / "fast" / "outcome.json").is_file()
+    assert {what for what, _ in read_journal(tmp_path / "journal.jsonl")} >= {"start", "ask"}
+
+
+PAGES = ("own-data", "own-task", "own-teacher", "documents", "sampling-with-vllm", "reading-a-report", "serving")
 
 
 @pytest.mark.parametrize("page", ["tour", *(f"guides/{name}" for name in PAGES)])

@@ -15,6 +15,10 @@
 | ``media`` | images and recordings as the protocol writes them |
 | ``spending`` | what it costs, and the ceiling |
 | ``address`` | what can be known of an endpoint before anything is sent |
+| ``vllm`` | ``VllmCompleter``: a vLLM server with the prompts of the local engine |
+| ``vllm_server``, ``vllm_guard`` | starting a server, and ending it with whoever started it |
+| ``vllm_api`` | what a server is asked beside answers |
+| ``vllm_adapter`` | which adapters vLLM takes |
 | ``scripted`` | ``ScriptedCompleter``: answers written beforehand |
 | ``structured`` | answers in a form: found, repaired, validated, asked for again, counted |
 | ``forms`` | a pydantic model or a JSON schema as a form |

@@ -12,6 +12,7 @@ from tutelage.completers.pauses import Patience, exhausted_for, retry_after
 from tutelage.completers.spending import NOTHING, Tokens
 from tutelage.completers.wire import (
     Complaint,
+    Manner,
     NoAnswer,
     most_prompt_tokens,
     read_complaint,
@@ -86,6 +87,8 @@ class Exchange:
     ) -> None:
         self._address, self._model, self._key = f"{base_url.rstrip('/')}/chat/completions", model, key
         self._patience, self._media = patience, media
+        self.manner = Manner()
+        """What is special to the server that is asked."""
         self.schema_refusal = ""
         """What the endpoint said to the first schema that it refused: from then on none is sent."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
@@ -115,10 +118,10 @@ class Exchange:
         media = media_of(request.messages)
         # Files are read in another thread: nobody waits for a disk.
         shown = await asyncio.to_thread(show, media, self._media) if media else Shown()
-        body = write_body(self._model, request, shown.parts)
+        body = write_body(self._model, request, shown.parts, manner=self.manner)
         plain = None
         if request.answer_schema is not None:
-            plain = write_body(self._model, request, shown.parts, schema=False)
+            plain = write_body(self._model, request, shown.parts, schema=False, manner=self.manner)
         schema = 0 if plain is None else len(body) - len(plain)  # some show the model the schema, and count it
         most = most_prompt_tokens(request.messages) + shown.tokens + schema
         return Asked(request, body, Tokens(most, request.sampling.max_tokens), shown.tokens, plain)
@@ -154,7 +157,7 @@ class Exchange:
 
     def _read(self, asked: Asked, response: httpx.Response, exhausted: float) -> Reply:
         try:
-            answer = read_completion(asked.request, response.content)
+            answer = read_completion(asked.request, response.content, manner=self.manner)
         except NoAnswer as fault:
             if fault.passing and (complaint := read_complaint(response.content)) is not None:
                 status = complaint.status or (400 if complaint.says(*_FOR_GOOD) else 500)

@@ -103,15 +103,7 @@ class RemoteCompleter:
 
     async def _started(self, requests: Sequence[Request]) -> Job:
         if self._exchange is None:
-            self._exchange = Exchange(
-                self._base_url,
-                self._model,
-                key=self._key,
-                patience=self._patience,
-                most=self._concurrency,
-                environment=self._allow_remote,
-                media=self._media,
-            )
+            self._exchange = self._connected()
         job = Job(
             requests,
             self._exchange,
@@ -123,6 +115,17 @@ class RemoteCompleter:
         )
         job.start()
         return job
+
+    def _connected(self) -> Exchange:
+        return Exchange(
+            self._base_url,
+            self._model,
+            key=self._key,
+            patience=self._patience,
+            most=self._concurrency,
+            environment=self._allow_remote,
+            media=self._media,
+        )
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
         if self._loop is None:

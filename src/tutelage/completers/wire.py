@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from tutelage.completers.media import Media
 from tutelage.models.reasoning import split_unknown
@@ -29,7 +30,21 @@ class NoAnswer(ValueError):
 Written = Mapping[Media, dict[str, object]]
 
 
-def write_body(model: str, request: Request, written: Written | None = None, *, schema: bool = True) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What is special to one server: fields of each request where it does not set them itself, and whether an answer
+    without a word is one, as it is where the model, and no filter or fault, said nothing."""
+
+    always: Mapping[str, JsonValue] = field(default_factory=dict)
+    may_be_empty: bool = False
+
+
+_ANY = Manner()
+
+
+def write_body(
+    model: str, request: Request, written: Written | None = None, *, schema: bool = True, manner: Manner = _ANY
+) -> bytes:
     """Return the body that asks ``request``; ``written`` holds its images and recordings as they are sent.
 
     ``top_k`` and ``repetition_penalty`` are sent only where set, as fields that vLLM, TGI and llama.cpp read; so is the
@@ -37,6 +52,7 @@ def write_body(model: str, request: Request, written: Written | None = None, *, 
     """
     sampling = request.sampling
     body: dict[str, object] = {
+        **manner.always,
         "model": model,
         "messages": [_write(message, written or {}) for message in request.messages],
         "temperature": sampling.temperature,
@@ -119,12 +135,12 @@ class _Completion(BaseModel):
     usage: _Usage | None = None
 
 
-def read_completion(request: Request, body: bytes) -> Answer:
+def read_completion(request: Request, body: bytes, *, manner: Manner = _ANY) -> Answer:
     """Return the answer in the JSON ``body``; raises :class:`NoAnswer` when it holds none.
 
     Reasoning is taken out, whether it comes in a field of its own or between markers at the start of the text, of which
     the server's template may have written the first (:func:`tutelage.models.reasoning.split_unknown`). An answer
-    without a word and without reasoning is none.
+    without a word and without reasoning is none, unless ``manner`` says otherwise.
     """
     try:
         completion = _Completion.model_validate_json(body)
@@ -139,7 +155,7 @@ def read_completion(request: Request, body: bytes) -> Answer:
     reasoning = choice.message.reasoning_content or choice.message.reasoning or inline
     if not text.strip() and choice.message.refusal:
         raise NoAnswer(f"the model refuses: {choice.message.refusal}", passing=False, **tokens)
-    if not text.strip() and not reasoning.strip():
+    if not text.strip() and not reasoning.strip() and not manner.may_be_empty:
         if finish == "length":
             raise NoAnswer("it is empty: max_tokens went to what is not shown", passing=False, **tokens)
         raise NoAnswer("it is empty", passing=True, **tokens)

@@ -64,19 +64,20 @@ class Renderer:
         """Raises :class:`TemplateError` when the tokenizer has no chat template or it cannot render a user turn."""
         self._tokenizer = tokenizer
         self.source = _source_of(tokenizer)
-        self._program = _STOPPED_CLOCK + self.source if "strftime_now" in self.source else self.source
+        self.program = _STOPPED_CLOCK + self.source if "strftime_now" in self.source else self.source
+        """The template as it is run here."""
         self.folds_system = False
         self.render([user(_PROBE)], add_generation_prompt=True)
         self.folds_system = not self._shows([system(_PROBE), user("Hello")])
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
         """Return the text of ``messages``. Raises :class:`TemplateError` with the template's own complaint."""
-        turns = self._fold(tuple(messages)) if self.folds_system else messages
+        turns = self.turns(messages)
         try:
             text = self._tokenizer.apply_chat_template(
                 # transformers annotates messages as flat, narrower than what templates read.
                 cast("list[dict[str, str]]", template_messages(turns)),
-                chat_template=self._program,
+                chat_template=self.program,
                 add_generation_prompt=add_generation_prompt,
                 tokenize=False,
             )
@@ -87,6 +88,10 @@ class Renderer:
                 remedy="change the order of turns, or give another template (model.template)",
             ) from fault
         return str(text)
+
+    def turns(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return ``messages`` as the template gets them: without a system turn where it has none."""
+        return self._fold(tuple(messages)) if self.folds_system else messages
 
     def shows_tool_results(self) -> bool:
         """Return whether the template writes what a tool answered."""

@@ -62,6 +62,15 @@ class ChatTemplate:
         """Whether the template has no system turn, so that its text goes to the head of the first user turn."""
         return self._renderer.folds_system
 
+    @property
+    def program(self) -> str:
+        """The Jinja text that is run here, for another program to render the same."""
+        return self._renderer.program
+
+    def turns(self, messages: Conversation) -> Conversation:
+        """Return ``messages`` as the Jinja text gets them, with the system turn folded where it has none."""
+        return tuple(self._renderer.turns(messages))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over template text, tokenizer and mask rules: in cache keys and in the identity of every score."""

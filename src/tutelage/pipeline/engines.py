@@ -13,17 +13,23 @@ from tutelage.completers.ct2 import CTranslate2Completer
 from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
 from tutelage.completers.spending import Paid
+from tutelage.completers.vllm_api import AdapterRefused, VllmUnavailable
 from tutelage.construct.sampling import Asker
+from tutelage.errors import RunError
+from tutelage.events import Emit, say, silent
 from tutelage.models.hardware import processors, release_memory
 from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.models.template_file import template_of
 from tutelage.origin import ModelOrigin
 from tutelage.pipeline.endpoints import media_folder, open_endpoints
+from tutelage.pipeline.sampled_by import EngineLog, SampledBy
+from tutelage.pipeline.vllm import VllmStudents, identity_of
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ModelTeacher, SelfTeacher
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
 from tutelage.recipe.objectives import KdObjective
+from tutelage.recipe.vllm import VllmEngine
 from tutelage.records.jsonl import RecordLog
 from tutelage.runs import RunDirectory
 
@@ -37,15 +43,19 @@ class Engines:
 
     ``reference`` answers for every score; ``sampler`` makes training data. Both give the same object while the same
     weights are asked for, and free the one before when others are. ``run`` is the run that they work for: it refuses
-    another starting model than the one it began with.
+    another starting model than the one it began with. ``emit`` is told where another engine answers than was named.
     """
 
-    def __init__(self, recipe: Recipe, *, offline: bool, run: RunDirectory | None = None) -> None:
+    def __init__(self, recipe: Recipe, *, offline: bool, run: RunDirectory | None = None, emit: Emit = silent) -> None:
         self.recipe = recipe
         self.offline = offline
         self.run = run
+        self.emit = emit
         self._key: Key | None = None
         self._open: Completer | Bundle | None = None
+        self._vllm: VllmStudents | None = None
+        self._no_vllm: VllmUnavailable | None = None
+        self._told: set[str] = set()
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(recipe.engines.threads or processors())
 
@@ -59,7 +69,15 @@ class Engines:
         torch.set_num_threads(self._threads_before)
 
     def close(self) -> None:
-        """Free what is open."""
+        """Free what is open, a server included."""
+        students, self._vllm = self._vllm, None
+        try:
+            self._shut()
+        finally:
+            if students is not None:
+                students.close()
+
+    def _shut(self) -> None:
         if isinstance(self._open, Completer):
             self._open.__exit__(None, None, None)
         self._open, self._key = None, None
@@ -71,8 +89,17 @@ class Engines:
         assert isinstance(found, Completer)
         return found
 
-    def sampler(self, weights: Path | None) -> Completer:
-        """The engine that samples training data."""
+    def sampler(self, weights: Path | None, folder: Path | None = None) -> Completer:
+        """The engine that samples training data; ``folder`` is that of the stage, which keeps who answered in it where
+        that may be another engine than the recipe names.
+
+        Raises
+        ------
+        RunError: the stage began with vLLM, which cannot answer now, or without it, which the recipe no longer allows.
+        """
+        section = self.recipe.engines.sampling
+        if isinstance(section, VllmEngine):
+            return self._served(section, weights, EngineLog(folder))
         found = self._get(("sampler", str(weights), ""), lambda: self._fast(weights))
         assert isinstance(found, Completer)
         return found
@@ -88,10 +115,10 @@ class Engines:
         assert isinstance(completer, LocalCompleter)
         return completer.bundle
 
-    def student(self, weights: Path | None, round: int) -> Asker:
-        """The student of a round, as the sampling engine answers for it."""
+    def student(self, weights: Path | None, round: int, folder: Path | None = None) -> Asker:
+        """The student of a round, as the sampling engine answers for it in the stage of ``folder``."""
         name = f"{self.recipe.model.id}" + (f" + round {round}" if weights is not None else "")
-        return Asker(open=lambda: self.sampler(weights), name=name)
+        return Asker(open=lambda: self.sampler(weights, folder), name=name)
 
     def teacher(self, student: Asker, *, shown: bool = True) -> Asker | None:
         """The teacher that the recipe names; None where distillation is switched off. ``shown``: whether it answers
@@ -121,7 +148,10 @@ class Engines:
 
     def _get(self, key: Key, make: Callable[[], Completer | Bundle]) -> Completer | Bundle:
         if self._key != key or self._open is None:
-            self.close()
+            if key[0] == "endpoint":  # needs no memory: a server may stay
+                self._shut()
+            else:
+                self.close()
             self._open = make()
             self._key = key
         return self._open
@@ -153,6 +183,60 @@ class Engines:
                 return self._local(weights, size)
             case CTranslate2Engine(workers=workers):
                 return CTranslate2Completer.of(self._load(weights, merge=True), workers=workers)
+            case VllmEngine():
+                return self._local(weights, TransformersEngine(kind="transformers").batch_size)
+
+    def _served(self, section: VllmEngine, weights: Path | None, log: EngineLog) -> Completer:
+        """vLLM, or the engine in its place; who answered a part of a stage answers all of it."""
+        student = identity_of(weights) if weights is not None else "start"
+        before, why = log.last(student), ""
+        if before is not None and before.why:
+            if not section.fallback:
+                raise _begun(before, "the recipe now wants vLLM alone (engines.sampling.fallback is false)")
+            completer, why = self._in_place(weights), before.why
+            self._tell(f"{student}: the transformers engine goes on with what it began in place of vLLM.")
+        else:
+            try:
+                completer = self._students().student(weights)
+            except VllmUnavailable as fault:
+                self._no_vllm = None if isinstance(fault, AdapterRefused) else fault
+                self.close()
+                if before is not None:
+                    raise _begun(before, f"vLLM cannot answer now: {fault}") from fault
+                if not section.fallback:
+                    raise
+                completer, why = self._in_place(weights), str(fault)
+                self._tell(f"{student}: vLLM cannot answer, and the transformers engine does in its place. {fault}")
+            if before is not None and before.engine != completer.engine:
+                self._tell(f"{student}: {completer.engine.engine} goes on with what {before.engine.engine} began.")
+        log.keep(SampledBy(student=student, engine=completer.engine, why=why))
+        return completer
+
+    def _students(self) -> VllmStudents:
+        if self._no_vllm is not None:  # waiting for it once is enough
+            raise self._no_vllm
+        if self._vllm is None:
+            assert self.run is not None
+            self._shut()
+            self._vllm = VllmStudents(
+                self.recipe,
+                home=self.run.path / "vllm",
+                load=lambda weights: self._load(weights, merge=True),
+                offline=self.offline,
+                emit=self.emit,
+            )
+        return self._vllm
+
+    def _in_place(self, weights: Path | None) -> Completer:
+        found = self._get(("sampler", str(weights), ""), lambda: self._fast(weights))
+        assert isinstance(found, Completer)
+        return found
+
+    def _tell(self, text: str) -> None:
+        """Say it once."""
+        if text not in self._told:
+            self._told.add(text)
+            say([text], self.emit)
 
     def _other(self, model: str, revision: str | None) -> Completer:
         found = self._get(
@@ -176,6 +260,15 @@ class Engines:
         )
         assert isinstance(found, Completer)
         return found
+
+
+def _begun(before: SampledBy, reason: str) -> RunError:
+    return RunError(
+        f"{before.engine.engine} answered a part of this stage for {before.student}, and cannot go on",
+        received=reason,
+        remedy="mend that and run the same command again; or delete the folder of the stage first, to have all of it "
+        "answered by one engine",
+    )
 
 
 def origin_of(bundle: Bundle) -> ModelOrigin:

@@ -25,6 +25,7 @@ from tutelage.pipeline.items import (
 from tutelage.pipeline.lengths import answer_tokens, row_tokens
 from tutelage.pipeline.reading import Reading, reading_of
 from tutelage.pipeline.teaching import Asked, Teaching, estimate_teaching
+from tutelage.pipeline.vllm_words import with_server
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.records import Item, Record
@@ -41,10 +42,11 @@ GENERAL_TOKENS = 150
 """Mean tokens of the start's answer to a general instruction."""
 REHEARSED_SHARE = 0.2
 """Share of such answers that end and repeat nothing."""
-SAMPLING_TOKENS_S = {"ctranslate2": 200.0, "transformers": 300.0}
-"""Answered tokens a second when sampling, by engine: 128 rows decoded together; int8 on two workers of one thread."""
-SCORING_TOKENS_S = SAMPLING_TOKENS_S["transformers"]
+SCORING_TOKENS_S = 300.0
 """Answered tokens a second of the reference engine, which is the decoder that also samples."""
+SAMPLING_TOKENS_S = {"ctranslate2": 200.0, "transformers": SCORING_TOKENS_S, "vllm": None}
+"""Answered tokens a second when sampling, by engine: 128 rows decoded together; int8 on two workers of one thread. vLLM
+was never run."""
 TRAINING_TOKENS_S = 350.0
 """Trained tokens a second, LoRA on all linear layers."""
 RATES_HOLD_FOR = {"default", "smollm2-135m-instruct"}
@@ -104,7 +106,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         answers=sum(stage.answers for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
-        sees=who_sees_what(recipe, tasks, prompts, reading.passages if reading is not None else 0),
+        sees=with_server(who_sees_what(recipe, tasks, prompts, reading.passages if reading is not None else 0), recipe),
         claims=_claims(recipe, tasks, test),
         teaching=_teaching(recipe, tasks, prompts, reading),
     )
@@ -141,7 +143,7 @@ def _levels(recipe: Recipe, tasks: Tasks) -> list[StageEstimate]:
             what=" and ".join(f"{rows:,} rows × {samples} answers of the start" for rows, samples in counts),
             answers=answers,
             tokens=tokens,
-            minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
+            minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[recipe.engines.sampling.kind]),
         )
     ]
 
@@ -189,7 +191,7 @@ def _constructing(recipe: Recipe, tasks: Tasks, prompts: int, *, rounds: int) ->
         what=f"a round: {'; '.join(parts)}" if parts else "expert rows alone",
         answers=answers,
         tokens=tokens,
-        minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
+        minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[recipe.engines.sampling.kind]),
     )
 
 
@@ -332,9 +334,11 @@ def _sampling_engine(recipe: Recipe) -> str:
     return recipe.engines.sampling.kind
 
 
-def _minutes(recipe: Recipe, tokens: int, rate: float) -> float | None:
+def _minutes(recipe: Recipe, tokens: int, rate: float | None) -> float | None:
     on_cpu = recipe.model.device in {"auto", "cpu"}
-    return round(tokens / rate / 60, 1) if recipe.model.id in RATES_HOLD_FOR and on_cpu else None
+    if rate is None or recipe.model.id not in RATES_HOLD_FOR or not on_cpu:
+        return None
+    return round(tokens / rate / 60, 1)
 
 
 def _claims(recipe: Recipe, tasks: Tasks, test: Sequence[Item]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tutelage.construct.expert import expert_rows
 from tutelage.construct.placebo import placebo
-from tutelage.construct.sampling import Asker, Place
+from tutelage.construct.sampling import Place
 from tutelage.evaluate.compare import compare
 from tutelage.evaluate.heldout import measure_losses
 from tutelage.evaluate.imitation import compare_losses
@@ -116,8 +116,8 @@ def _placebos(shop: Shop, rows: Sequence[Example]) -> list[Example]:
     section = shop.recipe.construct
     sampling = Sampling(temperature=section.temperature, top_p=section.top_p, max_tokens=section.max_tokens)
     place = Place(shop.seed, 0, shop.recipe.engines.chunk, shop.listening("placebo"))
-    start = Asker(open=lambda: shop.engines.sampler(None), name=shop.recipe.model.id)
     with shop.run.stage(name) as folder:
+        start = shop.engines.student(None, 0, folder)
         return placebo(folder, rows, start=start, sampling=sampling, samples=PLACEBO_SAMPLES, place=place)
 
 

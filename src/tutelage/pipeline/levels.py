@@ -111,7 +111,7 @@ def _pass_rates(shop: Shop, folder: Path, task: RowsTask, items: Sequence[Item])
         for item, number in asked
     ]
     answers = answer_all(
-        lambda: shop.engines.sampler(None),
+        lambda: shop.engines.sampler(None, folder),
         requests,
         log=RecordLog(folder / f"{task.name}-answers.jsonl", Answer),
         chunk=shop.recipe.engines.chunk,

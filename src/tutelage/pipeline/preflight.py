@@ -19,6 +19,7 @@ from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
+from tutelage.recipe.vllm import VllmEngine
 from tutelage.reflect.own import load_planner
 from tutelage.tasks.build import build_tasks
 from tutelage.tasks.protocol import Task
@@ -58,6 +59,7 @@ def preflight(recipe: Recipe, *, keys: bool = True, tunes: bool = False) -> dict
         what = f"CTranslate2 cannot put what {recipe.tune.method.kind} tuning learns before a text"
         remedy = "take transformers, or tune.method: {kind: lora}"
         problems.append(Problem(what, "engines.sampling.kind", "ctranslate2", remedy))
+    problems += _vllm(recipe, soft=soft)
     for where, attempt in _attempts(recipe, tasks, keys=keys):
         try:
             attempt()
@@ -66,6 +68,19 @@ def preflight(recipe: Recipe, *, keys: bool = True, tunes: bool = False) -> dict
     if problems:
         raise RecipeError(recipe.name, problems)
     return tasks
+
+
+def _vllm(recipe: Recipe, *, soft: bool) -> Iterator[Problem]:
+    """What no vLLM server can do, whichever is found."""
+    engine, where = recipe.engines.sampling, "engines.sampling"
+    if not isinstance(engine, VllmEngine):
+        return
+    if soft and recipe.rounds > 1 and not engine.fallback:
+        what = f"vLLM cannot put what {recipe.tune.method.kind} tuning learns before a text"
+        yield Problem(what, f"{where}.kind", "vllm", "take transformers, or tune.method: {kind: lora}")
+    if engine.base_url and recipe.model.new_tokens:
+        what = "a server that is there already does not know model.new_tokens"
+        yield Problem(what, f"{where}.base_url", engine.base_url, "leave it out: the run starts a server that does")
 
 
 def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -89,6 +104,11 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
         yield "reflect.planner", lambda: load_planner(planner.path, planner.options, recipe.folder)
     if (documents := recipe.construct.documents) is not None:
         yield "construct.documents", lambda: shelve(documents, recipe.folder)
+    engine = recipe.engines.sampling
+    if isinstance(engine, VllmEngine) and engine.base_url:
+        yield "engines.sampling.base_url", lambda: check_address(engine.base_url, engine.allow_remote)
+        if keys:
+            yield "engines.sampling.key_variable", lambda: read_key(engine.key_variable)
     if distill is not None and isinstance(distill.teacher, EndpointTeacher):
         for index, endpoint in enumerate(distill.teacher.endpoints):
             where = distill.teacher.place(index)

@@ -39,7 +39,7 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
         listeners(Event("run_started", data={"name": recipe.name, "path": str(path)}))
         with (
             tracked(recipe.trackers, recipe, path, emit=listeners, offline=offline) as follow,
-            Engines(recipe, offline=offline, run=folder) as engines,
+            Engines(recipe, offline=offline, run=folder, emit=listeners) as engines,
         ):
             told = to_all(listeners, follow)
             shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, told)

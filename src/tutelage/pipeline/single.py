@@ -84,7 +84,7 @@ def _shop(
     with (
         RunDirectory.create(path, recipe) as folder,
         tracked(recipe.trackers if track else (), recipe, path, emit=emit, offline=offline) as follow,
-        Engines(recipe, offline=offline, run=folder) as engines,
+        Engines(recipe, offline=offline, run=folder, emit=to_all(folder.log, emit)) as engines,
     ):
         listeners = to_all(folder.log, emit, follow)
         shop = Shop(recipe, folder, tasks, demonstrations_of(list(tasks.values())), engines, listeners)

@@ -132,7 +132,7 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
             tradeoffs=read_records(folder / "tradeoffs.jsonl", TradeOff),
         )
     recipe = shop.recipe
-    asker = shop.engines.student(student.weights, student.round)
+    asker = shop.engines.student(student.weights, student.round, folder)
     with shop.run.stage(name) as folder:
         return construct(
             folder,
@@ -143,7 +143,7 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
             cast=Cast(
                 asker,
                 shop.engines.teacher(asker),
-                shop.engines.student(None, 0),
+                shop.engines.student(None, 0, folder),
                 reader=shop.engines.teacher(asker, shown=False),
                 teacher_only=prompts.teacher_only,
             ),

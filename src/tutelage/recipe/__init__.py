@@ -4,6 +4,7 @@
 |---|---|
 | ``recipe`` | ``Recipe``: everything |
 | ``model`` | the starting model and the engines |
+| ``vllm`` | a vLLM server as the engine that samples |
 | ``tasks`` | what is learned and measured |
 | ``construct`` | how data is made |
 | ``curate`` | which rows are kept |

@@ -12,6 +12,7 @@ from tutelage.recipe.base import Section
 from tutelage.recipe.curate import ContaminationStep
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
+from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
 
 if TYPE_CHECKING:
     from tutelage.recipe.recipe import Recipe
@@ -36,7 +37,7 @@ def idle_settings(recipe: "Recipe") -> list[Idle]:
     if recipe.tune.objective.rows == "prompts":
         why = "the model learns from its own answers (tune.objective)"
         return [*_of_a_loop(recipe, why), *_of_tune(recipe), *_of_asked_tasks(recipe)]
-    return [*_of_tune(recipe), *_of_tasks(recipe), *_of_construct(recipe), *_of_curate(recipe)]
+    return [*_of_tune(recipe), *_of_tasks(recipe), *_of_construct(recipe), *_of_curate(recipe), *_of_vllm(recipe)]
 
 
 def _of_a_loop(recipe: "Recipe", why: str) -> Iterator[Idle]:
@@ -100,6 +101,16 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     if documents is not None and not documents.unanswerable:
         why = "no row abstains, construct.documents.unanswerable is 0"
         yield _idle(documents, "abstention", why, "construct", "documents")
+
+
+def _of_vllm(recipe: "Recipe") -> Iterator[Idle]:
+    engine = recipe.engines.sampling
+    if not isinstance(engine, VllmEngine):
+        return
+    joined, where = bool(engine.base_url), ("engines", "sampling")
+    why = "the server at base_url is there already" if joined else "it is for a server at base_url, and the run starts"
+    for key in ONLY_STARTED if joined else ONLY_JOINED:
+        yield _idle(engine, key, why if joined else f"{why} its own", *where)
 
 
 def _of_curate(recipe: "Recipe") -> Iterator[Idle]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from tutelage.recipe.base import Section
+from tutelage.recipe.vllm import VllmEngine
 
 
 class ModelSection(Section):
@@ -68,7 +69,7 @@ class CTranslate2Engine(Section):
     """Single-threaded workers; one a core."""
 
 
-SamplingEngine = Annotated[TransformersEngine | CTranslate2Engine, Field(discriminator="kind")]
+SamplingEngine = Annotated[TransformersEngine | CTranslate2Engine | VllmEngine, Field(discriminator="kind")]
 
 
 class EnginesSection(Section):
