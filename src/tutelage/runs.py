@@ -350,9 +350,8 @@ def read_state(file: Path, kind: type[R]) -> R:
 def _what_is_made(recipe: Recipe) -> JsonValue:
     """What a recipe says, without where its file lies, who listens, and how an endpoint is asked."""
     how: dict[str, bool] = dict.fromkeys(HOW_IT_IS_ASKED, True)
-    said: JsonValue = recipe.model_dump(
-        mode="json", exclude={"folder": True, "trackers": True, "construct": {"distill": {"teacher": how}}}
-    )
+    asked = {"distill": {"teacher": how}, "judge": {"by": how}}
+    said: JsonValue = recipe.model_dump(mode="json", exclude={"folder": True, "trackers": True, "construct": asked})
     return said
 
 

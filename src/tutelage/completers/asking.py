@@ -204,7 +204,7 @@ class Job:
     def _ceiling(self, passed: str) -> CompletionError:
         return CompletionError(
             f"the ceiling of {passed} leaves no room for another request",
-            where="construct.distill.teacher.ceiling",
+            where=self._purse.place,
             received=f"spent so far: {self._purse.words}",
             remedy="raise it and give the same command again: what came is kept, and only the rest is asked for",
         )

@@ -18,7 +18,8 @@ MILLION = 1_000_000
 class Paid(Record):
     """What one request cost, over all its tries. ``assumed`` of its tokens are the most it can have been.
 
-    ``seconds`` is the time that asking took since the line before; requests are in flight together.
+    ``seconds`` is the time that asking took since the line before; requests are in flight together. ``purpose`` is
+    what it was asked for, where that is not teaching: it counts under another ceiling.
     """
 
     request: str
@@ -27,6 +28,7 @@ class Paid(Record):
     assumed: int = 0
     tries: int = 0
     seconds: float = 0.0
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,10 @@ class Purse:
 
     ``log`` holds what was spent before, in whichever process; without one nothing is known of it. Between
     :meth:`begin` and :meth:`pause` time counts. The counts are changed by one thread, the log is written by another.
+    ``place`` is the key of the recipe that sets the limits.
     """
+
+    place = "construct.distill.teacher.ceiling"
 
     def __init__(
         self,

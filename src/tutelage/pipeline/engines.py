@@ -8,6 +8,7 @@ from typing import Self
 
 import torch
 
+from tutelage.completers.address import public_address
 from tutelage.completers.ct2 import CTranslate2Completer
 from tutelage.completers.exchange import Timeouts
 from tutelage.completers.local import LocalCompleter
@@ -20,6 +21,7 @@ from tutelage.models.hardware import processors, release_memory
 from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.models.template_file import template_of
 from tutelage.origin import ModelOrigin
+from tutelage.pipeline.spending_for import SpendingFor
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ModelTeacher, SelfTeacher
 from tutelage.recipe.endpoint import EndpointTeacher
@@ -30,6 +32,9 @@ from tutelage.runs import RunDirectory
 
 SPENDING = "spending.jsonl"
 """What an endpoint took over the whole run, in the run's folder."""
+JUDGING = "judging"
+CEILINGS = {"": Purse.place, JUDGING: "construct.judge.by.ceiling"}
+"""Where the ceiling of each purpose of asking stands in the recipe."""
 Key = tuple[str, str, str]
 
 
@@ -108,6 +113,20 @@ class Engines:
                 name = f"{endpoint.model} at {endpoint.base_url}"
                 return Asker(open=lambda: self._endpoint(endpoint), name=name, again=endpoint.ask_again)
 
+    def judge(self, start: Asker) -> Asker | None:
+        """The judge of answers that the recipe names, ``start`` where that is the model itself; None without one."""
+        section = self.recipe.construct.judge
+        if section is None:
+            return None
+        match section.by:
+            case SelfTeacher():
+                return Asker(open=start.open, name=f"{start.name} as its own judge")
+            case ModelTeacher(id=model, revision=revision):
+                return Asker(open=lambda: self._other(model, revision), name=model)
+            case EndpointTeacher() as endpoint:
+                name = f"{endpoint.model} at {public_address(endpoint.base_url)}"
+                return Asker(open=lambda: self._endpoint(endpoint, JUDGING), name=name, again=endpoint.ask_again)
+
     def taught_by(self, section: KdObjective) -> Bundle:
         """The teacher of distillation, to be read beside the student; the caller owns it."""
         model = self.recipe.model
@@ -165,22 +184,30 @@ class Engines:
         assert isinstance(found, Completer)
         return found
 
-    @property
-    def _spending(self) -> RecordLog[Paid] | None:
-        return None if self.run is None else RecordLog(self.run.path / SPENDING, Paid)
+    def _spending(self, purpose: str) -> RecordLog[Paid] | None:
+        return None if self.run is None else SpendingFor(purpose, self.run.path / SPENDING)
 
-    def _endpoint(self, teacher: EndpointTeacher) -> Completer:
+    def _endpoint(self, teacher: EndpointTeacher, purpose: str = "") -> Completer:
         found = self._get(
-            ("endpoint", teacher.base_url, teacher.model),
-            lambda: open_endpoint(teacher, spending=self._spending),
+            (f"endpoint {purpose}", teacher.base_url, teacher.model),
+            lambda: open_endpoint(teacher, spending=self._spending(purpose), place=CEILINGS[purpose]),
         )
         assert isinstance(found, Completer)
         return found
 
 
-def open_endpoint(teacher: EndpointTeacher, *, spending: RecordLog[Paid] | None = None) -> RemoteCompleter:
-    """Return the teacher of a section; ``spending`` holds what was spent on it before, and gets what is."""
+def open_endpoint(
+    teacher: EndpointTeacher, *, spending: RecordLog[Paid] | None = None, place: str = Purse.place
+) -> RemoteCompleter:
+    """Return the teacher of a section; ``spending`` holds what was spent on it before, and gets what is; ``place`` is
+    where its ceiling stands in the recipe."""
     price, ceiling = teacher.price, teacher.ceiling
+    purse = Purse(
+        None if price is None else Tariff(price.prompt, price.completion),
+        None if ceiling is None else Limits(ceiling.money, ceiling.tokens, ceiling.hours),
+        log=spending,
+    )
+    purse.place = place
     return RemoteCompleter(
         teacher.base_url,
         teacher.model,
@@ -189,11 +216,7 @@ def open_endpoint(teacher: EndpointTeacher, *, spending: RecordLog[Paid] | None 
         concurrency=teacher.concurrency,
         timeouts=Timeouts(teacher.connect_timeout_s, teacher.timeout_s),
         patience=Patience(retries=teacher.retries, total_s=teacher.patience_s),
-        purse=Purse(
-            None if price is None else Tariff(price.prompt, price.completion),
-            None if ceiling is None else Limits(ceiling.money, ceiling.tokens, ceiling.hours),
-            log=spending,
-        ),
+        purse=purse,
     )
 
 

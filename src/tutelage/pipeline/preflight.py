@@ -11,6 +11,7 @@ from tutelage.evaluate.general_texts import general_prompts
 from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
 from tutelage.pipeline.items import stopping_items, unknown_names
+from tutelage.pipeline.judged import with_judge
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection, CustomStep
 from tutelage.recipe.endpoint import EndpointTeacher
@@ -41,7 +42,7 @@ def preflight(recipe: Recipe, *, keys: bool = True) -> dict[str, Task]:
     tasks: dict[str, Task] = {}
     problems: list[Problem] = []
     try:
-        tasks = build_tasks(recipe.tasks, recipe.folder)
+        tasks = with_judge(recipe, build_tasks(recipe.tasks, recipe.folder))
         problems += unknown_names(recipe, tasks)
     except TutelageError as error:
         problems += _problems(error, "tasks")
@@ -89,6 +90,11 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
         yield f"{where}.base_url", lambda: check_address(teacher.base_url, teacher.allow_remote)
         if keys:
             yield f"{where}.key_variable", lambda: read_key(teacher.key_variable)
+    if (judge := recipe.construct.judge) is not None and isinstance(judge.by, EndpointTeacher):
+        by, place = judge.by, "construct.judge.by"
+        yield f"{place}.base_url", lambda: check_address(by.base_url, by.allow_remote)
+        if keys:
+            yield f"{place}.key_variable", lambda: read_key(by.key_variable)
 
 
 def _problems(error: TutelageError, where: str) -> list[Problem]:

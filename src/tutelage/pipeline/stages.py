@@ -14,11 +14,12 @@ from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import Contexts, Examined, examine
 from tutelage.evaluate.summary import summarize
 from tutelage.evaluate.utility import measure_utility
-from tutelage.events import Emit, Event
+from tutelage.events import Emit, Event, say
 from tutelage.files import write_atomic
 from tutelage.models.adapters import MUCH_ROUNDED
 from tutelage.models.bundle import Bundle
 from tutelage.pipeline.asking import probe_of
+from tutelage.pipeline.judged import judge_notes
 from tutelage.pipeline.planning import Prompts
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.training import train_rows
@@ -133,6 +134,8 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
         )
     recipe = shop.recipe
     asker = shop.engines.student(student.weights, student.round)
+    judge = shop.engines.judge(shop.engines.student(None, 0))
+    say(judge_notes(recipe), shop.listening("construct", round))
     with shop.run.stage(name) as folder:
         return construct(
             folder,
@@ -140,7 +143,7 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
             tasks=shop.tasks,
             prompts=prompts.numbers,
             demonstrations=shop.demonstrations,
-            cast=Cast(asker, shop.engines.teacher(asker), shop.engines.student(None, 0), prompts.teacher_only),
+            cast=Cast(asker, shop.engines.teacher(asker), shop.engines.student(None, 0), prompts.teacher_only, judge),
             place=Place(
                 shop.seed, round, recipe.engines.chunk, shop.listening("construct", round), shop.longest_answers()
             ),

@@ -93,6 +93,29 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     if lessons is not None and lessons.drafts and not (section.mend and section.verify):
         why = f"drafts are there to be mended, and construct.{'mend' if section.verify else 'verify'} is false"
         yield _idle(lessons, "drafts", why, "construct", "self_improve")
+    yield from _of_judge(recipe)
+
+
+def _of_judge(recipe: "Recipe") -> Iterator[Idle]:
+    section = recipe.construct
+    judge, place = section.judge, ("construct", "judge")
+    if judge is None:
+        return
+    if not section.verify:
+        yield _idle(section, "judge", "every answer with words is kept, construct.verify is false", "construct")
+    if not judge.unchecked:
+        yield _idle(judge, "threshold", "it is for answers that no program can check, and unchecked is false", *place)
+    if judge.best_of is None:
+        yield _idle(judge, "candidates", "nothing is compared, best_of is null", *place)
+    if not judge.unchecked and judge.best_of == "pairwise":
+        for key in ("scale", "combine"):
+            yield _idle(judge, key, "pairs get no scores, and no answer is judged alone", *place)
+    distill, lessons = section.distill, section.self_improve
+    several = (distill is not None and distill.samples > 1) or (
+        lessons is not None and max(lessons.samples, lessons.revisions) > 1
+    )
+    if judge.best_of is not None and not several:
+        yield _idle(judge, "best_of", "no prompt gets more than one answer (samples)", *place)
 
 
 def _of_curate(recipe: "Recipe") -> Iterator[Idle]:

@@ -6,7 +6,8 @@
 | ``messages`` | ``Message`` and its parts, ``Conversation`` |
 | ``items`` | ``Item``: what is asked |
 | ``answers`` | ``Sampling``, ``Request``, ``Engine``, ``Answer`` |
-| ``verdicts`` | ``Verdict``, ``PartVerdict`` |
+| ``verdicts`` | ``Verdict``, ``PartVerdict``; of a judge ``JudgeIdentity`` and ``CriterionScore`` |
+| ``judging`` | what judging took, and what a set of judged answers looks like |
 | ``lineage`` | ``Lineage``, ``Cost`` |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
@@ -34,7 +35,7 @@ from tutelage.records.messages import (
     system,
     user,
 )
-from tutelage.records.verdicts import PartVerdict, Verdict, all_of, unscored
+from tutelage.records.verdicts import CriterionScore, JudgeIdentity, PartVerdict, Verdict, all_of, unscored
 
 __all__ = [
     "LEVELS",
@@ -44,6 +45,7 @@ __all__ = [
     "AudioPart",
     "Conversation",
     "Cost",
+    "CriterionScore",
     "Demonstration",
     "Dropped",
     "Engine",
@@ -51,6 +53,7 @@ __all__ = [
     "FinishReason",
     "ImagePart",
     "Item",
+    "JudgeIdentity",
     "Ledger",
     "Lesson",
     "Level",
