@@ -12,7 +12,7 @@ import random
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -55,7 +55,9 @@ class Misbehaviour:
 
 @dataclass
 class Endpoint:
-    """``paid``: completions made, by content; ``tries``: exchanges, by content; ``met``: faults by name."""
+    """``paid``: completions made, by content; ``tries``: exchanges, by content; ``met``: faults by name.
+
+    ``reply`` is what it answers to the text of the last message, where that is not the text with a word before it."""
 
     behaviour: Misbehaviour
     paid: Counter[str] = field(default_factory=Counter)
@@ -64,6 +66,7 @@ class Endpoint:
     at_once: int = 0
     most_at_once: int = 0
     url: str = ""
+    reply: Callable[[str], str] | None = None
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -114,6 +117,8 @@ class Endpoint:
             return True
         self.paid[content] += 1
         answer = json.dumps(completion("" if fault == "empty" else f"Answer to {content}")).encode()
+        if self.reply is not None and fault == "none":
+            answer = json.dumps(completion(self.reply(content))).encode()
         if fault == "half":
             answer = answer[: len(answer) // 2]
         quota = f"x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: {self.behaviour.exhausted_s:g}s\r\n"
@@ -153,9 +158,9 @@ def _message(status: int, body: bytes, headers: str = "") -> bytes:
 
 
 @contextmanager
-def endpoint(behaviour: Misbehaviour | None = None) -> Iterator[Endpoint]:
+def endpoint(behaviour: Misbehaviour | None = None, *, reply: Callable[[str], str] | None = None) -> Iterator[Endpoint]:
     """An endpoint in a thread of its own."""
-    made = Endpoint(behaviour or Misbehaviour())
+    made = Endpoint(behaviour or Misbehaviour(), reply=reply)
     loop = asyncio.new_event_loop()
 
     async def begin() -> asyncio.Server:
