@@ -137,7 +137,7 @@ class Endpoint:
 
     def _refusal(self, fault: str, headers: dict[str, str]) -> bytes:
         status, _, kind = fault.partition(" ")
-        said = {"429": "Too many requests.", "500": "Broken.", "503": "Starting."}[status]
+        said = {"401": "No such key.", "429": "Too many requests.", "500": "Broken.", "503": "Starting."}[status]
         if self.behaviour.repeat_key:
             said += f" You sent {headers.get('authorization', '')}"
         wait = self.behaviour.wait_s

@@ -36,17 +36,23 @@ class Scores:
 def judge_each(judge: Judge, answers: Sequence[Judged], *, court: Court) -> Scores:
     """Return the verdict of ``judge`` on each of ``answers``, whose ids are different.
 
-    Logs are written in the folder of ``court``; the same call again asks for nothing that they hold.
+    Equal texts to one item are asked about once. Logs are written in the folder of ``court``; the same call again asks
+    for nothing that they hold.
     """
-    asked = [one for one in answers if one.is_text]
-    questions = [_question(one, judge) for one in asked]
+    asked = {_content(one): one for one in reversed(answers) if one.is_text}
+    questions = [_question(one, judge) for one in reversed(asked.values())]
     found = ask_judge(judge, questions, prompt=PROMPT, court=court)
-    by_id = {one.id: ruling for one, ruling in zip(asked, found.rulings, strict=True)}
-    verdicts = [_verdict(by_id.get(one.id), judge.rubric) for one in answers]
-    kinds: list[Kind | None] = [by_id[one.id].kind if one.id in by_id else "not text" for one in answers]
+    by_id = {question.id: ruling for question, ruling in zip(questions, found.rulings, strict=True)}
+    rulings = [by_id[asked[_content(one)].id] if one.is_text else None for one in answers]
+    verdicts = [_verdict(ruling, judge.rubric) for ruling in rulings]
+    kinds: list[Kind | None] = ["not text" if ruling is None else ruling.kind for ruling in rulings]
     summary = summarize(court.label, verdicts, kinds, lengths=[len(one.text.split()) for one in answers])
     unscored = sum(kind is not None for kind in kinds)
     return Scores(verdicts, kinds, summary, found.judging(judged=len(answers), unscored=unscored), found.replies)
+
+
+def _content(one: Judged) -> tuple[str, str]:
+    return one.item.id, one.text
 
 
 def _question(one: Judged, judge: Judge) -> Question[tuple[CriterionScore, ...]]:
