@@ -159,9 +159,25 @@ def test_own_teacher(tmp_path: Path) -> None:
     assert "The ceiling is 5.00 in money and 3 hours." in said
 
 
+def test_judges(tmp_path: Path) -> None:
+    bring_rows(tmp_path)
+    said = follow("judges", tmp_path)
+    assert "answers without a check" in said
+    assert "run on this machine; it sees train items, answers to them, the experts' answers to them" in said
+    assert "The ceiling of judging, apart from that of teaching, is" in said
+    assert "kappa 0.40 on 3 answers, 1 left out" in said
+    assert (tmp_path / "runs" / "judged" / "rounds" / "1" / "construct" / "judged.jsonl").is_file()
+
+
 @pytest.mark.parametrize(
     "page",
-    ["tour", *(f"guides/{name}" for name in ("own-data", "own-task", "own-teacher", "reading-a-report", "serving"))],
+    [
+        "tour",
+        *(
+            f"guides/{name}"
+            for name in ("own-data", "own-task", "own-teacher", "judges", "reading-a-report", "serving")
+        ),
+    ],
 )
 def test_what_a_page_names_is_there(page: str) -> None:
     file = DOCS / f"{page}.md"
