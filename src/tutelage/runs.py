@@ -361,10 +361,10 @@ def read_state(file: Path, kind: type[R]) -> R:
 def _what_is_made(recipe: Recipe) -> JsonValue:
     """What a recipe says, without where its file lies, who listens, and how an endpoint or a server is asked."""
     how: dict[str, bool] = dict.fromkeys(HOW_IT_IS_ASKED, True)
-    teaching = {"distill": {"teacher": how}}
+    asked = {"distill": {"teacher": how}, "judge": {"by": how}}
     sampling = {"sampling": dict.fromkeys(HOW_IT_IS_REACHED, True)}
     said: JsonValue = recipe.model_dump(
-        mode="json", exclude={"folder": True, "trackers": True, "construct": teaching, "engines": sampling}
+        mode="json", exclude={"folder": True, "trackers": True, "construct": asked, "engines": sampling}
     )
     return said
 

@@ -138,6 +138,21 @@ def test_checks_and_constructors_never_see_audits() -> None:
     assert not found, "\n".join(found)
 
 
+def test_judges_decide_what_is_learned_and_nothing_that_is_measured() -> None:
+    """Whatever scores, guards, promotes or rewards never imports a judge: construct does, and what plans its cost."""
+    homes = {
+        home_of(file)
+        for file in python_files()
+        for _, _, name in imports(file)
+        if name.startswith("tutelage.judging") and home_of(file) != "judging"
+    }
+    assert homes == {"construct", "pipeline"}
+    judged = {
+        file.name for file in python_files() for _, _, name in imports(file) if name == "tutelage.pipeline.judged"
+    }
+    assert judged == {"estimate.py", "preflight.py", "stages.py"}
+
+
 def test_no_import_inside_a_function() -> None:
     """Except in the command line and where an optional extra is loaded (a function named ``_load_extra``)."""
     found = []
@@ -183,7 +198,10 @@ def test_nothing_below_the_command_line_prints_or_swallows_errors() -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("module", ["tutelage", "tutelage.cli", "tutelage.construct.build", "tutelage.completers"])
+@pytest.mark.parametrize(
+    "module",
+    ["tutelage", "tutelage.cli", "tutelage.construct.build", "tutelage.completers", "tutelage.judging.pairwise"],
+)
 def test_core_imports_without_torch(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'ctranslate2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

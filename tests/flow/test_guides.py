@@ -201,7 +201,28 @@ def test_sampling_with_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert {what for what, _ in read_journal(tmp_path / "journal.jsonl")} >= {"start", "ask"}
 
 
-PAGES = ("own-data", "own-task", "own-teacher", "documents", "sampling-with-vllm", "reading-a-report", "serving")
+def test_judges(tmp_path: Path) -> None:
+    bring_rows(tmp_path)
+    said = follow("judges", tmp_path)
+    assert "answers without a check" in said
+    assert "run on this machine; it sees train items, answers to them, the experts' answers to them" in said
+    assert "The ceiling of judging, apart from that of teaching, is" in said
+    assert "kappa 0.40 on 3 answers, 1 left out" in said
+    assert (tmp_path / "runs" / "judged" / "rounds" / "1" / "construct" / "judged.jsonl").is_file()
+
+
+PAGES = (
+    *(
+        "own-data",
+        "own-task",
+        "own-teacher",
+        "documents",
+        "judges",
+        "sampling-with-vllm",
+        "reading-a-report",
+        "serving",
+    ),
+)
 
 
 @pytest.mark.parametrize("page", ["tour", *(f"guides/{name}" for name in PAGES)])

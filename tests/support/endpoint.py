@@ -12,7 +12,7 @@ import random
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -79,7 +79,7 @@ class Misbehaviour:
 class Endpoint:
     """``paid``: completions made, by content; ``tries``: exchanges, by content; ``met``: faults by name; ``parts``: the
     contents that came as lists of parts; ``formats``: every ``response_format`` that came. Contents are told apart by
-    the last message's text."""
+    the last message's text. ``reply`` is what it answers to that, where that is not the text with a word before it."""
 
     behaviour: Misbehaviour
     paid: Counter[str] = field(default_factory=Counter)
@@ -92,6 +92,7 @@ class Endpoint:
     at_once: int = 0
     most_at_once: int = 0
     url: str = ""
+    reply: Callable[[str], str] | None = None
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -154,7 +155,13 @@ class Endpoint:
             writer.write(_message(200, b"<html><body>Please wait.</body></html>"))
             return True
         self.paid[content] += 1
-        text = "" if fault == "empty" else self._text(asked, content)
+        text = (
+            ""
+            if fault == "empty"
+            else self.reply(content)
+            if self.reply and fault == "none"
+            else self._text(asked, content)
+        )
         finish = "content_filter" if fault == "filtered" else "length" if text.endswith("...") else "stop"
         answer = json.dumps(completion(text, finish)).encode()
         if fault == "half":
@@ -227,9 +234,9 @@ def _message(status: int, body: bytes, headers: str = "") -> bytes:
 
 
 @contextmanager
-def endpoint(behaviour: Misbehaviour | None = None) -> Iterator[Endpoint]:
+def endpoint(behaviour: Misbehaviour | None = None, *, reply: Callable[[str], str] | None = None) -> Iterator[Endpoint]:
     """An endpoint in a thread of its own."""
-    made = Endpoint(behaviour or Misbehaviour())
+    made = Endpoint(behaviour or Misbehaviour(), reply=reply)
     loop = asyncio.new_event_loop()
 
     async def begin() -> asyncio.Server:

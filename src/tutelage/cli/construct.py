@@ -6,6 +6,7 @@ from tutelage.cli.console import OUT, Terminal, say, say_json, table
 from tutelage.construct.build import Constructed
 from tutelage.pipeline.single import construct
 from tutelage.recipe import load_recipe
+from tutelage.report.tables import judging_words
 
 
 def construct_command(
@@ -29,6 +30,9 @@ def construct_command(
         )
     elif not quiet:
         _print_tradeoffs(made)
+        for row in made.tradeoffs:
+            if row.judging is not None and row.judging.judged:
+                say(f"judged for {row.paradigm}: {judging_words(row.judging)}")
         say(f"\n{len(made.rows):,} rows and {len(made.preferences):,} preferences in {where}")
         say(f"Next: tutelage curate {path} --round {round}")
 

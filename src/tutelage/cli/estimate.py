@@ -27,6 +27,8 @@ def estimate_command(recipe: Recipe, folder: Path, *, json: bool) -> None:
     told = [("\nWho sees what", found.sees), ("\nWhat it can prove", found.claims)]
     if found.teaching is not None:
         told.insert(1, ("\nWhat the teacher costs", found.teaching.words))
+    if found.judging is not None:
+        told.insert(1, ("\nWhat the judge costs", found.judging.words))
     for heading, sentences in told:
         say(heading, style="bold")
         for sentence in sentences:

@@ -225,7 +225,7 @@ class Job:
         or_less = " (or give image_tokens, where an image is fewer)" if self._media else ""
         return CeilingReached(
             f"the ceiling of {passed} leaves no room for another request",
-            where="construct.distill.teacher.ceiling",
+            where=self._purse.place,
             received=f"spent so far: {self._purse.words}{seen}",
             remedy=f"raise it{or_less} and give the same command again: what came is kept, only the rest is asked for",
         )

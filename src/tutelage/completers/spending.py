@@ -21,7 +21,8 @@ class Paid(Record):
     """What one request cost at one endpoint, over all its tries. ``assumed`` of its tokens are the most it can have
     been; ``to`` is who was paid.
 
-    ``seconds`` is the time that asking took since the line before; requests are in flight together.
+    ``seconds`` is the time that asking took since the line before; requests are in flight together. ``purpose`` is
+    what it was asked for, where that is not teaching: it counts under another ceiling.
     """
 
     request: str
@@ -31,6 +32,7 @@ class Paid(Record):
     assumed: int = 0
     tries: int = 0
     seconds: float = 0.0
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,12 @@ class Tariff:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be spent in all; None: as much as it takes. ``money`` needs a tariff."""
+    """What may be spent in all; None: as much as it takes. ``money`` needs a tariff. ``place`` is their key."""
 
     money: float | None = None
     tokens: int | None = None
     hours: float | None = None
+    place: str = "construct.distill.teacher.ceiling"
 
 
 class CeilingReached(CompletionError):
@@ -146,6 +149,11 @@ class Purse:
         other = Purse.__new__(Purse)
         other._join(self._account, tariff, to)
         return other
+
+    @property
+    def place(self) -> str:
+        """Where in a recipe the limits stand."""
+        return self._account.limits.place
 
     @property
     def unpriced(self) -> tuple[str, ...]:

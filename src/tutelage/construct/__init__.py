@@ -11,6 +11,7 @@
 | ``decompose`` | an answer that met some demands, kept for the item that asks just those |
 | ``rehearsal`` | general instructions answered by the start, so that general behavior stays |
 | ``sampling`` | asking for several answers an item, replay, checks, rows with lineage |
+| ``judged`` | a model judges where no program can, and which of several good answers is best |
 | ``missing`` | what never came: said once, and too much of it stops the stage |
 | ``build`` | one round's data from a plan |
 | ``placebo`` | the control whose rows nobody verified |

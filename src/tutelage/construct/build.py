@@ -7,6 +7,7 @@ from pathlib import Path
 from tutelage.construct.distill import Contexts, distill
 from tutelage.construct.documents.source import document_rows
 from tutelage.construct.expert import expert_rows, nearest_context
+from tutelage.construct.judged import Bench, judge_of
 from tutelage.construct.lesson import Taught, teach
 from tutelage.construct.rehearsal import rehearse
 from tutelage.construct.sampling import Asker, Meter, Place, Sampler
@@ -26,6 +27,7 @@ class Cast:
 
     ``reader`` is the teacher as it is asked about documents, without demonstrations (None: it has that name anyhow).
     ``teacher_only`` are the cells (task, level) whose prompts all go to the teacher, because the student gets nowhere.
+    ``judge`` judges what no program can, if the section has one.
     """
 
     student: Asker
@@ -33,6 +35,7 @@ class Cast:
     start: Asker
     reader: Asker | None = None
     teacher_only: frozenset[tuple[str, Level]] = frozenset()
+    judge: Asker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ def construct(
     cast: Cast,
     place: Place,
 ) -> Constructed:
-    """Make the data of a round in ``folder``: records, preferences, lessons, tradeoffs and cells, a .jsonl file each.
+    """Make the data of a round in ``folder``: records, preferences, lessons, tradeoffs and cells, a .jsonl file each,
+    and with a judge ``judged.jsonl``, the sets that it judged.
 
     ``prompts`` says how many new items each (task, level) gets. Every answer is logged before it is used, so the same
     call after a crash asks only what is missing and gives the same records.
@@ -69,6 +73,7 @@ def construct(
         chunk=place.chunk,
         emit=place.emit,
         longest=place.longest,
+        bench=_bench(folder, section, cast, place),
     )
     lessons_for, teacher_for = _split(
         _new_items(tasks, prompts, sampler.seed), section, seed=sampler.seed, teacher_only=cast.teacher_only
@@ -94,7 +99,16 @@ def construct(
     write_records(folder / "lessons.jsonl", made.lessons)
     write_records(folder / "tradeoffs.jsonl", made.tradeoffs)
     write_records(folder / "cells.jsonl", [count for _, count in sorted(sampler.cells.items())])
+    if sampler.bench is not None:
+        write_records(folder / "judged.jsonl", sampler.bench.sets)
     return made
+
+
+def _bench(folder: Path, section: ConstructSection, cast: Cast, place: Place) -> Bench | None:
+    if section.judge is None or cast.judge is None:
+        return None
+    judge = judge_of(section.judge, open=cast.judge.open, name=cast.judge.name, again=cast.judge.again)
+    return Bench(judge, section.judge, folder, place.chunk, place.emit)
 
 
 def _taught(items: Sequence[Item], sampler: Sampler, *, cast: Cast, contexts: Contexts) -> Taught:
@@ -185,6 +199,7 @@ def _tradeoffs(rows: Sequence[Example], meters: Mapping[Paradigm, Meter]) -> lis
                 diversity=_distinct_2([row.target.text for row in own]),
                 tokens=meter.tokens if meter else None,
                 seconds=round(meter.seconds, 2) if meter else None,
+                judging=meter.judging if meter else None,
                 human_minutes=sum(known) if paradigm == "expert" and len(known) == len(minutes) else None,
             )
         )

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from tutelage.construct.decompose import part_row
 from tutelage.construct.mend import mended_row
 from tutelage.construct.reference import reference_row
-from tutelage.construct.sampling import Asker, Sample, Sampler
+from tutelage.construct.sampling import Asker, Sample, Sampler, failed_its_check
 from tutelage.records import Conversation, Example, Item, Preference, content_id
 from tutelage.text.words import ngrams, normalize
 
@@ -66,9 +66,11 @@ def distill(
             made = made or part_row(sampler, (), written, student="", teacher=teacher.name, spent=spent, prompt=prompt)
             rows += [made] if made else []
         rows += kept
-        failed = next((s for s in group if s.answer.ended and s.verdict.score == 0), None)
+        failed = next((s for s in group if s.answer.ended and failed_its_check(s)), None)
         if kept and failed is not None and failed.answer.text.strip() != kept[0].target.text:
             pairs.append(sampler.preference(kept[0], failed))
+        elif kept and (judged := sampler.judged_preference(kept[0], group, group)) is not None:
+            pairs.append(judged)
     return rows, pairs, asked
 
 

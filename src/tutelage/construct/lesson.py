@@ -17,7 +17,7 @@ from tutelage.construct.distill import Contexts, distill, prompt_id, uncopied
 from tutelage.construct.mend import mended_row, plain_prompts
 from tutelage.construct.prompts import render
 from tutelage.construct.reference import reference_row
-from tutelage.construct.sampling import Asker, Sample, Sampler
+from tutelage.construct.sampling import Asker, Sample, Sampler, failed_its_check
 from tutelage.records import Answer, Example, Item, Lesson, Preference, Turn, assistant, content_id, user
 
 
@@ -169,10 +169,12 @@ def _keep_remains(case: Case, sampler: Sampler, student: Asker, teacher: Asker |
 
 def _pair(case: Case, sampler: Sampler) -> Preference | None:
     """The kept answer against a failed attempt at the same item; a part answers another item."""
-    wrong = next((s for s in case.attempts if s.answer.ended and s.verdict.score == 0), None)
-    if wrong is None or not case.rows or case.kept == "part":
+    if not case.rows or case.kept == "part":
         return None
     best = case.rows[0]
+    wrong = next((s for s in case.attempts if s.answer.ended and failed_its_check(s)), None)
+    if wrong is None:
+        return sampler.judged_preference(best, [*case.drafts, *case.taught], case.attempts)
     return None if wrong.answer.text.strip() == best.target.text else sampler.preference(best, wrong)
 
 
@@ -184,9 +186,14 @@ def _lesson(case: Case, sampler: Sampler) -> Lesson:
 
 
 def _best(samples: Sequence[Sample]) -> Sample:
-    """The failed attempt that is nearest to right: most parts passed; ended before cut; first before later."""
+    """The failed attempt that is nearest to right: most parts passed; ended before cut; what a judge scores higher;
+    first before later."""
     said = [sample for sample in samples if _was_said(sample)]
-    return max(said, key=lambda s: (sum(part.passed for part in s.verdict.parts), s.answer.ended))
+    return max(said, key=lambda s: (sum(part.passed for part in s.verdict.parts), s.answer.ended, _judged_score(s)))
+
+
+def _judged_score(sample: Sample) -> float:
+    return (sample.verdict.score or 0.0) if sample.verdict.judge is not None else 0.0
 
 
 def _was_said(sample: Sample) -> bool:

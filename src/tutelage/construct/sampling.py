@@ -1,11 +1,12 @@
 """Asking for answers to items and checking them: what distillation and lessons share."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tutelage.completers.protocol import Completer
 from tutelage.completers.replay import Spent, answer_all, seconds_of
+from tutelage.construct.judged import Bench, Heard, rank_of
 from tutelage.construct.missing import count_missing
 from tutelage.events import Emit
 from tutelage.recipe.construct import ConstructSection
@@ -26,21 +27,30 @@ from tutelage.records import (
     content_id,
 )
 from tutelage.records.jsonl import RecordLog
+from tutelage.records.judging import Judging
 from tutelage.records.lineage import total
 from tutelage.records.tradeoff import CellYield
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.verdicts import checked
-from tutelage.text.repetition import repeated_share
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One answer to an item, with its verdict."""
+    """One answer to an item, with its verdict: its check's, or a judge's where the check has none.
+
+    ``ranking`` is what a judge said of it beside others that passed too.
+    """
 
     item: Item
     answer: Answer
     verdict: Verdict
+    ranking: Verdict | None = None
+
+
+def failed_its_check(sample: Sample) -> bool:
+    """Whether a program, and no judge, says that nothing in the answer is right."""
+    return sample.verdict.score == 0 and sample.verdict.judge is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,8 @@ class Place:
 class Meter:
     """What one paradigm asked for: answers judged, what never came or could not be judged, tokens (None: unknown).
 
-    ``seconds`` are also those of a process that was killed.
+    ``seconds`` are also those of a process that was killed. ``judging`` is what a judge took, which
+    is in none of the others.
     """
 
     answers: int = 0
@@ -81,6 +92,7 @@ class Meter:
     unjudged: int = 0
     tokens: int | None = 0
     seconds: float = 0.0
+    judging: Judging | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,7 @@ class Sampler:
     longest: Mapping[str, int] = field(default_factory=dict)
     meters: dict[Paradigm, Meter] = field(default_factory=dict)
     cells: dict[tuple[str, Level], CellYield] = field(default_factory=dict)
+    bench: Bench | None = None
 
     def sampling(self, task: str = "") -> Sampling:
         """How answers to a task are drawn."""
@@ -145,9 +158,9 @@ class Sampler:
         )
         errors = count_missing(answers, label=name, emit=self.emit)
         items = [item for item, _ in prompts for _ in range(samples)]
-        checked = self.check(items, answers)
-        judged = [sample for sample in checked if self.judges(sample)]
         meter = self.meters.setdefault(paradigm, Meter())
+        checked = self._heard(name, self.check(items, answers), samples, meter)
+        judged = [sample for sample in checked if self.judges(sample)]
         meter.seconds += seconds_of(timing, name)
         meter.answers += len(judged)
         meter.errors += errors
@@ -185,20 +198,37 @@ class Sampler:
             if verdict is not None
         ]
 
+    def _heard(self, name: str, samples: list[Sample], per_item: int, meter: Meter) -> list[Sample]:
+        """Return ``samples`` with what the judge says of them, if there is one; ``per_item`` stand side by side."""
+        if self.bench is None or not self.section.verify:
+            return samples
+        verdicts, scoring = self.bench.score(name, [Heard(one.item, one.answer, one.verdict) for one in samples])
+        samples = [replace(one, verdict=verdict) for one, verdict in zip(samples, verdicts, strict=True)]
+        passed = [
+            [Heard(one.item, one.answer, one.verdict) for one in samples[at : at + per_item] if self.accepts(one)]
+            for at in range(0, len(samples), per_item)
+        ]
+        rankings, ranking = self.bench.rank(name, passed)
+        meter.judging = (meter.judging or Judging()).plus(scoring).plus(ranking)
+        return [replace(one, ranking=rankings.get(one.answer.request_id)) for one in samples]
+
     def judges(self, sample: Sample) -> bool:
         """Whether the sample says anything of its cell: it came and, where answers are verified, it has a score."""
         return sample.answer.finish != "error" and (not self.section.verify or sample.verdict.score is not None)
 
     def accepts(self, sample: Sample) -> bool:
-        """Whether the answer may be learned: the model ended it itself and it passed; unverified, if it has words."""
+        """Whether the answer may be learned: the model ended it itself and it passed, its check or, where that says
+        nothing, its judge; unverified, if it has words."""
         if not self.section.verify:
             return bool(sample.answer.text.strip())
-        return sample.answer.ended and sample.verdict.passed
+        by_judge = sample.verdict.judge is not None and self.bench is not None and self.bench.passes(sample.verdict)
+        return sample.answer.ended and (sample.verdict.passed or by_judge)
 
     def accept(self, samples: Sequence[Sample]) -> list[Sample]:
-        """Return ``keep_per_prompt`` different accepted answers: those that repeat themselves least, then the first."""
+        """Return ``keep_per_prompt`` different accepted answers: those that a judge puts first, if one was asked, then
+        those that repeat themselves least, then the first."""
         kept: dict[str, Sample] = {}
-        for sample in sorted(samples, key=lambda sample: repeated_share(sample.answer.text)):
+        for sample in sorted(samples, key=lambda one: rank_of((one.ranking, one.verdict), one.answer.text)):
             if self.accepts(sample):
                 kept.setdefault(sample.answer.text.strip(), sample)
         return list(kept.values())[: self.section.keep_per_prompt]
@@ -233,7 +263,7 @@ class Sampler:
                 sampling=self.sampling(item.task),
                 seed=sample.answer.seed,
                 round=self.round,
-                verdicts=(sample.verdict,),
+                verdicts=(*(() if sample.ranking is None else (sample.ranking,)), sample.verdict),
                 cost=Cost.of([other.answer for other in spent]),
             ),
             task=item.task,
@@ -256,3 +286,35 @@ class Sampler:
             dimension=chosen.dimension,
             level=chosen.level,
         )
+
+    def judged_preference(
+        self, chosen: Example, samples: Sequence[Sample], others: Sequence[Sample]
+    ) -> Preference | None:
+        """Return the pair of the kept answer, one of ``samples``, and the one of ``others`` that a judge puts last.
+
+        None without a judge, or where their scores lie nearer than ``preference_margin``; scores of one kind are
+        compared, those for single answers before those from pairs.
+        """
+        margin = None if self.bench is None else self.bench.section.preference_margin
+        best = next((one for one in samples if one.answer.text.strip() == chosen.target.text), None)
+        if margin is None or best is None:
+            return None
+        for prompt, top in _judged_scores(best).items():
+            rivals = [
+                (found[prompt].score or 0.0, one)
+                for one in others
+                if one.answer.ended and one.answer.text.strip() and prompt in (found := _judged_scores(one))
+            ]
+            score, worst = min(rivals, key=lambda pair: pair[0], default=(None, best))
+            if score is not None and (top.score or 0.0) - score >= margin:
+                pair = self.preference(chosen, worst)
+                verdicts = (top, _judged_scores(worst)[prompt])
+                lineage = pair.lineage.model_copy(update={"source": "judged", "verdicts": verdicts})
+                return pair.model_copy(update={"lineage": lineage})
+        return None
+
+
+def _judged_scores(sample: Sample) -> dict[str, Verdict]:
+    """The verdicts with a score that a judge gave, by the name of its prompt."""
+    given = [one for one in (sample.verdict, sample.ranking) if one is not None and one.score is not None]
+    return {one.judge.prompt: one for one in given if one.judge is not None}

@@ -17,18 +17,23 @@ from tutelage.records.jsonl import RecordLog
 
 
 def open_endpoints(
-    teacher: EndpointTeacher, *, spending: RecordLog[Paid] | None = None, media: Path | None = None
+    teacher: EndpointTeacher,
+    *,
+    spending: RecordLog[Paid] | None = None,
+    media: Path | None = None,
+    place: str = Limits().place,
 ) -> Completer:
     """Return the teacher of a section; ``spending`` holds what was spent on it before, and gets what is.
 
-    ``media`` is the folder of images and recordings, None where nobody knows it.
+    ``media`` is the folder of images and recordings, None where nobody knows it; ``place`` is where its ceiling stands
+    in the recipe.
 
     Raises
     ------
     CompletionError: an address or a key cannot be used. RunError: there is a ceiling in money, and money went to an
     endpoint that the recipe no longer names.
     """
-    purses = _purses(teacher, spending)
+    purses = _purses(teacher, spending, place)
     members = [
         Member(purse.to, _open(endpoint, purse, media))
         for endpoint, purse in zip(teacher.endpoints, purses, strict=True)
@@ -36,19 +41,18 @@ def open_endpoints(
     return FallbackCompleter(members) if teacher.fallback else members[0].completer
 
 
-def media_folder(recipe: Recipe) -> Path | None:
+def media_folder(recipe: Recipe, teacher: EndpointTeacher) -> Path | None:
     """Return what the paths of images and recordings are relative to: the folder that the teacher's section names, else
     that of the files of rows, where it is one for all of them."""
-    distill = recipe.construct.distill
-    if distill is not None and isinstance(distill.teacher, EndpointTeacher) and distill.teacher.media is not None:
-        return recipe.folder / distill.teacher.media
+    if teacher.media is not None:
+        return recipe.folder / teacher.media
     folders = {(recipe.folder / task.path).parent for task in recipe.tasks if isinstance(task, RowsSection)}
     return folders.pop() if len(folders) == 1 else None
 
 
-def _purses(teacher: EndpointTeacher, spending: RecordLog[Paid] | None) -> list[Purse]:
+def _purses(teacher: EndpointTeacher, spending: RecordLog[Paid] | None, place: str) -> list[Purse]:
     ceiling = teacher.ceiling
-    limits = None if ceiling is None else Limits(ceiling.money, ceiling.tokens, ceiling.hours)
+    limits = None if ceiling is None else Limits(ceiling.money, ceiling.tokens, ceiling.hours, place)
     names = [endpoint_name(endpoint.model, endpoint.base_url) for endpoint in teacher.endpoints]
     first = Purse(_tariff(teacher), limits, log=spending, to=names[0])
     purses = [

@@ -12,7 +12,7 @@ from tutelage.completers.address import endpoint_name
 from tutelage.completers.ct2 import CTranslate2Completer
 from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
-from tutelage.completers.spending import Paid
+from tutelage.completers.spending import Limits, Paid
 from tutelage.completers.vllm_api import AdapterRefused, VllmUnavailable
 from tutelage.construct.sampling import Asker
 from tutelage.errors import RunError
@@ -23,6 +23,7 @@ from tutelage.models.template_file import template_of
 from tutelage.origin import ModelOrigin
 from tutelage.pipeline.endpoints import media_folder, open_endpoints
 from tutelage.pipeline.sampled_by import EngineLog, SampledBy
+from tutelage.pipeline.spending_for import SpendingFor
 from tutelage.pipeline.vllm import VllmStudents, identity_of
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ModelTeacher, SelfTeacher
@@ -35,6 +36,10 @@ from tutelage.runs import RunDirectory
 
 SPENDING = "spending.jsonl"
 """What an endpoint took over the whole run, in the run's folder."""
+JUDGING = "judging"
+ENDPOINT = "endpoint"
+CEILINGS = {"": Limits().place, JUDGING: "construct.judge.by.ceiling"}
+"""Where the ceiling of each purpose of asking stands in the recipe."""
 Key = tuple[str, str, str]
 
 
@@ -135,6 +140,20 @@ class Engines:
                 name = endpoint_name(endpoint.model, endpoint.base_url)
                 return Asker(open=lambda: self._endpoint(endpoint), name=name, again=endpoint.ask_again)
 
+    def judge(self, start: Asker) -> Asker | None:
+        """The judge of answers that the recipe names, ``start`` where that is the model itself; None without one."""
+        section = self.recipe.construct.judge
+        if section is None:
+            return None
+        match section.by:
+            case SelfTeacher():
+                return Asker(open=start.open, name=f"{start.name} as its own judge")
+            case ModelTeacher(id=model, revision=revision):
+                return Asker(open=lambda: self._other(model, revision), name=model)
+            case EndpointTeacher() as endpoint:
+                name = endpoint_name(endpoint.model, endpoint.base_url)
+                return Asker(open=lambda: self._endpoint(endpoint, JUDGING), name=name, again=endpoint.ask_again)
+
     def taught_by(self, section: KdObjective) -> Bundle:
         """The teacher of distillation, to be read beside the student; the caller owns it."""
         model = self.recipe.model
@@ -148,7 +167,7 @@ class Engines:
 
     def _get(self, key: Key, make: Callable[[], Completer | Bundle]) -> Completer | Bundle:
         if self._key != key or self._open is None:
-            if key[0] == "endpoint":  # needs no memory: a server may stay
+            if key[0] == ENDPOINT:  # needs no memory: a server may stay
                 self._shut()
             else:
                 self.close()
@@ -249,14 +268,18 @@ class Engines:
         assert isinstance(found, Completer)
         return found
 
-    @property
-    def _spending(self) -> RecordLog[Paid] | None:
-        return None if self.run is None else RecordLog(self.run.path / SPENDING, Paid)
+    def _spending(self, purpose: str) -> RecordLog[Paid] | None:
+        return None if self.run is None else SpendingFor(purpose, self.run.path / SPENDING)
 
-    def _endpoint(self, teacher: EndpointTeacher) -> Completer:
+    def _endpoint(self, teacher: EndpointTeacher, purpose: str = "") -> Completer:
         found = self._get(
-            ("endpoint", teacher.base_url, teacher.model),
-            lambda: open_endpoints(teacher, spending=self._spending, media=media_folder(self.recipe)),
+            (ENDPOINT, f"{purpose} {teacher.base_url}", teacher.model),
+            lambda: open_endpoints(
+                teacher,
+                spending=self._spending(purpose),
+                media=media_folder(self.recipe, teacher),
+                place=CEILINGS[purpose],
+            ),
         )
         assert isinstance(found, Completer)
         return found

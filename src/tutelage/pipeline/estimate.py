@@ -7,29 +7,27 @@ tokens are given.
 """
 
 import math
-from collections.abc import Sequence
 
 from tutelage.construct.expert import expert_rows
+from tutelage.pipeline.claims import claims_of
 from tutelage.pipeline.disclosure import who_sees_what
 from tutelage.pipeline.items import (
     Tasks,
     final_items,
     gate_items,
-    gate_rule,
-    is_scored,
     kinds_of_media,
     probe_items,
     rounds_of,
     stopping_items,
 )
+from tutelage.pipeline.judged import JudgingEstimate, Load, estimate_judging, with_the_judge
 from tutelage.pipeline.lengths import answer_tokens, row_tokens
 from tutelage.pipeline.reading import Reading, reading_of
 from tutelage.pipeline.teaching import Asked, Teaching, estimate_teaching
 from tutelage.pipeline.vllm_words import with_server
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import EndpointTeacher
-from tutelage.records import Item, Record
-from tutelage.reflect.gate import GateRule, gate_power
+from tutelage.records import Record
 from tutelage.tasks.build import demonstrations_of
 from tutelage.tasks.rows import RowsTask
 from tutelage.tasks.rows.capability import is_checked
@@ -75,6 +73,7 @@ class Estimate(Record):
     sees: tuple[str, ...]
     claims: tuple[str, ...]
     teaching: Teaching | None = None
+    judging: JudgingEstimate | None = None
 
 
 def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
@@ -84,6 +83,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     test = final_items(recipe, tasks)
     prompts = _prompts(recipe, tasks)
     reading = reading_of(recipe)
+    judging = _judging(recipe, tasks, prompts)
     rows, length = _rows(recipe, prompts, written), row_tokens(tasks)
     if reading is not None:
         length = (rows * length + reading.rows * reading.row_tokens) / max(1, rows + reading.rows)
@@ -92,6 +92,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         *_levels(recipe, tasks),
         _scoring(recipe, tasks, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
         _constructing(recipe, tasks, prompts, rounds=_sampled_rounds(recipe)),
+        *_judging_stage(recipe, judging),
         *([_reading(recipe, reading)] if reading is not None else []),
         _tuning(recipe, "tune", rows, length, times=recipe.rounds),
         *_looking(recipe, tasks, rows, times=recipe.rounds + recipe.controls.expert_only + recipe.controls.placebo),
@@ -106,9 +107,14 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         answers=sum(stage.answers for stage in stages),
         tokens=sum(stage.tokens for stage in stages),
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
-        sees=with_server(who_sees_what(recipe, tasks, prompts, reading.passages if reading is not None else 0), recipe),
-        claims=_claims(recipe, tasks, test),
+        sees=with_the_judge(
+            recipe,
+            with_server(who_sees_what(recipe, tasks, prompts, reading.passages if reading is not None else 0), recipe),
+            prompts,
+        ),
+        claims=claims_of(recipe, tasks, test),
         teaching=_teaching(recipe, tasks, prompts, reading),
+        judging=judging,
     )
 
 
@@ -126,6 +132,29 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, reading: Reading | Non
     about = [Asked(round(asked) * rounds, (shots + 1) * row - answer, answer, section.max_tokens)]
     about += [reading.asked] if reading is not None else []
     return estimate_teaching(section.distill.teacher, about, media=kinds_of_media(tasks.values(), "train"))
+
+
+def _judging(recipe: Recipe, tasks: Tasks, prompts: int) -> JudgingEstimate | None:
+    """What the judge is asked for."""
+    for_teacher, for_lessons = _divided(recipe, prompts)
+    load = Load(
+        for_teacher=for_teacher,
+        for_lessons=for_lessons,
+        failing=FAILING_SHARE * for_lessons,
+        row_tokens=row_tokens(tasks),
+        answer_tokens=answer_tokens(tasks, recipe.construct.max_tokens),
+        rounds=_sampled_rounds(recipe),
+    )
+    return estimate_judging(recipe, tasks, load)
+
+
+def _judging_stage(recipe: Recipe, found: JudgingEstimate | None) -> list[StageEstimate]:
+    if found is None:
+        return []
+    rate = SAMPLING_TOKENS_S[_sampling_engine(recipe)]
+    minutes = _minutes(recipe, found.completion_tokens, rate) if found.own or not found.answers else None
+    numbers = {"answers": found.answers, "tokens": found.completion_tokens, "minutes": minutes}
+    return [StageEstimate.model_validate({"stage": "judge", "times": recipe.rounds, "what": found.what, **numbers})]
 
 
 def _levels(recipe: Recipe, tasks: Tasks) -> list[StageEstimate]:
@@ -214,11 +243,11 @@ def _sampled_rounds(recipe: Recipe) -> int:
 
 
 def _prompts(recipe: Recipe, tasks: Tasks) -> int:
-    """New prompts a round: no more than there are rows that a check can judge, where all tasks are made of rows."""
+    """New prompts a round: no more than there are rows whose answers can be kept, where all tasks are made of rows."""
     rows = [task for task in tasks.values() if isinstance(task, RowsTask)]
     if len(rows) < len(tasks):
         return recipe.construct.prompts
-    there = sum(item.split == "train" and is_checked(item) for task in rows for item in task.all_items)
+    there = sum(item.split == "train" and task.can_keep(item) for task in rows for item in task.all_items)
     return min(recipe.construct.prompts, there)
 
 
@@ -339,34 +368,6 @@ def _minutes(recipe: Recipe, tokens: int, rate: float | None) -> float | None:
     if rate is None or recipe.model.id not in RATES_HOLD_FOR or not on_cpu:
         return None
     return round(tokens / rate / 60, 1)
-
-
-def _claims(recipe: Recipe, tasks: Tasks, test: Sequence[Item]) -> tuple[str, ...]:
-    rule = gate_rule(recipe, tasks)
-    found: list[str] = []
-    scored = [item for item in gate_items(recipe, tasks, 1) if is_scored(tasks, item)]
-    if scored:
-        found.append(gate_power(scored, rule).words)
-    if not rule.fresh:
-        found.append("There are too few rows for fresh gates: every round is judged on the same ones.")
-    ordinary = [item for item in test if not item.transfer and is_scored(tasks, item)]
-    if ordinary:
-        found.append(_test_claim(ordinary, rule.confidence))
-    elif not test:
-        found.append("There is no final test (evaluate.test is 0): the run ends with the verdicts of its gates.")
-    for name, task in tasks.items():
-        if isinstance(task, RowsTask):
-            found += [f"{name}: {said}" for said in task.capability()]
-    return tuple(found)
-
-
-def _test_claim(items: Sequence[Item], confidence: float) -> str:
-    power = gate_power(items, GateRule(confidence=confidence))
-    cells = f"{power.cells} cell{'' if power.cells == 1 else 's'}"
-    size = f"The test split has {power.n:,} items in {power.clusters:,} groups and {cells}"
-    if power.detectable is None:
-        return f"{size}: too few to show any improvement; expect wide intervals and no claim."
-    return f"{size}: a true rise of {power.detectable:.3f} or more will show, a smaller one may not."
 
 
 def _times(number: int, noun: str) -> str:

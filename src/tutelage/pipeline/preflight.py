@@ -12,6 +12,7 @@ from tutelage.evaluate.general_texts import general_prompts
 from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
 from tutelage.pipeline.items import kinds_of_media, stopping_items, unknown_names
+from tutelage.pipeline.judged import with_judge
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection, CustomStep
 from tutelage.recipe.endpoint import EndpointTeacher
@@ -43,7 +44,7 @@ def preflight(recipe: Recipe, *, keys: bool = True, tunes: bool = False) -> dict
     tasks: dict[str, Task] = {}
     problems: list[Problem] = []
     try:
-        tasks = build_tasks(recipe.tasks, recipe.folder)
+        tasks = with_judge(recipe, build_tasks(recipe.tasks, recipe.folder))
         problems += unknown_names(recipe, tasks)
     except TutelageError as error:
         problems += _problems(error, "tasks")
@@ -115,6 +116,10 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             yield f"{where}.base_url", partial(check_address, endpoint.base_url, endpoint.allow_remote)
             if keys:
                 yield f"{where}.key_variable", partial(read_key, endpoint.key_variable)
+    if (judge := recipe.construct.judge) is not None and isinstance(judge.by, EndpointTeacher):
+        yield "construct.judge.by.base_url", partial(check_address, judge.by.base_url, judge.by.allow_remote)
+        if keys:
+            yield "construct.judge.by.key_variable", partial(read_key, judge.by.key_variable)
 
 
 def _unseen(tasks: Mapping[str, Task]) -> Iterator[Problem]:

@@ -14,11 +14,12 @@ from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import Contexts, Examined, examine
 from tutelage.evaluate.summary import summarize
 from tutelage.evaluate.utility import measure_utility
-from tutelage.events import Emit, Event
+from tutelage.events import Emit, Event, say
 from tutelage.files import write_atomic
 from tutelage.models.adapters import MUCH_ROUNDED
 from tutelage.models.bundle import Bundle
 from tutelage.pipeline.asking import probe_of
+from tutelage.pipeline.judged import judge_notes
 from tutelage.pipeline.planning import Prompts
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.training import train_rows
@@ -133,6 +134,8 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
         )
     recipe = shop.recipe
     asker = shop.engines.student(student.weights, student.round, folder)
+    start = shop.engines.student(None, 0, folder)
+    say(judge_notes(recipe), shop.listening("construct", round))
     with shop.run.stage(name) as folder:
         return construct(
             folder,
@@ -143,8 +146,9 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
             cast=Cast(
                 asker,
                 shop.engines.teacher(asker),
-                shop.engines.student(None, 0, folder),
+                start,
                 reader=shop.engines.teacher(asker, shown=False),
+                judge=shop.engines.judge(start),
                 teacher_only=prompts.teacher_only,
             ),
             place=Place(

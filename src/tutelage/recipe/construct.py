@@ -1,33 +1,13 @@
 """How instruction data is made: three paradigms, each with its own section."""
 
-from typing import Annotated, Literal
-
 from pydantic import Field
 
 from tutelage.recipe.base import Section
 from tutelage.recipe.documents import DocumentsSection
-from tutelage.recipe.endpoint import EndpointTeacher
-
-
-class SelfTeacher(Section):
-    """The student itself under a prompt of expert demonstrations (context distillation, Askell et al. 2021)."""
-
-    kind: Literal["self"]
-
-
-class ModelTeacher(Section):
-    """Another local model."""
-
-    kind: Literal["model"]
-
-    id: str
-    """A hub id, a folder, a GGUF file or an alias."""
-
-    revision: str | None = None
-    """The revision of a hub id."""
-
-
-Teacher = Annotated[SelfTeacher | ModelTeacher | EndpointTeacher, Field(discriminator="kind")]
+from tutelage.recipe.judge import JudgeSection
+from tutelage.recipe.teacher import ModelTeacher as ModelTeacher
+from tutelage.recipe.teacher import SelfTeacher as SelfTeacher
+from tutelage.recipe.teacher import Teacher
 
 
 class ExpertSection(Section):
@@ -104,6 +84,9 @@ class ConstructSection(Section):
 
     documents: DocumentsSection | None = None
     """Rows made of documents by the teacher (``distill.teacher``); null makes none."""
+
+    judge: JudgeSection | None = None
+    """A model that judges answers where no program can, or chooses among those that passed; null: nobody does."""
 
     prompts: int = Field(default=240, ge=1)
     """New prompts a round, spread over the cells by the planner."""

@@ -101,6 +101,7 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     if documents is not None and not documents.unanswerable:
         why = "no row abstains, construct.documents.unanswerable is 0"
         yield _idle(documents, "abstention", why, "construct", "documents")
+    yield from _of_judge(recipe)
 
 
 def _of_vllm(recipe: "Recipe") -> Iterator[Idle]:
@@ -111,6 +112,28 @@ def _of_vllm(recipe: "Recipe") -> Iterator[Idle]:
     why = "the server at base_url is there already" if joined else "it is for a server at base_url, and the run starts"
     for key in ONLY_STARTED if joined else ONLY_JOINED:
         yield _idle(engine, key, why if joined else f"{why} its own", *where)
+
+
+def _of_judge(recipe: "Recipe") -> Iterator[Idle]:
+    section = recipe.construct
+    judge, place = section.judge, ("construct", "judge")
+    if judge is None:
+        return
+    if not section.verify:
+        yield _idle(section, "judge", "every answer with words is kept, construct.verify is false", "construct")
+    if not judge.unchecked:
+        yield _idle(judge, "threshold", "it is for answers that no program can check, and unchecked is false", *place)
+    if judge.best_of is None:
+        yield _idle(judge, "candidates", "nothing is compared, best_of is null", *place)
+    if not judge.unchecked and judge.best_of == "pairwise":
+        for key in ("scale", "combine"):
+            yield _idle(judge, key, "pairs get no scores, and no answer is judged alone", *place)
+    distill, lessons = section.distill, section.self_improve
+    several = (distill is not None and distill.samples > 1) or (
+        lessons is not None and max(lessons.samples, lessons.revisions) > 1
+    )
+    if judge.best_of is not None and not several:
+        yield _idle(judge, "best_of", "no prompt gets more than one answer (samples)", *place)
 
 
 def _of_curate(recipe: "Recipe") -> Iterator[Idle]:

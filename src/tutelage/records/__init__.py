@@ -7,7 +7,8 @@
 | ``items`` | ``Item``: what is asked |
 | ``answers`` | ``Sampling``, ``AnswerSchema``, ``Request``, ``Engine``, ``Answer`` |
 | ``structured`` | ``Loss``, ``StructuredYield`` |
-| ``verdicts`` | ``Verdict``, ``PartVerdict`` |
+| ``verdicts`` | ``Verdict``, ``PartVerdict``; of a judge ``JudgeIdentity`` and ``CriterionScore`` |
+| ``judging`` | what judging took, and what a set of judged answers looks like |
 | ``lineage`` | ``Lineage``, ``Evidence``, ``Cost`` |
 | ``documents`` | ``Document``, ``Passage`` |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
@@ -36,7 +37,7 @@ from tutelage.records.messages import (
     system,
     user,
 )
-from tutelage.records.verdicts import PartVerdict, Verdict, all_of, unscored
+from tutelage.records.verdicts import CriterionScore, JudgeIdentity, PartVerdict, Verdict, all_of, unscored
 
 __all__ = [
     "LEVELS",
@@ -47,6 +48,7 @@ __all__ = [
     "AudioPart",
     "Conversation",
     "Cost",
+    "CriterionScore",
     "Demonstration",
     "Dropped",
     "Engine",
@@ -55,6 +57,7 @@ __all__ = [
     "FinishReason",
     "ImagePart",
     "Item",
+    "JudgeIdentity",
     "Ledger",
     "Lesson",
     "Level",

@@ -1,6 +1,7 @@
 """What each paradigm of data construction gave and took: quality, scalability, resource cost."""
 
 from tutelage.records.base import Level, Paradigm, Record
+from tutelage.records.judging import Judging
 from tutelage.records.lineage import total
 
 
@@ -10,6 +11,7 @@ class TradeOff(Record):
     ``attempted`` counts answers that were sampled or written and judged, ``passed`` those that passed their check,
     ``accepted`` those that became training rows (of several good answers to one prompt only the first ones do).
     ``errors`` counts answers that never came, ``unjudged`` those of which their check could say nothing.
+    ``judging`` is what a judge took for them, a cost of its own that is in no other figure.
     ``diversity`` is distinct-2 over the accepted answers: different word bigrams / all word bigrams. None is unknown.
     """
 
@@ -23,6 +25,7 @@ class TradeOff(Record):
     tokens: int | None = None
     seconds: float | None = None
     human_minutes: float | None = None
+    judging: Judging | None = None
 
     @property
     def acceptance(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from tutelage.records.answers import Engine, Sampling
 from tutelage.records.base import Record
 
 
@@ -13,15 +14,40 @@ class PartVerdict(Record):
     reason: str = ""
 
 
+class CriterionScore(Record):
+    """What a judge gave for one criterion, on the scale of its rubric, and why."""
+
+    name: str
+    score: int
+    reason: str = ""
+
+
+class JudgeIdentity(Record):
+    """The model that judged, pinned: another engine, prompt, rubric or sampling is another judge.
+
+    ``name`` is that of lineage, ``prompt`` the template's name, ``version`` the hash of its text, of the rubric and of
+    the form in which replies are read.
+    """
+
+    name: str
+    engine: Engine
+    prompt: str
+    version: str
+    sampling: Sampling
+
+
 class Verdict(Record):
     """``score`` in [0, 1], or None: unscored (a judge that failed, an answer that never came), never a zero.
 
-    ``reason`` is a sentence that a teacher could say to the student ("4 bullets; exactly 3 were asked").
+    ``reason`` is a sentence that a teacher could say to the student ("4 bullets; exactly 3 were asked"). ``judge`` is
+    the model that gave it, None for a program or a person, and ``criteria`` what it gave for each criterion.
     """
 
     score: float | None = Field(ge=0, le=1)
     reason: str = ""
     parts: tuple[PartVerdict, ...] = ()
+    judge: JudgeIdentity | None = None
+    criteria: tuple[CriterionScore, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -117,6 +117,7 @@ def _environment(*, redact: bool) -> Environment:
         "loss_not_proved": NOT_PROVED,
         "shades": range(SHADES + 1),
         "tradeoff_rows": tables.tradeoff_rows,
+        "judging_lines": tables.judging_lines,
         "tradeoff_columns": tables.TRADEOFF_COLUMNS,
         "ledger_rows": tables.ledger_rows,
         "composition": tables.composition,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tutelage.records import PARADIGMS, Example, Ledger
+from tutelage.records.judging import Judging
 from tutelage.records.scores import Score
 from tutelage.records.tradeoff import TradeOff
 from tutelage.report.names import PARADIGM_HEADS, facet, title
@@ -123,6 +124,25 @@ def _attempted(row: TradeOff) -> str:
     apart = [(row.errors, "never came"), (row.unjudged, "not judged")]
     said = ", ".join(f"{count(number)} {what}" for number, what in apart if number)
     return f"{count(row.attempted)} ({said})" if said else count(row.attempted)
+
+
+def judging_lines(tradeoffs: Sequence[TradeOff]) -> list[str]:
+    """Return what a judge took for each paradigm, in words; none where nobody judged."""
+    return [
+        f"{PARADIGM_NAMES[row.paradigm]}: {judging_words(row.judging)}"
+        for row in tradeoffs
+        if row.judging is not None and row.judging.judged
+    ]
+
+
+def judging_words(found: Judging) -> str:
+    """Return what judging took, in words; unscored answers are no zeros."""
+    unscored = f" ({count(found.unscored)} unscored)" if found.unscored else ""
+    said = [f"{count(found.judged)} answers or pairs judged{unscored}", f"{count(found.requests)} replies"]
+    said.append(f"tokens read {count(found.prompt_tokens)} and written {count(found.completion_tokens)}")
+    said.append(duration(found.seconds))
+    said += [] if found.money is None else [f"{decimal(found.money, 4)} in money"]
+    return ", ".join(said)
 
 
 def ledger_rows(ledger: Ledger) -> list[LedgerRow]:

@@ -33,6 +33,7 @@ class RowsTask:
         self._reading = read_items(section, folder)
         self._items = self._reading.items
         self.levels_estimated = False
+        self.is_judged = False
 
     @property
     def name(self) -> str:
@@ -78,13 +79,24 @@ class RowsTask:
     def items(self, split: Split, level: Level, n: int, seed: int) -> list[Item]:
         """Return ``n`` different items of a split at a level, drawn by ``seed``; fewer where there are no more.
 
-        Those of train all have a check: they are there to be answered and checked, and an answer to a row without one
-        can never be kept. Its reference is learned from all the same (:meth:`demonstrations`).
+        Those of train all have a check, or a judge (:meth:`judged`): they are there to be answered, and an answer to a
+        row with neither can never be kept. Its reference is learned from all the same (:meth:`demonstrations`).
         """
         there = [item for item in self._items if item.split == split and item.level == level]
         if split == "train":
-            there = [item for item in there if is_checked(item)]
+            there = [item for item in there if self.can_keep(item)]
         return sorted(there, key=lambda item: (derive_seed(seed, "rows", item.id), item.id))[:n]
+
+    def can_keep(self, item: Item) -> bool:
+        """Whether anything can say that an answer to a train row is good enough to be learned."""
+        return self.is_judged or is_checked(item)
+
+    def judged(self) -> Self:
+        """Return the same task with a judge for the train rows that have no check; its own verdicts stay what they
+        are."""
+        other = copy.copy(self)
+        other.is_judged = True
+        return other
 
     def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
         """Return one verdict an answer, by the check that its row names."""
