@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from support.endpoint import of_schema
 from support.judging import RUBRIC, better, scores
-from tutelage.judging.reading import Unreadable, read_better, read_scores
+from tutelage.completers.forms import form_of_schema
+from tutelage.judging.reading import PREFERENCE, Unreadable, read_better, read_scores, scores_schema
 from tutelage.judging.rubric import Criterion, Rubric
 from tutelage.records import Answer
 from tutelage.records.verdicts import CriterionScore
@@ -122,3 +124,19 @@ def test_one_score_of_several_criteria() -> None:
     assert lowest.score(given[1:]) == 0.75
     assert Rubric(criteria, high=2).score([given[0], given[0].model_copy(update={"score": 2})]) == 0
     assert len({lowest.version, mean.version, Rubric(criteria, high=7).version, Rubric(criteria[:2]).version}) == 4
+
+
+def test_what_the_schemas_allow_is_what_is_read() -> None:
+    """Of the least value of each schema; a server that holds a model to it gives nothing that is not read."""
+    for schema in (scores_schema(RUBRIC), PREFERENCE):
+        value = of_schema(schema.json_schema)
+        assert form_of_schema(schema.name, schema.json_schema).read(value) == value
+    assert [
+        one.score for one in read_scores(reply(json.dumps(of_schema(scores_schema(RUBRIC).json_schema))), RUBRIC)
+    ] == [
+        1,
+        1,
+    ]
+    assert read_better(reply(json.dumps(of_schema(PREFERENCE.json_schema)))) == ("A", "text")
+    with pytest.raises(ValueError, match="score"):
+        form_of_schema("scores", scores_schema(RUBRIC).json_schema).read(json.loads(GOOD.replace("4", "6")))

@@ -12,7 +12,19 @@ from tutelage.events import Emit, silent
 from tutelage.judging.prompts import render, version
 from tutelage.judging.reading import FORM, Kind, Unreadable
 from tutelage.judging.rubric import Rubric
-from tutelage.records import Answer, Cost, Engine, Item, Record, Request, Sampling, TextPart, content_id, user
+from tutelage.records import (
+    Answer,
+    AnswerSchema,
+    Cost,
+    Engine,
+    Item,
+    Record,
+    Request,
+    Sampling,
+    TextPart,
+    content_id,
+    user,
+)
 from tutelage.records.jsonl import RecordLog
 from tutelage.records.judging import Judging
 from tutelage.records.verdicts import JudgeIdentity
@@ -75,13 +87,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[R]):
-    """What a judge is asked: an id, what fills the template, and how its reply is read.
+    """What a judge is asked: an id, what fills the template, the schema of its reply, and how that is read.
 
-    ``read`` raises :class:`tutelage.judging.reading.Unreadable`.
+    ``read`` raises :class:`tutelage.judging.reading.Unreadable`. The schema is for servers that hold a model to one;
+    the form is asked for in words all the same, and read as strictly.
     """
 
     id: str
     values: dict[str, object]
+    schema: AnswerSchema
     read: Callable[[Answer], R]
 
 
@@ -172,6 +186,7 @@ class _Bench:
                 id=f"{question.id}/{prompt}/{again}",
                 messages=(user(render(prompt, **question.values, again=again)),),
                 sampling=self.judge.sampling,
+                answer_schema=question.schema,
             )
             for question in questions
         ]

@@ -11,7 +11,7 @@ from typing import Literal
 
 from tutelage.judging.fence import mark_for
 from tutelage.judging.judge import Court, Judge, Judged, Question, Ruling, ask_judge, pair_id, shown, texts_of
-from tutelage.judging.reading import Better, Kind, read_better
+from tutelage.judging.reading import PREFERENCE, Better, Kind, read_better
 from tutelage.judging.summary import summarize
 from tutelage.records import Answer, Verdict
 from tutelage.records.judging import JudgedSet, Judging
@@ -119,7 +119,7 @@ def _question(first: Judged, second: Judged, judge: Judge) -> Question[Read]:
         "second": second.text,
         "criteria": judge.rubric.criteria,
     }
-    return Question(pair_id(first, second), values, read_better)
+    return Question(pair_id(first, second), values, PREFERENCE, read_better)
 
 
 def _verdict(one: Judged, other: Judged, rulings: Mapping[str, Ruling[Read]]) -> PairVerdict:

@@ -12,7 +12,7 @@ from functools import partial
 
 from tutelage.judging.fence import mark_for
 from tutelage.judging.judge import Court, Judge, Judged, Question, Ruling, ask_judge, shown, texts_of
-from tutelage.judging.reading import Kind, read_scores
+from tutelage.judging.reading import Kind, read_scores, scores_schema
 from tutelage.judging.rubric import LOW, Rubric
 from tutelage.judging.summary import summarize
 from tutelage.records import Answer, Verdict
@@ -66,7 +66,7 @@ def _question(one: Judged, judge: Judge) -> Question[tuple[CriterionScore, ...]]
         "high": rubric.high,
         "form": json.dumps(form).replace(f'"score": {LOW}', '"score": a whole number'),
     }
-    return Question(one.id, values, partial(read_scores, rubric=rubric))
+    return Question(one.id, values, scores_schema(rubric), partial(read_scores, rubric=rubric))
 
 
 def _verdict(ruling: Ruling[tuple[CriterionScore, ...]] | None, rubric: Rubric) -> Verdict:

@@ -9,8 +9,10 @@ import math
 import re
 from typing import Literal
 
+from pydantic import JsonValue
+
 from tutelage.judging.rubric import LOW, Rubric
-from tutelage.records import Answer
+from tutelage.records import Answer, AnswerSchema
 from tutelage.records.verdicts import CriterionScore
 
 FORM = "json-1"
@@ -18,6 +20,17 @@ FORM = "json-1"
 MOST_SHOWN = 120
 Kind = Literal["never came", "empty", "refused", "unreadable", "off the scale", "not text"]
 Better = Literal["A", "B", "tie"]
+
+PREFERENCE = AnswerSchema(
+    name="preference",
+    json_schema={
+        "type": "object",
+        "properties": {"reason": {"type": "string"}, "better": {"type": "string", "enum": ["A", "B", "tie"]}},
+        "required": ["reason", "better"],
+        "additionalProperties": False,
+    },
+)
+"""What :func:`read_better` reads, for servers that hold a model to it."""
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n?\s*```", re.DOTALL | re.IGNORECASE)
 _NO = re.compile(
@@ -34,6 +47,29 @@ class Unreadable(ValueError):
         super().__init__(why)
         self.kind: Kind = kind
         self.why = why
+
+
+def scores_schema(rubric: Rubric) -> AnswerSchema:
+    """Return what :func:`read_scores` reads, for servers that hold a model to it."""
+    names = [criterion.name for criterion in rubric.criteria]
+    of_one: dict[str, JsonValue] = {
+        "type": "object",
+        "properties": {
+            "reason": {"type": "string"},
+            "score": {"type": "integer", "enum": [*range(LOW, rubric.high + 1)]},
+        },
+        "required": ["reason", "score"],
+        "additionalProperties": False,
+    }
+    return AnswerSchema(
+        name="scores",
+        json_schema={
+            "type": "object",
+            "properties": dict.fromkeys(names, of_one),
+            "required": [*names],
+            "additionalProperties": False,
+        },
+    )
 
 
 def read_scores(reply: Answer, rubric: Rubric) -> tuple[CriterionScore, ...]:
