@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from tutelage.completers.address import is_loopback, public_address
 from tutelage.completers.spending import Tariff, Tokens
 from tutelage.judging.prompts import source
+from tutelage.pipeline.disclosure import HERE
+from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.endpoint import EndpointTeacher
@@ -18,10 +20,8 @@ from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask
 from tutelage.tasks.rows.capability import is_checked
 
-CHARACTERS_A_TOKEN = 4
 REASON_TOKENS = 40
 """Of one reason with its score."""
-HERE = "Nothing leaves this machine."
 
 
 class JudgingEstimate(Record):
