@@ -220,7 +220,7 @@ def test_a_judge_that_goes_by_the_place_decides_nothing(tmp_path: Path) -> None:
     held = hold(judge(lambda _: better("A")), [[one, other]], court=court(tmp_path))
     assert [one.score for one in held.verdicts[0]] == [0.5, 0.5]
     assert held.summary.swapped == 1
-    assert "100% of the pairs changed with the order" in words(held.summary)
+    assert "1 of 1 pairs were scored; 100% of them changed with the order" in words(held.summary)
 
 
 def test_both_orders_must_be_readable(tmp_path: Path) -> None:
@@ -240,8 +240,21 @@ def test_of_several_answers_every_two_are_compared_both_ways(tmp_path: Path) -> 
     assert found.judging.judged == 6 + 1
     assert all(v.judge is not None and v.judge.prompt == "pairwise" for group in found.verdicts for v in group)
     assert found.summary.length_correlation == pytest.approx(0.9, abs=0.1)
+    assert (found.summary.of, found.summary.n, found.summary.scored, found.summary.mean) == ("pairs", 7, 7, None)
     again = hold(judge(never), [group, answers("x y", "x", of=item("bee"))], court=court(tmp_path))
     assert again == found
+
+
+def test_a_pair_without_a_verdict_gives_and_takes_nothing(tmp_path: Path) -> None:
+    def reply(prompt: str) -> str:
+        shown = material(prompt)
+        return "Hm." if "a" in (shown["Answer A"], shown["Answer B"]) else by_words(prompt)
+
+    found = hold(judge(reply), [answers("a", "b c", "b")], court=court(tmp_path))
+    assert [verdict.score for verdict in found.verdicts[0]] == [None, 1, 0]
+    assert found.summary.unscored == {"unreadable": 2}
+    assert (found.judging.judged, found.judging.unscored, found.judging.requests) == (3, 2, 6 + 4)
+    assert "no JSON object: Hm." in found.why
 
 
 def test_equal_texts_tie_and_cost_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tutelage.recipe import Recipe, load_recipe, parse_recipe
 MINIMAL = "name: mine\ntasks:\n  - {kind: constraints}\n"
 DOCUMENTS = MINIMAL + "construct:\n    documents:\n      path: docs\n"
 UNVERIFIED = MINIMAL + "construct:\n  verify: false\n"
+JUDGED = MINIMAL + "construct:\n  judge:\n      by: {kind: self}\n"
 CONTAMINATION = MINIMAL + "curate:\n  steps:\n    - kind: contamination\n      ngram: 6\n"
 
 
@@ -51,6 +52,23 @@ def problems(text: str, *overrides: str) -> list[str]:
             "line 7, construct.self_improve.drafts",
             "construct.mend is false",
         ),
+        (UNVERIFIED + "  judge: {by: {kind: self}}\n", "line 6, construct.judge", "construct.verify is false"),
+        (JUDGED + "      candidates: 3\n", "line 7, construct.judge.candidates", "best_of is null"),
+        (
+            JUDGED + "      unchecked: false\n      best_of: pairwise\n      threshold: 0.5\n",
+            "line 9, construct.judge.threshold",
+            "unchecked is false",
+        ),
+        (
+            JUDGED + "      unchecked: false\n      best_of: pairwise\n      scale: 7\n",
+            "line 9, construct.judge.scale",
+            "no answer is judged alone",
+        ),
+        (
+            JUDGED + "      best_of: pairwise\n  distill: {samples: 1}\n  self_improve: null\n",
+            "line 7, construct.judge.best_of",
+            "no prompt gets more than one answer",
+        ),
         (CONTAMINATION + "      short_ngram: 8\n", "line 8, curate.steps.0.short_ngram", "ngram, which is 6"),
     ],
 )
@@ -78,6 +96,8 @@ def test_all_that_would_be_ignored_is_said_at_once() -> None:
         MINIMAL + "construct: {mend: false}\n",
         CONTAMINATION,
         CONTAMINATION + "      short_ngram: 6\n",
+        JUDGED,
+        JUDGED + "      best_of: pointwise\n      unchecked: false\n      scale: 7\n",
         "name: x\nrounds: 3\ntasks: [{kind: grounded, sample_from: 3}]\nconstruct: {max_tokens: 32}\n",
     ],
 )

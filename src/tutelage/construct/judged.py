@@ -62,7 +62,7 @@ class Bench:
             return verdicts, Judging()
         label = f"{name}-judge"
         found = judge_each(self.judge, [_judged(heard[at]) for at in places], court=self._court(label))
-        self._say(label, found.summary, found.replies, found.verdicts, "kept")
+        self._say(found.summary, found.replies, _first_reason(found.verdicts), "kept")
         for at, verdict in zip(places, found.verdicts, strict=True):
             verdicts[at] = verdict
         return verdicts, found.judging
@@ -82,13 +82,13 @@ class Bench:
             found = hold(self.judge, [[_judged(one) for one in group] for group in chosen], court=court)
             asked = [one for group in chosen for one in group]
             verdicts = [verdict for group in found.verdicts for verdict in group]
-            self._say(label, found.summary, found.replies, verdicts, "preferred to others")
+            self._say(found.summary, found.replies, found.why, "preferred to others")
             return _by_request(asked, verdicts), found.judging
         asked = [one for group in chosen for one in group if one.verdict.judge is None]
         if not asked:
             return {}, Judging()
         scores = judge_each(self.judge, [_judged(one) for one in asked], court=court)
-        self._say(label, scores.summary, scores.replies, scores.verdicts, "preferred to others")
+        self._say(scores.summary, scores.replies, _first_reason(scores.verdicts), "preferred to others")
         return _by_request(asked, scores.verdicts), scores.judging
 
     def _candidates(self, group: Sequence[Heard]) -> list[Heard]:
@@ -100,18 +100,18 @@ class Bench:
     def _court(self, label: str) -> Court:
         return Court(self.folder, label, self.chunk, self.emit)
 
-    def _say(
-        self, label: str, found: JudgedSet, replies: Sequence[Answer], verdicts: Sequence[Verdict], lost: str
-    ) -> None:
-        """Say what came of a set; nothing of what could not be judged is made up."""
-        count_missing(replies, label=label, emit=self.emit)
+    def _say(self, found: JudgedSet, replies: Sequence[Answer], why: str, lost: str) -> None:
+        """Say what came of a set and ``why`` the first is unscored; nothing of what could not be judged is made up."""
+        count_missing(replies, label=found.label, emit=self.emit)
         self.sets.append(found)
-        said = words(found)
-        if failed := next((verdict for verdict in verdicts if verdict.score is None), None):
-            said += f"; the first: {failed.reason}"
+        said = words(found) + (f"; the first: {why}" if why else "")
         if not found.scored:
             said += f". The judge said nothing that could be read, so none of these answers is {lost}"
         self.emit(Event("note", data={"text": said}))
+
+
+def _first_reason(verdicts: Sequence[Verdict]) -> str:
+    return next((verdict.reason for verdict in verdicts if verdict.score is None), "")
 
 
 def judge_of(section: JudgeSection, *, open: OpenCompleter, name: str, again: bool) -> Judge:

@@ -4,6 +4,7 @@ Of several answers to one item every two are compared, both ways: n(n−1) reque
 2(n−1), but its winner depends on who meets whom, a tie needs a rule of its own, and its rounds wait for one another.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -52,9 +53,11 @@ class Comparisons:
 
 @dataclass(frozen=True, slots=True)
 class Tournaments:
-    """A verdict for each answer of each group: its share of the points that it could win; the set, cost, replies."""
+    """A verdict for each answer of each group: its share of the points that it could win; why the first unscored pair
+    is, the set, the cost, every reply."""
 
     verdicts: list[list[Verdict]]
+    why: str
     summary: JudgedSet
     judging: Judging
     replies: list[Answer]
@@ -92,23 +95,28 @@ def hold(judge: Judge, groups: Sequence[Sequence[Judged]], *, court: Court) -> T
         if verdict.points is not None:
             played[one.id].append((verdict.points, verdict))
             played[other.id].append((1 - verdict.points, verdict))
-    unscored = {one.id: verdict for pair, verdict in zip(pairs, found.verdicts, strict=True) for one in pair}
-    verdicts = [[_standing(played[one.id], unscored.get(one.id)) for one in group] for group in groups]
-    flat = [verdict for group in verdicts for verdict in group]
-    kinds: list[Kind | None] = [
-        _kind(verdict, unscored.get(one.id))
-        for group, own in zip(groups, verdicts, strict=True)
-        for one, verdict in zip(group, own, strict=True)
-    ]
+    lost = {one.id: verdict for pair, verdict in zip(pairs, found.verdicts, strict=True) for one in pair}
+    verdicts = [[_standing(played[one.id], lost.get(one.id)) for one in group] for group in groups]
     lengths = [len(one.text.split()) for group in groups for one in group]
-    scored = [verdict for verdict in found.verdicts if verdict.preferred is not None]
-    swapped = sum(verdict.swapped for verdict in scored) / len(scored) if scored else None
-    summary = summarize(court.label, flat, kinds, lengths=lengths, swapped=swapped)
-    return Tournaments(verdicts, summary, found.judging, found.replies)
+    summary = _of_pairs(court.label, found.verdicts, [one for group in verdicts for one in group], lengths)
+    why = next((verdict.reason for verdict in found.verdicts if verdict.preferred is None), "")
+    return Tournaments(verdicts, why, summary, found.judging, found.replies)
 
 
-def _kind(verdict: Verdict, pair: PairVerdict | None) -> Kind | None:
-    return None if verdict.score is not None or pair is None else pair.kind
+def _of_pairs(
+    label: str, pairs: Sequence[PairVerdict], verdicts: Sequence[Verdict], lengths: Sequence[int]
+) -> JudgedSet:
+    """The set, counted in pairs: the mean share of points is one half whatever a judge says."""
+    scored = [pair for pair in pairs if pair.preferred is not None]
+    counted = {
+        "of": "pairs",
+        "n": len(pairs),
+        "scored": len(scored),
+        "mean": None,
+        "unscored": dict(sorted(Counter(pair.kind for pair in pairs if pair.kind is not None).items())),
+        "swapped": sum(pair.swapped for pair in scored) / len(scored) if scored else None,
+    }
+    return summarize(label, verdicts, (), lengths=lengths).model_copy(update=counted)
 
 
 def _question(first: Judged, second: Judged, judge: Judge) -> Question[Read]:

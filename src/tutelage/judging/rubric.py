@@ -35,10 +35,6 @@ class Rubric:
         placed = [self._placed(score.score) for score in scores]
         return min(placed) if self.combine == "lowest" else sum(placed) / len(placed)
 
-    def mean(self, scores: Sequence[CriterionScore]) -> float:
-        """Return the mean over criteria in [0, 1], by which answers of one score are told apart."""
-        return sum(self._placed(score.score) for score in scores) / len(scores)
-
     def _placed(self, score: int) -> float:
         return (score - LOW) / (self.high - LOW)
 

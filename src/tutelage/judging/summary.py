@@ -21,7 +21,6 @@ def summarize(
     kinds: Sequence[Kind | None],
     *,
     lengths: Sequence[int],
-    swapped: float | None = None,
 ) -> JudgedSet:
     """Return the set of ``verdicts`` on answers of ``lengths`` words; ``kinds`` say why one is unscored."""
     pairs = zip(verdicts, lengths, strict=True)
@@ -36,7 +35,6 @@ def summarize(
         mean=sum(scores) / len(scores) if scores else None,
         unscored=dict(sorted(Counter(kind for kind in kinds if kind is not None).items())),
         length_correlation=length_correlation(scores, [length for _, length in scored]),
-        swapped=swapped,
     )
 
 
@@ -49,13 +47,13 @@ def length_correlation(scores: Sequence[float], lengths: Sequence[int]) -> float
 
 def words(found: JudgedSet) -> str:
     """Return the set in a sentence."""
-    said = [f"{found.scored:,} of {found.n:,} answers were scored"]
+    said = [f"{found.scored:,} of {found.n:,} {found.of} were scored"]
     if found.mean is not None:
         said.append(f"mean {found.mean:.2f}")
     if found.length_correlation is not None:
         said.append(f"correlation of score and length {found.length_correlation:+.2f} (Spearman)".replace("-", "−"))
     if found.swapped is not None:
-        said.append(f"{found.swapped:.0%} of the pairs changed with the order and count as ties")
+        said.append(f"{found.swapped:.0%} of them changed with the order and count as ties")
     if found.unscored:
         counts = ", ".join(f"{count:,} {kind}" for kind, count in found.unscored.items())
         said.append(f"unscored, and none of them a zero: {counts}")

@@ -5,6 +5,8 @@
 | ``run`` | one recipe, one call |
 | ``preflight`` | what will be needed later, seen before anything begins |
 | ``disclosure`` | who is shown what, told before anything begins |
+| ``claims`` | what the numbers of items can prove, told before anything begins |
+| ``judged`` | the judge of a recipe: which rows it makes worth asking, what it sees, what it would cost |
 | ``rounds`` | the loop |
 | ``levels`` | a user's rows: what they can prove, and levels estimated from the start |
 | ``leaks`` | rows and items that no curation kept apart, in words |
@@ -16,6 +18,7 @@
 | ``own_rows`` | rows of one's own for a single tuning |
 | ``hub_rows`` | rows of a data set of the hub, by commit |
 | ``engines`` | the models of a run |
+| ``spending_for`` | what endpoints took, by purpose |
 | ``tracking`` | which trackers are told of a run's events |
 | ``sinks`` | TensorBoard, MLflow, Weights & Biases, trackio |
 | ``shop`` | what every stage needs |

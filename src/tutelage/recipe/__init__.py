@@ -6,7 +6,7 @@
 | ``model`` | the starting model and the engines |
 | ``vllm`` | a vLLM server as the engine that samples |
 | ``tasks`` | what is learned and measured |
-| ``construct`` | how data is made |
+| ``construct``, ``teacher``, ``judge`` | how data is made, and who teaches and judges |
 | ``curate`` | which rows are kept |
 | ``tune`` | how the model is tuned |
 | ``objectives``, ``grpo`` | what is minimized |

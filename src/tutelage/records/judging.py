@@ -1,5 +1,7 @@
 """What a judge took, and what a set of judged answers looks like."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tutelage.records.base import Record
@@ -36,7 +38,7 @@ class Judging(Record):
 
 
 class JudgedSet(Record):
-    """The scores of one set of judged answers.
+    """The scores of one set of judged answers, counted in answers or in pairs of them.
 
     ``judges`` are all that gave a verdict: more than one means that engine, prompt or settings changed on the way.
     ``unscored`` counts by reason. ``length_correlation`` is Spearman's rank correlation of score and length in words,
@@ -45,6 +47,7 @@ class JudgedSet(Record):
     """
 
     label: str
+    of: Literal["answers", "pairs"] = "answers"
     judges: tuple[JudgeIdentity, ...] = ()
     n: int = 0
     scored: int = 0
