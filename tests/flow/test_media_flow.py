@@ -17,6 +17,7 @@ from tutelage.pipeline.preflight import preflight
 from tutelage.pipeline.run import run
 from tutelage.pipeline.single import construct
 from tutelage.recipe import load_recipe
+from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.records import Answer, Example, ImagePart
 from tutelage.records.jsonl import read_records
 
@@ -100,8 +101,15 @@ def test_what_is_said_of_images_before_any_is_sent(tmp_path: Path) -> None:
 def test_where_paths_of_images_are_looked_for(tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     file.write_text(RECIPE.replace("URL", "http://127.0.0.1:1/v1"))
-    assert media_folder(load_recipe(file)) == tmp_path / "data"
-    assert media_folder(load_recipe(file, ["construct.distill.teacher.media=pictures"])) == tmp_path / "pictures"
+
+    def folder(*changes: str) -> Path | None:
+        recipe = load_recipe(file, changes)
+        assert recipe.construct.distill is not None
+        assert isinstance(recipe.construct.distill.teacher, EndpointTeacher)
+        return media_folder(recipe, recipe.construct.distill.teacher)
+
+    assert folder() == tmp_path / "data"
+    assert folder("construct.distill.teacher.media=pictures") == tmp_path / "pictures"
     two = "tasks=[{kind: rows, path: a/x.jsonl}, {kind: rows, name: other, path: %s/y.jsonl}]"
-    assert media_folder(load_recipe(file, [two % "a"])) == tmp_path / "a"
-    assert media_folder(load_recipe(file, [two % "b"])) is None, "nobody can know which"
+    assert folder(two % "a") == tmp_path / "a"
+    assert folder(two % "b") is None, "nobody can know which"

@@ -65,7 +65,7 @@ def test_teaching_and_judging_are_counted_apart_in_one_log(tmp_path: Path) -> No
     assert [line.request for line in SpendingFor("", file).load()] == ["t"]
     assert [line.purpose for line in SpendingFor("judging", file).load()] == ["judging"] * 2
     purse = Purse(Tariff(1e6, 0), Limits(money=10), log=SpendingFor("judging", file))
-    assert purse.money == 7, "at the judge's price, and without what the teacher took"
+    assert purse.words.startswith("7 in money, 7 tokens"), "at the judge's price, and without what the teacher took"
     assert len(file.read_bytes().splitlines()) == 3
 
 

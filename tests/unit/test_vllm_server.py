@@ -6,6 +6,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -129,11 +131,13 @@ def test_without_the_command_the_message_says_how_to_install_it(
         server(model, tmp_path).start()
 
 
-def child(model: Path, folder: Path, how: str) -> "subprocess.Popen[str]":
-    """A process that starts a server, says so, and then does ``how``."""
+@contextmanager
+def child(model: Path, folder: Path, how: str) -> "Iterator[subprocess.Popen[str]]":
+    """A process that starts a server, says so, and then does ``how``; killed if it is still there at the end."""
     code = f"""
-        import sys, time
+        import signal, sys, time
         from pathlib import Path
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         from tutelage.completers.vllm_server import Launch, VllmServer
         model = Path({str(model)!r})
         with VllmServer(Launch(str(model), model / "chat_template.jinja"), log=Path({str(folder / "log")!r}),
@@ -141,7 +145,12 @@ def child(model: Path, folder: Path, how: str) -> "subprocess.Popen[str]":
             print("up", flush=True)
             {how}
     """
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
@@ -151,9 +160,8 @@ def test_it_does_not_outlive_who_started_it(
     how: str, number: signal.Signals | None, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = put_on_path(monkeypatch, tmp_path)
-    process = child(model, tmp_path, how)
-    assert process.stdout is not None
-    with process, process.stdout:
+    with child(model, tmp_path, how) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         ((_, started),) = read_journal(journal)
         if number is not None:
@@ -164,15 +172,13 @@ def test_it_does_not_outlive_who_started_it(
 
 def test_ctrl_c_while_it_comes_up_stops_it(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_on_path(monkeypatch, tmp_path, Behaviour(slow_s=600))
-    process = child(model, tmp_path, "pass")
-    until = time.monotonic() + PATIENCE_S
-    while not (tmp_path / "log").is_file() or not (tmp_path / "log").read_text():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    (guard,) = (int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
-    (command,) = (int(pid) for pid in Path(f"/proc/{guard}/task/{guard}/children").read_text().split())
-    os.kill(process.pid, signal.SIGINT)
-    assert process.stdout is not None
-    with process, process.stdout:
+    with child(model, tmp_path, "pass") as process:
+        until = time.monotonic() + PATIENCE_S
+        while not (tmp_path / "log").is_file() or not (tmp_path / "log").read_text():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        (guard,) = (int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+        (command,) = (int(pid) for pid in Path(f"/proc/{guard}/task/{guard}/children").read_text().split())
+        os.kill(process.pid, signal.SIGINT)
         assert process.wait(PATIENCE_S) != 0
     wait_until_gone(command)
