@@ -27,10 +27,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tutelage.completers.pauses import Patience
-from tutelage.completers.remote import RemoteCompleter
-from tutelage.completers.spending import Paid, Purse, Tariff
-from tutelage.completers.wire import write_body
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.remote import RemoteCompleter
+from tutelage.completers.endpoints.spending import Paid, Purse, Tariff
+from tutelage.completers.endpoints.wire import write_body
 from tutelage.files import write_atomic
 from tutelage.records import Answer, Request, Sampling, user
 from tutelage.records.jsonl import RecordLog

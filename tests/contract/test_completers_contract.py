@@ -13,12 +13,12 @@ import pytest
 
 from support.vllm_server import Behaviour, served
 from tutelage.completers.ct2 import CTranslate2Completer
-from tutelage.completers.fallback import FallbackCompleter, Member
+from tutelage.completers.endpoints.fallback import FallbackCompleter, Member
+from tutelage.completers.endpoints.remote import RemoteCompleter
 from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
-from tutelage.completers.remote import RemoteCompleter
 from tutelage.completers.scripted import ScriptedCompleter
-from tutelage.completers.vllm import Line, VllmCompleter
+from tutelage.completers.vllm.completer import Line, VllmCompleter
 from tutelage.errors import CompletionError
 from tutelage.models.load import save_folder
 from tutelage.models.tiny import tiny_model
@@ -216,7 +216,7 @@ def test_samples_of_one_prompt_differ_by_their_seeds(kind: str, cache: Path) -> 
 def test_the_torch_free_completers_are_torch_free() -> None:
     names = ", ".join(
         f"tutelage.completers.{name}"
-        for name in ("fallback", "remote", "replay", "scripted", "structured", "vllm", "vllm_adapter", "vllm_server")
+        for name in ("endpoints.fallback", "replay", "scripted", "structured.asking", "vllm.completer", "vllm.server")
     )
     code = (
         f"import sys, {names};sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'ctranslate2')))"

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from tutelage.completers.fallback import FallbackCompleter, Member
-from tutelage.completers.pauses import Patience
-from tutelage.completers.remote import RemoteCompleter
+from tutelage.completers.endpoints.fallback import FallbackCompleter, Member
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.remote import RemoteCompleter
+from tutelage.completers.endpoints.spending import Paid, Purse
 from tutelage.completers.replay import answer_all
-from tutelage.completers.spending import Paid, Purse
 from tutelage.records import Answer, Request, Sampling, user
 from tutelage.records.jsonl import RecordLog
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.endpoint import Misbehaviour, endpoint
-from tutelage.completers.spending import Paid
+from tutelage.completers.endpoints.spending import Paid
 from tutelage.errors import CompletionError, RecipeError, RunError
 from tutelage.events import Event
 from tutelage.pipeline.estimate import estimate_run

@@ -10,7 +10,7 @@ import pytest
 from support.endpoint import Endpoint, Misbehaviour, endpoint
 from support.judging import by_words, is_judging, material
 from tutelage.cli.run import run_command
-from tutelage.completers.spending import Paid
+from tutelage.completers.endpoints.spending import Paid
 from tutelage.errors import CompletionError, RecipeError
 from tutelage.events import Event
 from tutelage.pipeline.run import run

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.endpoint import Misbehaviour, endpoint
-from tutelage.completers.spending import Paid
+from tutelage.completers.endpoints.spending import Paid
 from tutelage.records import Answer
 from tutelage.records.jsonl import RecordLog
 

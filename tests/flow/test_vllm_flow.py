@@ -8,7 +8,7 @@ import pytest
 
 from support.vllm_server import VERSION, Behaviour, install, read_journal
 from tutelage.cli import main
-from tutelage.completers.vllm_adapter import name_of
+from tutelage.completers.vllm.adapter import name_of
 from tutelage.pipeline.sampled_by import SampledBy
 from tutelage.records import Answer
 from tutelage.records.jsonl import read_records

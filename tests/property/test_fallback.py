@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from support.endpoint import COMPLETION_TOKENS, FAULTS, PROMPT_TOKENS, Misbehaviour, endpoint
 from support.fallback import ask, both
-from tutelage.completers.pauses import Patience
+from tutelage.completers.endpoints.pauses import Patience
 from tutelage.errors import CompletionError
 from tutelage.records import Answer
 

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tutelage.completers.json_text import find_objects
+from tutelage.completers.structured.json_text import find_objects
 
 TEXTS = st.text(max_size=20)
 VALUES = st.recursive(

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from support.endpoint import Endpoint
-from tutelage.completers.fallback import FallbackCompleter, Member
-from tutelage.completers.pauses import Patience
-from tutelage.completers.remote import RemoteCompleter
-from tutelage.completers.spending import Limits, Paid, Purse, Tariff
+from tutelage.completers.endpoints.fallback import FallbackCompleter, Member
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.remote import RemoteCompleter
+from tutelage.completers.endpoints.spending import Limits, Paid, Purse, Tariff
 from tutelage.records import Request, Sampling, user
 from tutelage.records.jsonl import RecordLog
 

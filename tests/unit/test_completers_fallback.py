@@ -7,12 +7,12 @@ import pytest
 
 from support.endpoint import COMPLETION_TOKENS, PROMPT_TOKENS, Misbehaviour, endpoint
 from support.fallback import CHEAP, DEAR, MOST_TOKENS, ONCE, ask, both
-from tutelage.completers.fallback import FallbackCompleter, Member
+from tutelage.completers.endpoints.fallback import FallbackCompleter, Member
+from tutelage.completers.endpoints.spending import Limits, Paid, Purse, Tokens
+from tutelage.completers.endpoints.wire import most_prompt_tokens
 from tutelage.completers.protocol import InGroups, Tells
 from tutelage.completers.replay import answer_all
 from tutelage.completers.scripted import ScriptedCompleter
-from tutelage.completers.spending import Limits, Paid, Purse, Tokens
-from tutelage.completers.wire import most_prompt_tokens
 from tutelage.errors import CompletionError
 from tutelage.events import Event
 from tutelage.records import Answer

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from support.endpoint import COMPLETION_TOKENS, PROMPT_TOKENS, Misbehaviour, endpoint
-from tutelage.completers.gate import FIRST, Gate, Stopped
-from tutelage.completers.pauses import Patience
-from tutelage.completers.remote import RemoteCompleter
-from tutelage.completers.spending import Limits, Paid, Purse, Tariff, Tokens
-from tutelage.completers.wire import most_prompt_tokens
+from tutelage.completers.endpoints.gate import FIRST, Gate, Stopped
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.remote import RemoteCompleter
+from tutelage.completers.endpoints.spending import Limits, Paid, Purse, Tariff, Tokens
+from tutelage.completers.endpoints.wire import most_prompt_tokens
 from tutelage.errors import CompletionError
 from tutelage.records import Message, Request, Sampling, user
 from tutelage.records.jsonl import RecordLog

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from support.endpoint import COMPLETION_TOKENS, PROMPT_TOKENS, Misbehaviour, endpoint
-from tutelage.completers.media import BYTES_AN_AUDIO_TOKEN, IMAGE_TOKENS, MOST_BYTES, MediaSettings, show
-from tutelage.completers.pauses import Patience
-from tutelage.completers.remote import RemoteCompleter
-from tutelage.completers.spending import Limits, Purse, Tokens
-from tutelage.completers.wire import most_prompt_tokens, write_body
+from tutelage.completers.endpoints.media import BYTES_AN_AUDIO_TOKEN, IMAGE_TOKENS, MOST_BYTES, MediaSettings, show
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.remote import RemoteCompleter
+from tutelage.completers.endpoints.spending import Limits, Purse, Tokens
+from tutelage.completers.endpoints.wire import most_prompt_tokens, write_body
 from tutelage.errors import CompletionError
 from tutelage.records import AudioPart, Conversation, ImagePart, Message, Request, Sampling, TextPart, content_id, user
 

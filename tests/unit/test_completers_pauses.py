@@ -2,8 +2,8 @@
 
 import pytest
 
-from tutelage.completers import pauses
-from tutelage.completers.pauses import Patience, exhausted_for, retry_after
+from tutelage.completers.endpoints import pauses
+from tutelage.completers.endpoints.pauses import Patience, exhausted_for, retry_after
 
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 EPOCH = 1_445_412_480  # the same moment

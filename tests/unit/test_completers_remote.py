@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tutelage.completers.pauses import Patience
-from tutelage.completers.remote import RemoteCompleter
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.remote import RemoteCompleter
 from tutelage.errors import CompletionError
 from tutelage.records import Message, Request, Sampling, TextPart, ToolCall, user
 from tutelage.records.messages import ImagePart

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tutelage.completers.spending import Limits, Paid, Purse, Tariff
+from tutelage.completers.endpoints.spending import Limits, Paid, Purse, Tariff
 from tutelage.errors import RecipeError, RunError
 from tutelage.pipeline.estimate import estimate_run
 from tutelage.pipeline.judged import judge_notes, with_judge

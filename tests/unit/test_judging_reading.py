@@ -6,7 +6,7 @@ import pytest
 
 from support.endpoint import of_schema
 from support.judging import RUBRIC, better, scores
-from tutelage.completers.forms import form_of_schema
+from tutelage.completers.structured.forms import form_of_schema
 from tutelage.judging.reading import PREFERENCE, Unreadable, read_better, read_scores, scores_schema
 from tutelage.judging.rubric import Criterion, Rubric
 from tutelage.records import Answer

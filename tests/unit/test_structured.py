@@ -9,13 +9,13 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from support.endpoint import Misbehaviour, endpoint
-from tutelage.completers.forms import Form, NotOfForm, form_of, form_of_schema, is_strict
-from tutelage.completers.json_text import JsonObject
-from tutelage.completers.pauses import Patience
-from tutelage.completers.remote import RemoteCompleter
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.remote import RemoteCompleter
+from tutelage.completers.endpoints.wire import Complaint, NoAnswer, read_completion, refuses_schema, write_body
 from tutelage.completers.scripted import ScriptedCompleter
-from tutelage.completers.structured import Ended, Way, ask_structured, read_answer
-from tutelage.completers.wire import Complaint, NoAnswer, read_completion, refuses_schema, write_body
+from tutelage.completers.structured.asking import Ended, Way, ask_structured, read_answer
+from tutelage.completers.structured.forms import Form, NotOfForm, form_of, form_of_schema, is_strict
+from tutelage.completers.structured.json_text import JsonObject
 from tutelage.errors import CompletionError
 from tutelage.events import Event
 from tutelage.records import Answer, Request, Sampling, content_id, user

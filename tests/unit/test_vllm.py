@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from support.vllm_server import Behaviour, FakeVllm, served
-from tutelage.completers.vllm import CONVERSATIONS, Line, VllmCompleter, require_same_prompts
-from tutelage.completers.vllm_api import AdapterRefused, VllmApi, VllmUnavailable
+from tutelage.completers.vllm.api import AdapterRefused, VllmApi, VllmUnavailable
+from tutelage.completers.vllm.completer import CONVERSATIONS, Line, VllmCompleter, require_same_prompts
 from tutelage.errors import CompletionError
 from tutelage.models.load import load_bundle, load_template, save_folder
 from tutelage.models.template import ChatTemplate

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tutelage.completers.vllm_adapter import name_of, rank_of, room_for, why_not
+from tutelage.completers.vllm.adapter import name_of, rank_of, room_for, why_not
 
 PLAIN: dict[str, Any] = {
     "peft_type": "LORA",

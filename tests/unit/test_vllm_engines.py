@@ -11,8 +11,8 @@ import pytest
 from peft import IA3Config, LoraConfig, PrefixTuningConfig, get_peft_model
 
 from support.vllm_server import VERSION, Behaviour, FakeVllm, install, read_journal, served
-from tutelage.completers.vllm_adapter import name_of
-from tutelage.completers.vllm_api import VllmUnavailable
+from tutelage.completers.vllm.adapter import name_of
+from tutelage.completers.vllm.api import VllmUnavailable
 from tutelage.errors import CompletionError, RunError
 from tutelage.events import Event
 from tutelage.models.load import load_bundle, save_folder

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from support.vllm_server import VERSION, Behaviour, install, read_journal
-from tutelage.completers.vllm_api import VllmApi, VllmUnavailable
-from tutelage.completers.vllm_server import Launch, VllmServer, find_command
+from tutelage.completers.vllm.api import VllmApi, VllmUnavailable
+from tutelage.completers.vllm.server import Launch, VllmServer, find_command
 from tutelage.models.load import load_bundle, save_folder
 
 PATIENCE_S = 60
@@ -138,7 +138,7 @@ def child(model: Path, folder: Path, how: str) -> "Iterator[subprocess.Popen[str
         import signal, sys, time
         from pathlib import Path
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
-        from tutelage.completers.vllm_server import Launch, VllmServer
+        from tutelage.completers.vllm.server import Launch, VllmServer
         model = Path({str(model)!r})
         with VllmServer(Launch(str(model), model / "chat_template.jinja"), log=Path({str(folder / "log")!r}),
                         start_s={PATIENCE_S}).start():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from urllib.parse import urlsplit
 
-from tutelage.completers.address import endpoint_name, is_loopback
+from tutelage.completers.endpoints.address import endpoint_name, is_loopback
 from tutelage.pipeline.items import Tasks, kinds_of_media
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ModelTeacher, SelfTeacher

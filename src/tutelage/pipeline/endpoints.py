@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tutelage.completers.address import endpoint_name
-from tutelage.completers.fallback import FallbackCompleter, Member
-from tutelage.completers.media import MediaSettings
-from tutelage.completers.pauses import Patience
+from tutelage.completers.endpoints.address import endpoint_name
+from tutelage.completers.endpoints.fallback import FallbackCompleter, Member
+from tutelage.completers.endpoints.media import MediaSettings
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.remote import RemoteCompleter
+from tutelage.completers.endpoints.spending import Limits, Paid, Purse, Tariff
 from tutelage.completers.protocol import Completer
-from tutelage.completers.remote import RemoteCompleter
-from tutelage.completers.spending import Limits, Paid, Purse, Tariff
 from tutelage.errors import RunError
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import Endpoint, EndpointTeacher

@@ -8,12 +8,12 @@ from typing import Self
 
 import torch
 
-from tutelage.completers.address import endpoint_name
 from tutelage.completers.ct2 import CTranslate2Completer
+from tutelage.completers.endpoints.address import endpoint_name
+from tutelage.completers.endpoints.spending import Limits, Paid
 from tutelage.completers.local import LocalCompleter
 from tutelage.completers.protocol import Completer
-from tutelage.completers.spending import Limits, Paid
-from tutelage.completers.vllm_api import AdapterRefused, VllmUnavailable
+from tutelage.completers.vllm.api import AdapterRefused, VllmUnavailable
 from tutelage.construct.sampling import Asker
 from tutelage.errors import RunError
 from tutelage.events import Emit, say, silent

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
-from tutelage.completers.media import media_of
+from tutelage.completers.endpoints.media import media_of
 from tutelage.errors import Problem, RecipeError
 from tutelage.evaluate.run import draw_items
 from tutelage.recipe import Recipe

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tutelage.completers.address import is_loopback, public_address
-from tutelage.completers.spending import Tariff, Tokens
+from tutelage.completers.endpoints.address import is_loopback, public_address
+from tutelage.completers.endpoints.spending import Tariff, Tokens
 from tutelage.judging.prompts import source
 from tutelage.pipeline.disclosure import HERE
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN

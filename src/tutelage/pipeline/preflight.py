@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from tutelage.completers.address import check_address, read_key
+from tutelage.completers.endpoints.address import check_address, read_key
 from tutelage.construct.documents.source import shelve
 from tutelage.construct.rehearsal import rehearsal_prompts
 from tutelage.curate.build import build_steps

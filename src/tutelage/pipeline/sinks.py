@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from tutelage.completers.address import public_address
+from tutelage.completers.endpoints.address import public_address
 from tutelage.errors import MissingExtra, RunError
 from tutelage.recipe.trackers import MlflowTracker, TrackioTracker, WandbTracker
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tutelage.completers.spending import Paid
+from tutelage.completers.endpoints.spending import Paid
 from tutelage.records.jsonl import RecordLog
 
 

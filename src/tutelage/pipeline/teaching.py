@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tutelage.completers.address import endpoint_name
-from tutelage.completers.spending import Tariff, Tokens
+from tutelage.completers.endpoints.address import endpoint_name
+from tutelage.completers.endpoints.spending import Tariff, Tokens
 from tutelage.recipe.endpoint import Ceiling, Endpoint, EndpointTeacher
 from tutelage.records import Record
 

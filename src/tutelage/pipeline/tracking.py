@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tutelage.completers.address import is_loopback, public_address
+from tutelage.completers.endpoints.address import is_loopback, public_address
 from tutelage.errors import RunError
 from tutelage.events import Emit, Event, silent
 from tutelage.files import read_text, write_atomic

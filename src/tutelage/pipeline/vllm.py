@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tutelage.completers.address import check_address, public_address, read_key
-from tutelage.completers.vllm import Line, VllmCompleter, require_same_prompts
-from tutelage.completers.vllm_adapter import (
+from tutelage.completers.endpoints.address import check_address, public_address, read_key
+from tutelage.completers.vllm.adapter import (
     IN_NO_WEIGHT,
     is_adapter,
     kind_of,
@@ -18,8 +17,9 @@ from tutelage.completers.vllm_adapter import (
     room_for,
     why_not,
 )
-from tutelage.completers.vllm_api import AdapterRefused, Card, VllmApi
-from tutelage.completers.vllm_server import SERVED, Launch, VllmServer, require_command
+from tutelage.completers.vllm.api import AdapterRefused, Card, VllmApi
+from tutelage.completers.vllm.completer import Line, VllmCompleter, require_same_prompts
+from tutelage.completers.vllm.server import SERVED, Launch, VllmServer, require_command
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, say
 from tutelage.files import sha256_file, write_atomic

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from tutelage.completers.address import is_loopback, public_address
-from tutelage.completers.vllm_server import INSTALL, find_command
+from tutelage.completers.endpoints.address import is_loopback, public_address
+from tutelage.completers.vllm.server import INSTALL, find_command
 from tutelage.recipe import Recipe
 from tutelage.recipe.vllm import VllmEngine
 

@@ -40,7 +40,7 @@ class Request(Record):
     """One question to a completer. Equal requests to one model must be able to give equal answers: hence the seed.
 
     ``answer_schema`` is a wish: an endpoint that offers structured output is asked for it, engines on this machine do
-    not read it. Whoever needs JSON asks for it in words too (:mod:`tutelage.completers.structured`).
+    not read it. Whoever needs JSON asks for it in words too (:mod:`tutelage.completers.structured.asking`).
     """
 
     id: str

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from tutelage.completers.forms import form_of
+from tutelage.completers.structured.forms import form_of
 from tutelage.construct.prompts import render
 from tutelage.recipe.documents import DocumentsSection
 from tutelage.records import Level, Request, Sampling, user

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tutelage.completers.structured import Ended
+from tutelage.completers.structured.asking import Ended
 from tutelage.construct.documents.asking import PROMPT, Asked, Grounded
 from tutelage.construct.prompts import version
 from tutelage.recipe.documents import DocumentsSection

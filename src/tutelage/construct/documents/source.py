@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.completers.replay import Spent, seconds_of
-from tutelage.completers.structured import Ended, Way, ask_structured
+from tutelage.completers.structured.asking import Ended, Way, ask_structured
 from tutelage.construct.documents.asking import FORM, Examiner, Grounded, questions
 from tutelage.construct.documents.passages import FEWEST_WORDS, cut
 from tutelage.construct.documents.reading import read_documents

@@ -18,8 +18,8 @@ from typing import IO, Self
 
 import httpx
 
-from tutelage.completers import vllm_guard
-from tutelage.completers.vllm_api import ALLOW, VllmUnavailable
+from tutelage.completers.vllm import guard
+from tutelage.completers.vllm.api import ALLOW, VllmUnavailable
 from tutelage.files import storage
 
 COMMAND = "vllm"
@@ -149,7 +149,7 @@ class VllmServer:
         with suppress(BrokenPipeError):
             process.stdin.close()
         try:
-            process.wait(vllm_guard.GRACE_S + 10)
+            process.wait(guard.GRACE_S + 10)
         except subprocess.TimeoutExpired:  # the guard does not answer
             process.kill()
             process.wait()
@@ -171,7 +171,7 @@ class VllmServer:
     def _guarded(self, command: str, out: IO[bytes]) -> "subprocess.Popen[bytes]":
         # A session of its own: Ctrl-C at the terminal is ours to hear, and the server is then stopped in order.
         return subprocess.Popen(
-            [sys.executable, "-I", str(Path(vllm_guard.__file__)), command, *self.launch.arguments(self._port)],
+            [sys.executable, "-I", str(Path(guard.__file__)), command, *self.launch.arguments(self._port)],
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,

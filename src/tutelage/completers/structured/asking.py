@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from tutelage.completers.forms import Form, NotOfForm
-from tutelage.completers.json_text import find_objects, has_whole, is_cut
 from tutelage.completers.protocol import Completer, OffersSchemas
 from tutelage.completers.replay import OpenCompleter, Spent, answer_all
+from tutelage.completers.structured.forms import Form, NotOfForm
+from tutelage.completers.structured.json_text import find_objects, has_whole, is_cut
 from tutelage.events import Emit, Event, silent
 from tutelage.files import write_atomic
 from tutelage.records import Answer, Conversation, Dropped, Message, Request, TextPart, assistant, content_id, user

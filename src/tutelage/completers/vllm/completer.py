@@ -6,12 +6,12 @@ from typing import Protocol, Self
 
 from pydantic import JsonValue
 
-from tutelage.completers.exchange import Exchange
-from tutelage.completers.pauses import Patience
+from tutelage.completers.endpoints.exchange import Exchange
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.remote import RemoteCompleter
+from tutelage.completers.endpoints.wire import Manner
 from tutelage.completers.preparation import Prompt, failed, prepare
-from tutelage.completers.remote import RemoteCompleter
-from tutelage.completers.vllm_api import VllmApi
-from tutelage.completers.wire import Manner
+from tutelage.completers.vllm.api import VllmApi
 from tutelage.errors import CompletionError
 from tutelage.records import Answer, Conversation, Engine, Request, assistant, system, user
 

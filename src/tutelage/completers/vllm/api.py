@@ -13,8 +13,8 @@ from typing import Self
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from tutelage.completers.address import public_address
-from tutelage.completers.wire import read_complaint
+from tutelage.completers.endpoints.address import public_address
+from tutelage.completers.endpoints.wire import read_complaint
 from tutelage.errors import CompletionError
 
 LONGEST_REASON = 400

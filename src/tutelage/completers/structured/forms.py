@@ -11,7 +11,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from tutelage.completers.json_text import JsonObject
+from tutelage.completers.structured.json_text import JsonObject
 from tutelage.records import AnswerSchema
 
 V = TypeVar("V")

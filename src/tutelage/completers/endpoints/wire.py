@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
-from tutelage.completers.media import Media
+from tutelage.completers.endpoints.media import Media
 from tutelage.models.reasoning import split_unknown
 from tutelage.records import Answer, Conversation, FinishReason, Message, Request, TextPart
 

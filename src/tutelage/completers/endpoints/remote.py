@@ -8,13 +8,13 @@ from contextlib import suppress
 from queue import Empty
 from typing import Any, Self
 
-from tutelage.completers.address import check_address, endpoint_name, public_address, read_key
-from tutelage.completers.asking import Job, Outcome, Standing
-from tutelage.completers.exchange import Exchange
-from tutelage.completers.media import MediaSettings
-from tutelage.completers.pauses import Patience
+from tutelage.completers.endpoints.address import check_address, endpoint_name, public_address, read_key
+from tutelage.completers.endpoints.asking import Job, Outcome, Standing
+from tutelage.completers.endpoints.exchange import Exchange
+from tutelage.completers.endpoints.media import MediaSettings
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.spending import Purse
 from tutelage.completers.preparation import refuse_duplicates
-from tutelage.completers.spending import Purse
 from tutelage.errors import CompletionError
 from tutelage.records import Answer, Engine, Request
 

@@ -7,10 +7,10 @@ from typing import Literal
 
 import httpx
 
-from tutelage.completers.media import MediaSettings, Shown, media_of, show
-from tutelage.completers.pauses import Patience, exhausted_for, retry_after
-from tutelage.completers.spending import NOTHING, Tokens
-from tutelage.completers.wire import (
+from tutelage.completers.endpoints.media import MediaSettings, Shown, media_of, show
+from tutelage.completers.endpoints.pauses import Patience, exhausted_for, retry_after
+from tutelage.completers.endpoints.spending import NOTHING, Tokens
+from tutelage.completers.endpoints.wire import (
     Complaint,
     Manner,
     NoAnswer,

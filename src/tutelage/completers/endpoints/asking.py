@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from tutelage.completers.exchange import Asked, Exchange, Reply
-from tutelage.completers.gate import Gate, Stopped
-from tutelage.completers.pauses import Patience
+from tutelage.completers.endpoints.exchange import Asked, Exchange, Reply
+from tutelage.completers.endpoints.gate import Gate, Stopped
+from tutelage.completers.endpoints.pauses import Patience
+from tutelage.completers.endpoints.spending import NOTHING, CeilingReached, Paid, Purse, Tokens
 from tutelage.completers.preparation import failed
-from tutelage.completers.spending import NOTHING, CeilingReached, Paid, Purse, Tokens
 from tutelage.errors import CompletionError
 from tutelage.records import Answer, Request
 

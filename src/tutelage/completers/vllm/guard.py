@@ -1,4 +1,4 @@
-"""Runs a command that cannot outlive whoever started it: ``python vllm_guard.py COMMAND ARGUMENT...``.
+"""Runs a command that cannot outlive whoever started it: ``python guard.py COMMAND ARGUMENT...``.
 
 The command ends when the guard's standard input does: closed on purpose, or by the operating system because the process
 at its other end was killed. The whole group goes, for a server has workers of its own. Imports the standard library

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from tutelage.completers.spending import Tokens
+from tutelage.completers.endpoints.spending import Tokens
 
 FIRST = 8
 """Requests in flight before anything is known of an endpoint, or ``most`` where that is less."""

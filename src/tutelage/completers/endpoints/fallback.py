@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Self
 
+from tutelage.completers.endpoints.spending import CeilingReached
 from tutelage.completers.preparation import failed, refuse_duplicates
 from tutelage.completers.protocol import Completer, OffersSchemas, in_groups
-from tutelage.completers.spending import CeilingReached
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, Event, silent
 from tutelage.records import Answer, Engine, Request
