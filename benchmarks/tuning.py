@@ -17,6 +17,9 @@ on the written answers, by forward divergence; its held-out loss is of the text.
 
 ``--data`` is a file of rows that ``tutelage tune`` reads, or ``skewed``: prompts and answers of log-normal lengths, cut
 from the general texts of the package. Rows longer than ``--max-tokens`` are left out for all.
+
+LLaMA-Factory is no contender: its last version (0.9.5) wants transformers up to 5.6.0, trl up to 0.24, peft up to
+0.18.1 and datasets up to 4.0, which cannot stand beside the versions of ``constraints.txt``.
 """
 
 import argparse

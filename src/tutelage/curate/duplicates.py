@@ -16,6 +16,8 @@ from tutelage.records import Dropped, Example
 Shingles = frozenset[tuple[str, ...]]
 WORTH_WORKERS = 20_000
 """Rows from which on further processes are started."""
+SHARED_BANDS = 3
+"""Groups that candidates share at least, of both sides together; rows with a fifth of their words in common rarely do."""
 REMEMBERED = 1_000
 """Rows whose n-grams are kept, to be compared again: some 30 kB each."""
 
@@ -48,7 +50,7 @@ class NearDuplicates:
     Two rows are near duplicates when the Jaccard similarity of their word ``ngram`` sets reaches ``threshold``, of
     the whole rows *and* of the answers alone: several questions on one passage, or several answers to one prompt,
     are not duplicates. Candidates come from banded MinHash and are confirmed exactly, so no row is dropped by an
-    estimate; bands are chosen for recall (at 0.8 and 128 permutations about 1 in 10,000 pairs is missed).
+    estimate; bands are chosen for recall (at exactly 0.8, with 128 permutations, 7 in 10,000 pairs are missed at most).
 
     ``workers`` processes sketch the rows, where there are enough of them to pay (None: one for each core); what is kept
     does not depend on their number. Beside the rows memory holds some 600 bytes for each.
@@ -114,9 +116,10 @@ class _Index:
                 kept.setdefault(group, []).append(place)
 
     def candidates(self, place: int) -> list[int]:
-        """Return the kept rows that share a group with this one both by whole row and by answer.
+        """Return the kept rows that share groups with this one both by whole row and by answer.
 
-        The rarer side is listed and the other looked at, so that a prompt which thousands of rows share costs little.
+        The rarer side is listed and both are counted, so that a prompt which thousands of rows share costs little, and
+        rows that have a sentence in common are not compared word by word.
         """
         sides = [
             [kept[group] for group in _shared(groups[place]) if group in kept]
@@ -126,9 +129,9 @@ class _Index:
         listed = sorted({other for members in sides[rare] for other in members})
         if not listed:
             return []
-        groups = self._sides[1 - rare]
-        both = ((groups[listed] == groups[place]) & (groups[place] >= 0)).any(1)
-        return [other for other, shared in zip(listed, both.tolist(), strict=True) if shared]
+        found = [((groups[listed] == groups[place]) & (groups[place] >= 0)).sum(axis=1) for groups in self._sides]
+        enough = (found[0] > 0) & (found[1] > 0) & (found[0] + found[1] >= SHARED_BANDS)
+        return [other for other, like in zip(listed, enough.tolist(), strict=True) if like]
 
 
 def _shared(groups: NDArray[np.int32]) -> list[int]:
