@@ -17,7 +17,7 @@ Shingles = frozenset[tuple[str, ...]]
 WORTH_WORKERS = 20_000
 """Rows from which on further processes are started."""
 SHARED_BANDS = 3
-"""Groups that candidates share at least, of both sides together; rows with a fifth of their words in common rarely do."""
+"""Groups that candidates share at least, of both sides together; rows with a fifth of their words alike rarely do."""
 REMEMBERED = 1_000
 """Rows whose n-grams are kept, to be compared again: some 30 kB each."""
 
