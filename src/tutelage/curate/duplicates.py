@@ -8,7 +8,7 @@ import numpy as np
 from joblib import cpu_count
 from numpy.typing import NDArray
 
-from tutelage.curate.minhash import Bands, Keys, groups_of, keys_of, parts_of
+from tutelage.curate.minhash import Bands, Keys, groups_of, keys_of
 from tutelage.curate.step import Sifted, answer_text, drop, preference, prompt_text
 from tutelage.curate.tokens import jaccard, shingles, tokens
 from tutelage.records import Dropped, Example
@@ -95,7 +95,7 @@ class NearDuplicates:
         workers = (self.workers or cpu_count()) if len(rows) >= WORTH_WORKERS else 1
         whole, answers = (np.empty((len(rows), bands.count), np.uint32) for _ in range(2))
         done = 0
-        for of_whole, of_answers in keys_of(parts_of(rows, _texts), (bands, bands), workers=workers):
+        for of_whole, of_answers in keys_of(rows, _texts, bands, workers=workers):
             now = slice(done, done + len(of_whole))
             whole[now], answers[now] = of_whole, of_answers
             done = now.stop

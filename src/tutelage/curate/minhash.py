@@ -25,8 +25,8 @@ PART = 512
 """Texts whose n-grams are in memory at once."""
 CHUNK = 4096
 """Texts that a worker gets at once."""
-_BASE = np.uint64(0x9E3779B97F4A7C15)
 T = TypeVar("T")
+_BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 
@@ -40,7 +40,7 @@ class Bands:
 
     @classmethod
     def of(cls, threshold: float, *, permutations: int, ngram: int) -> "Bands":
-        """Return the longest bands by which a pair at ``threshold`` is missed once in 10,000 at most."""
+        """Return the longest bands of which a pair at ``threshold`` shares none once in 10,000 at most."""
         for size in range(permutations // 2, 0, -1):
             count = permutations // size
             if (1 - threshold**size) ** count <= 1e-4:
@@ -73,29 +73,27 @@ class Bands:
         return ((keys * _MIX) >> np.uint64(32)).astype(np.uint32)
 
 
-def keys_of(parts: Iterable[Sequence[str]], bands: Sequence[Bands], *, workers: int) -> Iterator[tuple[Keys, ...]]:
-    """Yield for each of ``parts``, which hold a text for each of ``bands`` in turn (text, text, ...), the keys by band.
+def keys_of(
+    rows: Iterable[T], texts_of: Callable[[T], tuple[str, str]], bands: Bands, *, workers: int
+) -> Iterator[tuple[Keys, Keys]]:
+    """Yield the keys of the first and of the second text of ``rows``, :data:`CHUNK` rows at a time.
 
-    ``workers`` processes share the parts; what is yielded does not depend on their number.
+    ``workers`` processes share the rows; what is yielded does not depend on their number.
     """
+    left = iter(rows)
+    parts = ([texts_of(row) for row in chunk] for chunk in iter(lambda: list(islice(left, CHUNK)), []))
     if workers < 2:
-        yield from (_interleaved(part, bands) for part in parts)
+        yield from (_keys_of_both(part, bands) for part in parts)
         return
+    asked = (delayed(_keys_of_both)(part, bands) for part in parts)
     try:
-        yield from Parallel(n_jobs=workers, return_as="generator")(delayed(_interleaved)(part, bands) for part in parts)
+        yield from Parallel(n_jobs=workers, return_as="generator")(asked)
     finally:
         get_reusable_executor().shutdown(wait=True)
 
 
-def _interleaved(part: Sequence[str], bands: Sequence[Bands]) -> tuple[Keys, ...]:
-    return tuple(one.keys(part[place :: len(bands)]) for place, one in enumerate(bands))
-
-
-def parts_of(rows: Iterable[T], texts_of: Callable[[T], Sequence[str]]) -> Iterator[list[str]]:
-    """Yield the texts of ``rows``, those of :data:`CHUNK` rows at a time."""
-    left = iter(rows)
-    while chunk := list(islice(left, CHUNK)):
-        yield [text for row in chunk for text in texts_of(row)]
+def _keys_of_both(texts: Sequence[tuple[str, str]], bands: Bands) -> tuple[Keys, Keys]:
+    return bands.keys([first for first, _ in texts]), bands.keys([second for _, second in texts])
 
 
 def groups_of(keys: Keys) -> NDArray[np.int32]:
