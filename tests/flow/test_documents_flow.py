@@ -31,7 +31,8 @@ construct:
   expert: {per_cell: 4}
   self_improve: null
   rehearsal: null
-  documents: {path: docs, levels: [basic], per_chunk: 1, unanswerable: 0.4, max_tokens: 90}
+  sources:
+    - {kind: documents, path: docs, levels: [basic], per_chunk: 1, unanswerable: 0.4, max_tokens: 90}
   distill:
     teacher: {kind: endpoint, base_url: "URL", model: m, price: {prompt: 1, completion: 10}}
 tune: {epochs: 1}
@@ -129,7 +130,7 @@ def test_a_run_learns_from_documents(reader: Path) -> None:
     text = " ".join(str(event.data.get("text")) for event in told)
     assert "questions: 6 asked for JSON: 5 came in the form" in text
     assert "the endpoint refuses response_format" in text
-    assert "the round learns from the experts' answers and from documents." in text
+    assert "the round learns from the experts' answers and from construct.sources." in text
     states = RunDirectory.open(out).stages()
     assert "documents/questions.jsonl" in states["rounds/1/construct"].files
 
@@ -165,7 +166,7 @@ def test_what_cannot_be_read_is_told_before_anything_begins(reader: Path) -> Non
         run(load_recipe(file, ["construct.rehearsal={prompts: 999}"]), out)
     said = [str(problem) for problem in caught.value.problems]
     assert len(said) == 4, "with all else that is wrong"
-    assert any("construct.documents: docs/scan.pdf: its pages are images" in one for one in said)
-    assert any("construct.documents: docs/sheet.xlsx: files of this kind are not read" in one for one in said)
+    assert any("construct.sources.0: docs/scan.pdf: its pages are images" in one for one in said)
+    assert any("construct.sources.0: docs/sheet.xlsx: files of this kind are not read" in one for one in said)
     assert not out.exists()
-    preflight(load_recipe(file, ["construct.documents.unreadable=leave_out"]))
+    preflight(load_recipe(file, ["construct.sources.0.unreadable=leave_out"]))

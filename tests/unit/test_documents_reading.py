@@ -12,7 +12,7 @@ from tutelage.construct.documents.faults import Unreadable, load_extra
 from tutelage.construct.documents.reading import Library, read_documents
 from tutelage.construct.documents.source import shelve
 from tutelage.errors import DataError, MissingExtra
-from tutelage.recipe.documents import DocumentsSection
+from tutelage.recipe.sources import DocumentsSource
 from tutelage.records.documents import Document
 
 LEASE = "The deposit is returned within 30 days of the end of the lease, less what repairs have cost the owner."
@@ -20,7 +20,7 @@ KEYS = "Tenants who lose a key pay for the new lock and tell the office within t
 
 
 def read(folder: Path, *paths: str, unreadable: str = "refuse") -> Library:
-    section = DocumentsSection.model_validate({"path": paths or ".", "unreadable": unreadable})
+    section = DocumentsSource.model_validate({"kind": "documents", "path": paths or ".", "unreadable": unreadable})
     return read_documents(section, folder)
 
 
@@ -162,7 +162,7 @@ def test_all_files_of_a_folder_that_cannot_be_read_are_named_at_once(tmp_path: P
         assert re.search(said, f"{problem.what} ({problem.received})"), problem
         assert problem.remedy
     assert problems["absent.md"].what == "there is no such file or folder"
-    assert "unreadable=leave_out" in str(problems[""])
+    assert "unreadable: leave_out" in str(problems[""])
     library = read(tmp_path, "docs", unreadable="leave_out")
     assert [document.name for document in library.documents] == ["docs/again.md"]
     reasons = {row.id: row.reason for row in library.dropped}
@@ -179,7 +179,7 @@ def test_where_nothing_is_left_it_is_an_error_however_files_are_taken(tmp_path: 
     with pytest.raises(DataError, match="images without text"):
         read(tmp_path, "docs", unreadable="leave_out")
     (tmp_path / "docs" / "short.txt").write_text("Too short to ask of.")
-    section = DocumentsSection(path="docs", unreadable="leave_out")
+    section = DocumentsSource(kind="documents", path="docs", unreadable="leave_out")
     with pytest.raises(DataError, match="no document has a passage of 25 words"):
         shelve(section, tmp_path)
 
@@ -188,7 +188,9 @@ def test_the_counts_of_a_shelf_add_up(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(("Die Gebühr für die Prüfung der Räume ist fällig. " * 5).encode("cp1252"))
     (tmp_path / "b.txt").write_text("short")
     (tmp_path / "c.xls").write_text("x")
-    shelf = shelve(DocumentsSection(path=".", unreadable="leave_out", encoding="Windows-1252"), tmp_path)
+    shelf = shelve(
+        DocumentsSource(kind="documents", path=".", unreadable="leave_out", encoding="Windows-1252"), tmp_path
+    )
     files, passages = shelf.ledgers
     assert (files.rows_in, files.kept, files.dropped) == (3, 2, {"files of this kind are not read": 1})
     assert files.notes == ("a.txt: read as cp1252",)

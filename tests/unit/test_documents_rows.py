@@ -16,7 +16,7 @@ from tutelage.curate.contamination import Contamination
 from tutelage.errors import CompletionError
 from tutelage.events import Event
 from tutelage.recipe.construct import ConstructSection
-from tutelage.recipe.documents import DocumentsSection
+from tutelage.recipe.sources import DocumentsSource
 from tutelage.records import Answer, Dropped, Example, Item, Ledger, Level, Request, Sampling, user
 from tutelage.records.documents import Document, Passage
 from tutelage.records.jsonl import read_records
@@ -50,7 +50,7 @@ def passage(text: str = DEPOSIT) -> Passage:
 
 
 def fault(level: Level = "basic", form: str = "open_book", text: str = DEPOSIT, **changes: object) -> str:
-    section = DocumentsSection.model_validate({"path": ".", "form": form})
+    section = DocumentsSource.model_validate({"kind": "documents", "path": ".", "form": form})
     request = Request(id="r", messages=(user("?"),))
     examine = Examiner({"r": Asked(passage=passage(text), level=level)}, section)
     loss = examine(request, Grounded.model_validate({**GOOD, **changes}))
@@ -97,7 +97,7 @@ def test_what_is_wrong_is_named(reason: str, level: Level, form: str, changes: d
 
 
 def test_levels_and_subjects_come_in_turn() -> None:
-    section = DocumentsSection(path=".", per_chunk=3)
+    section = DocumentsSource(kind="documents", path=".", per_chunk=3)
     passages = [passage().model_copy(update={"id": f"p{n}"}) for n in range(4)]
     requests, asked = questions(passages, section, sampling=Sampling(), seed=1)
     assert Counter(one.level for one in asked.values()) == dict.fromkeys(LEVEL_WORDS, 3)
@@ -106,7 +106,9 @@ def test_levels_and_subjects_come_in_turn() -> None:
     for request in requests:
         assert DEPOSIT in request.messages[0].text
         assert LEVEL_WORDS[asked[request.id].level] in request.messages[0].text
-    closed, _ = questions(passages, DocumentsSection(path=".", form="closed_book"), sampling=Sampling(), seed=1)
+    closed, _ = questions(
+        passages, DocumentsSource(kind="documents", path=".", form="closed_book"), sampling=Sampling(), seed=1
+    )
     assert "read without the passage" in closed[0].messages[0].text
     assert "read without the passage" not in requests[0].messages[0].text
 
@@ -153,7 +155,7 @@ def made(folder: Path, asker: Asker | None = None, told: list[Event] | None = No
     for name, text in (("a.txt", DEPOSIT), ("b.md", f"# Keys\n\n{KEYS}"), ("c.html", f"<h1>Pets</h1><p>{PETS}</p>")):
         (folder / "docs").mkdir(exist_ok=True)
         (folder / "docs" / name).write_text(text)
-    section = DocumentsSection.model_validate({"path": "docs", "levels": ["basic"], **keys})
+    section = DocumentsSource.model_validate({"kind": "documents", "path": "docs", "levels": ["basic"], **keys})
     return document_rows(section, sampler(folder, told), teacher=asker or teacher(), seed=1, base=folder)
 
 
@@ -195,7 +197,7 @@ def test_rows_carry_their_proof_and_the_counts_add_up(tmp_path: Path) -> None:
 def test_the_meter_of_the_trade_off_counts_them(tmp_path: Path) -> None:
     made(tmp_path)
     asking = sampler(tmp_path)
-    section = DocumentsSection(path="docs", levels=("basic",))
+    section = DocumentsSource(kind="documents", path="docs", levels=("basic",))
     document_rows(section, asking, teacher=Asker(lambda: ScriptedCompleter({}), "nobody"), seed=1, base=tmp_path)
     meter = asking.meters["distill"]
     assert (meter.answers, meter.passed, meter.errors, meter.tokens) == (6, 4, 0, 90), "read from the log alone"
@@ -232,7 +234,7 @@ def test_a_question_that_every_passage_answers_gives_no_row_that_abstains(tmp_pa
         (tmp_path / "docs" / f"{number}.txt").write_text(
             f"{KEYS} It was printed {number + 2} times, and is read rarely."
         )
-    section = DocumentsSection(path="docs", levels=("basic",), per_chunk=1, unanswerable=0.5)
+    section = DocumentsSource(kind="documents", path="docs", levels=("basic",), per_chunk=1, unanswerable=0.5)
     rows = document_rows(section, sampler(tmp_path), teacher=teacher(), seed=1, base=tmp_path)
     assert {row.facet for row in rows} == {"stated"}
     ledger = read_records(tmp_path / "out/documents/ledger.jsonl", Ledger)[-1]

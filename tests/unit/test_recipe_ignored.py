@@ -11,7 +11,7 @@ from tutelage.errors import RecipeError
 from tutelage.recipe import Recipe, load_recipe, parse_recipe
 
 MINIMAL = "name: mine\ntasks:\n  - {kind: constraints}\n"
-DOCUMENTS = MINIMAL + "construct:\n    documents:\n      path: docs\n"
+DOCUMENTS = MINIMAL + "construct:\n  sources:\n    - kind: documents\n      path: docs\n"
 UNVERIFIED = MINIMAL + "construct:\n  verify: false\n"
 JUDGED = MINIMAL + "construct:\n  judge:\n      by: {kind: self}\n"
 CONTAMINATION = MINIMAL + "curate:\n  steps:\n    - kind: contamination\n      ngram: 6\n"
@@ -35,10 +35,10 @@ def problems(text: str, *overrides: str) -> list[str]:
         ),
         (
             DOCUMENTS + "      form: closed_book\n      unanswerable: 0.1\n",
-            "line 8, construct.documents.unanswerable",
+            "line 9, construct.sources.0.unanswerable",
             "no passage",
         ),
-        (DOCUMENTS + "      abstention: No.\n", "line 7, construct.documents.abstention", "unanswerable is 0"),
+        (DOCUMENTS + "      abstention: No.\n", "line 8, construct.sources.0.abstention", "unanswerable is 0"),
         (UNVERIFIED + "  mend: true\n", "line 6, construct.mend", "construct.verify is false"),
         (UNVERIFIED + "  decompose: true\n", "line 6, construct.decompose", "construct.verify is false"),
         (UNVERIFIED + "  references: true\n", "line 6, construct.references", "construct.verify is false"),

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.construct.distill import Contexts, distill
-from tutelage.construct.documents.source import document_rows
 from tutelage.construct.expert import expert_rows, nearest_context
 from tutelage.construct.judged import Bench, judge_of
 from tutelage.construct.lesson import Taught, teach
 from tutelage.construct.rehearsal import rehearse
 from tutelage.construct.sampling import Asker, Meter, Place, Sampler
+from tutelage.construct.sources import source_rows
 from tutelage.recipe.construct import ConstructSection
 from tutelage.records import PARADIGMS, Demonstration, Example, Item, Lesson, Level, Paradigm, Preference
 from tutelage.records.jsonl import write_records
@@ -25,7 +25,7 @@ from tutelage.text.words import ngrams, normalize
 class Cast:
     """Who takes part: the student, the teacher (None: nobody teaches), and the starting model, which rehearses.
 
-    ``reader`` is the teacher as it is asked about documents, without demonstrations (None: it has that name anyhow).
+    ``reader`` is the teacher as the sources ask it, without demonstrations (None: it has that name anyhow).
     ``teacher_only`` are the cells (task, level) whose prompts all go to the teacher, because the student gets nowhere.
     ``judge`` judges what no program can, if the section has one.
     """
@@ -88,11 +88,11 @@ def construct(
         )
         distilled = rows, pairs
     taught = _taught(lessons_for, sampler, cast=cast, contexts=contexts)
-    read = _read(section, sampler, cast=cast, place=place)
+    others = _from_sources(section, sampler, cast=cast, place=place)
     general = section.rehearsal
     rehearsed = rehearse(general, sampler, start=cast.start, seed=place.seed) if general is not None else []
     written = {row.messages for row in own}
-    rows = [*own, *(row for row in (*distilled[0], *taught.rows) if row.messages not in written), *read, *rehearsed]
+    rows = [*own, *(row for row in (*distilled[0], *taught.rows) if row.messages not in written), *others, *rehearsed]
     made = Constructed(rows, [*distilled[1], *taught.pairs], taught.lessons, _tradeoffs(rows, sampler.meters))
     write_records(folder / "records.jsonl", made.rows)
     write_records(folder / "preferences.jsonl", made.preferences)
@@ -128,12 +128,12 @@ def _taught(items: Sequence[Item], sampler: Sampler, *, cast: Cast, contexts: Co
     )
 
 
-def _read(section: ConstructSection, sampler: Sampler, *, cast: Cast, place: Place) -> list[Example]:
-    """Rows from documents, where the recipe names some."""
+def _from_sources(section: ConstructSection, sampler: Sampler, *, cast: Cast, place: Place) -> list[Example]:
+    """Rows from other sources than the items of tasks, where the recipe names some."""
     reader = cast.reader or cast.teacher
-    if section.documents is None or reader is None:
+    if reader is None:
         return []
-    return document_rows(section.documents, sampler, teacher=reader, seed=place.seed, base=place.folder)
+    return source_rows(section.sources, sampler, teacher=reader, seed=place.seed, base=place.folder)
 
 
 def _new_items(tasks: Mapping[str, Task], prompts: Mapping[tuple[str, Level], int], seed: int) -> list[Item]:

@@ -13,25 +13,25 @@ from tutelage.recipe.endpoint import EndpointTeacher
 HERE = "Nothing leaves this machine."
 
 
-def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, passages: int = 0) -> tuple[str, ...]:
-    """Return in words who the teacher is, what it is shown of ``prompts`` items and ``passages`` of documents a round,
-    and what leaves this machine."""
+def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return in words who the teacher is, what it is shown of ``prompts`` items and by the sources of rows (``supplies``, in
+    words), and what leaves this machine."""
     distill, here = recipe.construct.distill, HERE
-    if not prompts and not passages:
+    if not prompts and not supplies:
         return ("No row has a check: no answer is sampled and no teacher is asked.", here)
     if distill is None:
         return ("There is no teacher.", here)
     expert = recipe.construct.expert is not None
     shots = f"up to {distill.shots} expert demonstrations" if expert else "no demonstration"
     items = [f"train items with {shots} each"] if prompts else []
-    shown = " and ".join([*items, *([f"{passages:,} passages of documents a round"] if passages else [])])
+    shown = " and ".join([*items, *supplies])
     match distill.teacher:
         case SelfTeacher():
             return (f"The teacher is the student itself; it sees {shown}.", here)
         case ModelTeacher(id=model):
             return (f"The teacher is {model}, run on this machine; it sees {shown}.", here)
         case EndpointTeacher() as teacher:
-            what = "These passages" if not prompts else "These items and passages" if passages else "These items"
+            what = "These items" if not supplies else "These items and texts" if prompts else "These texts"
             return _endpoints(teacher, shown, what, kinds_of_media(tasks.values(), "train") if prompts else ())
 
 

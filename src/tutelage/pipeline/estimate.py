@@ -7,6 +7,7 @@ tokens are given.
 """
 
 import math
+from collections.abc import Sequence
 
 from tutelage.construct.expert import expert_rows
 from tutelage.pipeline.claims import claims_of
@@ -22,7 +23,7 @@ from tutelage.pipeline.items import (
 )
 from tutelage.pipeline.judged import JudgingEstimate, Load, estimate_judging, with_the_judge
 from tutelage.pipeline.lengths import answer_tokens, row_tokens
-from tutelage.pipeline.reading import Reading, reading_of
+from tutelage.pipeline.supplies import Supply, supplies_of
 from tutelage.pipeline.teaching import Asked, Teaching, estimate_teaching
 from tutelage.pipeline.vllm_words import with_server
 from tutelage.recipe import Recipe
@@ -82,18 +83,18 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     written = _written(recipe, tasks)
     test = final_items(recipe, tasks)
     prompts = _prompts(recipe, tasks)
-    reading = reading_of(recipe)
+    supplies = supplies_of(recipe)
     judging = _judging(recipe, tasks, prompts)
     rows, length = _rows(recipe, prompts, written), row_tokens(tasks)
-    if reading is not None:
-        length = (rows * length + reading.rows * reading.row_tokens) / max(1, rows + reading.rows)
-        rows += reading.rows
+    for supply in supplies:
+        length = (rows * length + supply.rows * supply.row_tokens) / max(1, rows + supply.rows)
+        rows += supply.rows
     stages = [
         *_levels(recipe, tasks),
         _scoring(recipe, tasks, "evaluate (probe)", len(probe_items(recipe, tasks)), times=1 + recipe.rounds),
         _constructing(recipe, tasks, prompts, rounds=_sampled_rounds(recipe)),
         *_judging_stage(recipe, judging),
-        *([_reading(recipe, reading)] if reading is not None else []),
+        *(_supplying(recipe, supply) for supply in supplies),
         _tuning(recipe, "tune", rows, length, times=recipe.rounds),
         *_looking(recipe, tasks, rows, times=recipe.rounds + recipe.controls.expert_only + recipe.controls.placebo),
         _gating(recipe, tasks),
@@ -109,16 +110,16 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
         sees=with_the_judge(
             recipe,
-            with_server(who_sees_what(recipe, tasks, prompts, reading.passages if reading is not None else 0), recipe),
+            with_server(who_sees_what(recipe, tasks, prompts, [supply.shown for supply in supplies]), recipe),
             prompts,
         ),
         claims=claims_of(recipe, tasks, test),
-        teaching=_teaching(recipe, tasks, prompts, reading),
+        teaching=_teaching(recipe, tasks, prompts, supplies),
         judging=judging,
     )
 
 
-def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, reading: Reading | None) -> Teaching | None:
+def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Supply]) -> Teaching | None:
     """What a teacher behind an endpoint is asked for."""
     section, rounds = recipe.construct, _sampled_rounds(recipe)
     if section.distill is None or not isinstance(section.distill.teacher, EndpointTeacher):
@@ -130,7 +131,7 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, reading: Reading | Non
     answer, row = answer_tokens(tasks, section.max_tokens), row_tokens(tasks)
     shots = section.distill.shots if section.expert is not None else 0
     about = [Asked(round(asked) * rounds, (shots + 1) * row - answer, answer, section.max_tokens)]
-    about += [reading.asked] if reading is not None else []
+    about += [asked for supply in supplies for asked in supply.asked]
     return estimate_teaching(section.distill.teacher, about, media=kinds_of_media(tasks.values(), "train"))
 
 
@@ -224,14 +225,13 @@ def _constructing(recipe: Recipe, tasks: Tasks, prompts: int, *, rounds: int) ->
     )
 
 
-def _reading(recipe: Recipe, reading: Reading) -> StageEstimate:
-    answers, _, length, _ = reading.asked
-    tokens = round(answers * length)
+def _supplying(recipe: Recipe, supply: Supply) -> StageEstimate:
+    tokens = round(sum(asked.answers * asked.answer for asked in supply.asked))
     return StageEstimate(
-        stage="construct (documents)",
+        stage=f"construct ({supply.name})",
         times=recipe.rounds,
-        what=f"a round: {reading.words}",
-        answers=answers,
+        what=f"a round: {supply.words}",
+        answers=sum(asked.answers for asked in supply.asked),
         tokens=tokens,
         minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
     )

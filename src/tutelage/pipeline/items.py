@@ -197,7 +197,7 @@ def _nearest(name: str, there: Sequence[str]) -> str:
 
 def rounds_of(recipe: Recipe, tasks: Tasks) -> int:
     """How many rounds can differ: only one, where no answer can be checked and every round has the same rows."""
-    if recipe.construct.documents is not None:
+    if recipe.construct.sources:
         return recipe.rounds
     sampled = any(can_be_sampled(task, level) for task in tasks.values() for level in task.levels)
     return recipe.rounds if sampled else 1

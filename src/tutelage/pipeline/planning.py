@@ -20,7 +20,7 @@ from tutelage.tasks.protocol import Task
 
 FLOOR_SHARE = 0.3  # of an even share: every cell stays in the data, so that nothing learned is forgotten
 
-ALONE, WITH_DOCUMENTS = "the experts' answers alone", "the experts' answers and from documents"
+ALONE, WITH_SOURCES = "the experts' answers alone", "the experts' answers and from construct.sources"
 NOTHING_TO_SAMPLE = Plan(
     policy="expert rows alone",
     budget=0,
@@ -54,8 +54,8 @@ def plan_round(shop: Shop, round: int, probes: Sequence[ScoreSummary]) -> Prompt
             budget = shop.recipe.construct.prompts
             floor = int(FLOOR_SHARE * budget / max(1, len(states)))
             nothing = NOTHING_TO_SAMPLE if shop.sampled(round) else LATER
-            if shop.recipe.construct.documents is not None:
-                nothing = nothing.model_copy(update={"words": nothing.words.replace(ALONE, WITH_DOCUMENTS)})
+            if shop.recipe.construct.sources:
+                nothing = nothing.model_copy(update={"words": nothing.words.replace(ALONE, WITH_SOURCES)})
             plan = _policy(shop)(states, budget, floor=floor) if states else nothing
             write_atomic(file, plan.model_dump_json(indent=1) + "\n")
     plan = read_state(file, Plan)

@@ -103,8 +103,8 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             yield f"curate.steps.{index}", partial(build_steps, alone, [], folder=recipe.folder)
     if isinstance(planner, CustomPlanner):
         yield "reflect.planner", lambda: load_planner(planner.path, planner.options, recipe.folder)
-    if (documents := recipe.construct.documents) is not None:
-        yield "construct.documents", lambda: shelve(documents, recipe.folder)
+    for index, source in enumerate(recipe.construct.sources):
+        yield f"construct.sources.{index}", partial(shelve, source, recipe.folder)
     engine = recipe.engines.sampling
     if isinstance(engine, VllmEngine) and engine.base_url:
         yield "engines.sampling.base_url", lambda: check_address(engine.base_url, engine.allow_remote)

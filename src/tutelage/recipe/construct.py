@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from tutelage.recipe.base import Section
-from tutelage.recipe.documents import DocumentsSection
 from tutelage.recipe.judge import JudgeSection
+from tutelage.recipe.sources import Source
 from tutelage.recipe.teacher import ModelTeacher as ModelTeacher
 from tutelage.recipe.teacher import SelfTeacher as SelfTeacher
 from tutelage.recipe.teacher import Teacher
@@ -82,8 +82,8 @@ class ConstructSection(Section):
     rehearsal: RehearsalSection | None = RehearsalSection()
     """Rows that keep what the start can do; null leaves them out."""
 
-    documents: DocumentsSection | None = None
-    """Rows made of documents by the teacher (``distill.teacher``); null makes none."""
+    sources: tuple[Source, ...] = ()
+    """Where more rows come from than from the items of tasks, each by the teacher (``distill.teacher``)."""
 
     judge: JudgeSection | None = None
     """A model that judges answers where no program can, or chooses among those that passed; null: nobody does."""

@@ -12,6 +12,7 @@ from tutelage.recipe.base import Section
 from tutelage.recipe.curate import ContaminationStep
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
+from tutelage.recipe.sources import DocumentsSource
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
 
 if TYPE_CHECKING:
@@ -94,14 +95,16 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     if lessons is not None and lessons.drafts and not (section.mend and section.verify):
         why = f"drafts are there to be mended, and construct.{'mend' if section.verify else 'verify'} is false"
         yield _idle(lessons, "drafts", why, "construct", "self_improve")
-    documents = section.documents
-    if documents is not None and documents.form == "closed_book" and documents.unanswerable:
-        why = "a row of closed_book has no passage that could lack the answer"
-        yield _idle(documents, "unanswerable", why, "construct", "documents")
-    if documents is not None and not documents.unanswerable:
-        why = "no row abstains, construct.documents.unanswerable is 0"
-        yield _idle(documents, "abstention", why, "construct", "documents")
+    for index, source in enumerate(section.sources):
+        yield from _of_documents(source, "construct", "sources", index)
     yield from _of_judge(recipe)
+
+
+def _of_documents(source: DocumentsSource, *place: str | int) -> Iterator[Idle]:
+    if source.form == "closed_book" and source.unanswerable:
+        yield _idle(source, "unanswerable", "a row of closed_book has no passage that could lack the answer", *place)
+    if not source.unanswerable:
+        yield _idle(source, "abstention", "no row abstains, unanswerable is 0", *place)
 
 
 def _of_vllm(recipe: "Recipe") -> Iterator[Idle]:

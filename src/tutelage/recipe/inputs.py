@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tutelage.recipe.curate import CustomStep
-from tutelage.recipe.documents import DocumentsSection
+from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.recipe import Recipe
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
@@ -34,8 +34,7 @@ def _names(recipe: Recipe) -> Iterator[str]:
                 yield from _code(task.path)
             case _:
                 continue
-    if recipe.construct.documents is not None:
-        yield from document_files(recipe.construct.documents, recipe.folder)
+    yield from source_files(recipe)
     for step in recipe.curate.steps:
         if isinstance(step, CustomStep):
             yield from _code(step.path)
@@ -43,7 +42,13 @@ def _names(recipe: Recipe) -> Iterator[str]:
         yield from _code(recipe.reflect.planner.path)
 
 
-def document_files(section: DocumentsSection, folder: Path) -> list[str]:
+def source_files(recipe: Recipe) -> Iterator[str]:
+    """Return the files that the sources of rows name; a folder's may come and go."""
+    for source in recipe.construct.sources:
+        yield from document_files(source, recipe.folder)
+
+
+def document_files(section: DocumentsSource, folder: Path) -> list[str]:
     """Return the documents that a section names, relative to ``folder`` as it writes them, each once: files, and of
     folders all that is below them, without what is hidden (a name that begins with a dot)."""
     found: list[str] = []

@@ -88,16 +88,19 @@ class Recipe(Section):
             )
         if construct.expert is None and construct.distill is None and construct.self_improve is None:
             raise ValueError("construct: all three paradigms are switched off; leave at least one of them on")
-        if construct.documents is not None and construct.distill is None:
-            raise ValueError("construct.documents: the teacher writes these rows, but construct.distill is null")
-        if construct.documents is not None and not construct.verify:
-            raise ValueError("construct.documents: what is quoted is always verified, but construct.verify is false")
+        if construct.sources and construct.distill is None:
+            raise ValueError("construct.sources: the teacher writes these rows, but construct.distill is null")
+        if construct.sources and not construct.verify:
+            raise ValueError("construct.sources: their rows are always verified, but construct.verify is false")
         if construct.expert is None and (controls.few_shot or controls.expert_only):
             raise ValueError("controls: few_shot and expert_only need construct.expert, which is null")
         if self.evaluate.test == 0 and (controls.few_shot or controls.expert_only or controls.placebo):
             raise ValueError("controls: they are scored on the test split, but evaluate.test is 0")
         if self.model.new_tokens and not trains_new_tokens(self.tune.method):
             raise ValueError(f"model.new_tokens: {self.tune.method.kind} does not train them; take lora, dora or full")
+        folders = [source.folder for source in construct.sources]
+        if doubles := sorted({name for name in folders if folders.count(name) > 1}):
+            raise ValueError(f"construct.sources: {', '.join(doubles)} given more than once; give one a name")
         lessons = construct.self_improve
         if construct.distill is None and lessons is not None and lessons.teacher_fallback:
             raise ValueError("construct.self_improve.teacher_fallback: there is no teacher, construct.distill is null")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tutelage.completers.structured.forms import form_of
 from tutelage.construct.prompts import render
-from tutelage.recipe.documents import DocumentsSection
+from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.records import Level, Request, Sampling, user
 from tutelage.records.documents import Passage
 from tutelage.records.structured import Loss
@@ -76,7 +76,7 @@ class Asked(BaseModel):
 
 
 def questions(
-    passages: Sequence[Passage], section: DocumentsSection, *, sampling: Sampling, seed: int
+    passages: Sequence[Passage], section: DocumentsSource, *, sampling: Sampling, seed: int
 ) -> tuple[list[Request], dict[str, Asked]]:
     """Return ``per_chunk`` requests a passage, levels and subjects in turn over all of them, and what each asks."""
     requests: list[Request] = []
@@ -108,7 +108,7 @@ def questions(
 class Examiner:
     """Says what is wrong with a question, an answer and quotes of the right form; None: nothing."""
 
-    def __init__(self, asked: Mapping[str, Asked], section: DocumentsSection) -> None:
+    def __init__(self, asked: Mapping[str, Asked], section: DocumentsSource) -> None:
         self._asked, self._closed = asked, section.form == "closed_book"
 
     def __call__(self, request: Request, value: Grounded) -> Loss | None:

@@ -23,7 +23,7 @@ MOST_CONTROLS = 0.02
 """Share of control characters above which a file is no text."""
 MIXED_FROM = 0.05
 """Share of the bytes beyond ASCII that are well-formed UTF-8, from which a file that is not UTF-8 is of two kinds."""
-REMEDY = "save it as UTF-8, or say what it is in: construct.documents.encoding"
+REMEDY = "save it as UTF-8, or say what it is in: encoding"
 
 
 def decode(data: bytes, *, declared: str = "") -> tuple[str, str]:

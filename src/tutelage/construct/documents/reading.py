@@ -7,7 +7,7 @@ from tutelage.construct.documents.converting import ENDINGS, Converted, convert
 from tutelage.construct.documents.faults import Unreadable
 from tutelage.errors import DataError, Problem
 from tutelage.files import sha256_file, storage
-from tutelage.recipe.documents import DocumentsSection
+from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.inputs import document_files
 from tutelage.records import Dropped, content_id
 from tutelage.records.documents import PARAGRAPH, Document, Section
@@ -24,7 +24,7 @@ class Library:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_documents(section: DocumentsSection, folder: Path) -> Library:
+def read_documents(section: DocumentsSource, folder: Path) -> Library:
     """Return the documents that ``section`` names, relative to ``folder``.
 
     A file whose text another one has too is left out and counted. A file that cannot be read is as well, if the
@@ -60,16 +60,16 @@ def read_documents(section: DocumentsSection, folder: Path) -> Library:
             Problem("there is no file in it", path, remedy=f"put documents there: {READ}") for path in section.paths
         ]
     if absent or refused:
-        raise DataError("construct.documents", [*absent, *_with_way_out(refused, section, library)])
+        raise DataError(f"construct.sources, {section.folder}", [*absent, *_with_way_out(refused, section, library)])
     return library
 
 
-def _with_way_out(problems: list[Problem], section: DocumentsSection, library: Library) -> list[Problem]:
+def _with_way_out(problems: list[Problem], section: DocumentsSource, library: Library) -> list[Problem]:
     """The problems, the last with how to go on without these files, where that is possible."""
     if not problems or section.unreadable == "leave_out" or not library.documents:
         return problems
     what = f"{len(library.documents):,} other files can be read"
-    remedy = "to go on with these alone: --set construct.documents.unreadable=leave_out"
+    remedy = "to go on with these alone, set unreadable: leave_out"
     return [*problems, Problem(what, remedy=remedy)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tutelage.completers.structured.asking import Ended
 from tutelage.construct.documents.asking import PROMPT, Asked, Grounded
 from tutelage.construct.prompts import version
-from tutelage.recipe.documents import DocumentsSection
+from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.records import (
     Conversation,
     Cost,
@@ -47,7 +47,7 @@ class Kept:
 class Writer:
     """Makes rows of one round: the section, who taught, how it was sampled."""
 
-    section: DocumentsSection
+    section: DocumentsSource
     author: str
     sampling: Sampling
     round: int
@@ -174,7 +174,7 @@ def _nearness(passage: Passage, kept: Kept) -> tuple[bool, float, str]:
     return passage.document == kept.asked.passage.document, shared, passage.id
 
 
-def _prompt(section: DocumentsSection, passage: Passage, question: str) -> Conversation:
+def _prompt(section: DocumentsSource, passage: Passage, question: str) -> Conversation:
     asked = question.strip()
     return (user(asked if section.form == "closed_book" else f"{passage.text}\n\n{asked}"),)
 

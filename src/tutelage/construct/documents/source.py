@@ -15,7 +15,7 @@ from tutelage.construct.missing import count_missing
 from tutelage.construct.sampling import Asker, Meter, Sampler
 from tutelage.errors import DataError, Problem
 from tutelage.events import Event
-from tutelage.recipe.documents import DocumentsSection
+from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.records import Cost, Dropped, Example, Ledger, Sampling
 from tutelage.records.documents import Document, Passage
 from tutelage.records.jsonl import RecordLog, write_records
@@ -23,7 +23,6 @@ from tutelage.records.lineage import total
 from tutelage.seeds import stream
 
 LABEL = "questions"
-FOLDER = "documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Shelf:
     dropped: list[Dropped]
 
 
-def shelve(section: DocumentsSection, folder: Path) -> Shelf:
+def shelve(section: DocumentsSource, folder: Path) -> Shelf:
     """Read the documents that ``section`` names and cut them.
 
     Raises what :func:`read_documents` raises, and :class:`DataError` where no passage is long enough.
@@ -57,7 +56,8 @@ def shelve(section: DocumentsSection, folder: Path) -> Shelf:
     if not passages:
         what = f"no document has a passage of {FEWEST_WORDS} words"
         raise DataError(
-            "construct.documents", [Problem(what, name, remedy="give longer ones") for name in section.paths]
+            f"construct.sources, {section.folder}",
+            [Problem(what, name, remedy="give longer ones") for name in section.paths],
         )
     ledgers = [
         _ledger("files", len(library.documents), library.dropped, notes),
@@ -67,9 +67,9 @@ def shelve(section: DocumentsSection, folder: Path) -> Shelf:
 
 
 def document_rows(
-    section: DocumentsSection, sampler: Sampler, *, teacher: Asker, seed: int, base: Path
+    section: DocumentsSource, sampler: Sampler, *, teacher: Asker, seed: int, base: Path
 ) -> list[Example]:
-    """Return the rows of a round and write what they come from into the folder ``documents`` of the stage.
+    """Return the rows of a round and write what they come from into the source's folder of the stage.
 
     ``documents.jsonl`` and ``passages.jsonl`` are what was read, ``questions.jsonl`` every answer of the teacher,
     ``dropped.jsonl`` files, passages, questions and abstentions that gave nothing, with their reasons,
@@ -78,7 +78,7 @@ def document_rows(
 
     Raises what :func:`shelve`, :func:`ask_structured` and :func:`count_missing` raise.
     """
-    folder = sampler.folder / FOLDER
+    folder = sampler.folder / section.folder
     shelf = shelve(section, base)
     write_records(folder / "documents.jsonl", shelf.documents)
     write_records(folder / "passages.jsonl", shelf.passages)
@@ -101,7 +101,7 @@ def document_rows(
     write_records(folder / "ledger.jsonl", ledgers)
     _count(sampler, ends, way, errors=errors, passed=len(made), absent=len(absent))
     for ledger in ledgers:
-        sampler.emit(Event("note", data={"text": f"documents, {_words(ledger)}"}))
+        sampler.emit(Event("note", data={"text": f"{section.folder}, {_words(ledger)}"}))
     return [*(one.row for one in kept), *absent]
 
 

@@ -5,13 +5,15 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from tutelage.recipe.base import Section
+from tutelage.recipe.sources.base import SourceSection
 from tutelage.records import LEVELS, Level
 
 
-class DocumentsSection(Section):
+class DocumentsSource(SourceSection):
     """Questions and answers that the teacher writes about passages of documents, each with words quoted from the
     passage; only what is quoted word for word is kept. PDF, DOCX, HTML, Markdown and plain text."""
+
+    kind: Literal["documents"]
 
     path: str | tuple[str, ...]
     """A file, a folder (with all below it), or several of them, relative to the recipe."""

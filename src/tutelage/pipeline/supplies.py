@@ -1,0 +1,57 @@
+"""What a teacher would be asked by the sources of rows, before anything is sent."""
+
+from dataclasses import dataclass
+
+from tutelage.construct.documents.source import shelve
+from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
+from tutelage.pipeline.teaching import Asked
+from tutelage.recipe import Recipe
+from tutelage.recipe.sources import DocumentsSource
+
+PROMPT_TOKENS = 330
+"""Of the question about a passage, the passage itself aside."""
+REPLY_TOKENS = 130
+"""Mean tokens of a question, an answer and two quotes as JSON."""
+ROW_TOKENS = 75
+"""Mean tokens of a row, the passage aside: question, answer and the marks of the chat template."""
+AGAIN_SHARE = 0.3
+"""Share of questions that are asked again, where that is wanted."""
+ACCEPTED_SHARE = 0.6
+"""Share of questions whose quotes are found and of which all else is right in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What a source gives and takes, roughly: its ``name``, the ``rows`` of a round in the mean over all rounds with the
+    tokens of one, what the teacher is ``asked`` in all, and in words what a round asks and what the teacher is
+    ``shown`` in one."""
+
+    name: str
+    rows: int
+    row_tokens: float
+    asked: tuple[Asked, ...]
+    words: str
+    shown: str
+
+
+def supplies_of(recipe: Recipe) -> list[Supply]:
+    """Return what each source of a recipe asks; what it reads is read for it."""
+    return [_from_documents(source, recipe) for source in recipe.construct.sources]
+
+
+def _from_documents(source: DocumentsSource, recipe: Recipe) -> Supply:
+    shelf = shelve(source, recipe.folder)
+    there = len(shelf.passages)
+    passages = there if source.passages is None else min(there, source.passages)
+    questions = passages * source.per_chunk
+    length = sum(len(passage.text) for passage in shelf.passages) / there / CHARACTERS_A_TOKEN
+    answers = round(questions * (1 + (AGAIN_SHARE if source.retries else 0))) * recipe.rounds
+    rows = ACCEPTED_SHARE * questions / (1 - source.unanswerable)
+    return Supply(
+        name=source.folder,
+        rows=round(rows * (recipe.rounds + 1) / 2),
+        row_tokens=ROW_TOKENS + (length if source.form == "open_book" else 0),
+        asked=(Asked(answers, PROMPT_TOKENS + length, min(REPLY_TOKENS, source.max_tokens), source.max_tokens),),
+        words=f"{passages:,} of {there:,} passages of {len(shelf.documents):,} documents × {source.per_chunk}",
+        shown=f"{passages:,} passages of documents a round",
+    )
