@@ -27,7 +27,7 @@ from tutelage.files import PARTIAL, append_line, remove_partial, sha256_file, st
 from tutelage.origin import ModelOrigin, Origin, Origins, machine, origin, versions
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import HOW_IT_IS_ASKED
-from tutelage.recipe.inputs import source_files, input_files
+from tutelage.recipe.inputs import input_files, source_files
 from tutelage.recipe.vllm import HOW_IT_IS_REACHED
 from tutelage.records import Record
 

@@ -22,9 +22,11 @@ ACCEPTED_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What a source gives and takes, roughly: its ``name``, the ``rows`` of a round in the mean over all rounds with the
-    tokens of one, what the teacher is ``asked`` in all, and in words what a round asks and what the teacher is
-    ``shown`` in one."""
+    """What a source gives and takes, roughly.
+
+    Its ``name``, the ``rows`` of a round in the mean over all rounds with the tokens of one, what the teacher is
+    ``asked`` in all, and in words what a round asks and what the teacher is ``shown`` in one.
+    """
 
     name: str
     rows: int

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tutelage.recipe.curate import CustomStep
-from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.recipe import Recipe
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
+from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.tasks import CustomTaskSection
 
 

@@ -7,8 +7,8 @@ from tutelage.construct.documents.converting import ENDINGS, Converted, convert
 from tutelage.construct.documents.faults import Unreadable
 from tutelage.errors import DataError, Problem
 from tutelage.files import sha256_file, storage
-from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.inputs import document_files
+from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.records import Dropped, content_id
 from tutelage.records.documents import PARAGRAPH, Document, Section
 
