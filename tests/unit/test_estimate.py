@@ -177,3 +177,19 @@ def test_a_ceiling_that_will_not_do_is_said_before_the_start(ceiling: str, enoug
 
 def test_there_is_nothing_to_pay_without_an_endpoint() -> None:
     assert estimated().teaching is None
+
+
+def test_critiques_of_the_teacher_are_counted_and_what_it_sees_is_told() -> None:
+    teacher = "distill: {teacher: {kind: endpoint, base_url: 'http://127.0.0.1:9/v1', model: large}}"
+    alone = estimated(f"construct: {{{teacher}}}\n")
+    found = estimated(f"construct: {{{teacher}, self_improve: {{critic: teacher}}}}\n")
+    more = round(0.7 * 120)
+    assert stage(found, "construct").answers - stage(alone, "construct").answers == 2 * more, "rounds × failing lessons"
+    assert "120 lessons × 4 + critiques + revisions" in stage(found, "construct").what
+    assert found.teaching is not None
+    assert alone.teaching is not None
+    assert found.teaching.answers - alone.teaching.answers == 2 * more
+    assert found.teaching.completion_tokens - alone.teaching.completion_tokens == 2 * more * 60
+    assert "expert demonstrations each and the student's failed attempts." in found.sees[0]
+    assert found.sees[1] == "Probe, gate and test items and all other answers of the student are not sent to it."
+    assert alone.sees[1] == "Probe, gate and test items and the student's answers are not sent to it."

@@ -1,13 +1,22 @@
 """Lessons with scripted answers: attempt, critique, revision, and who answers where the student cannot."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from support.classroom import CUT, Script, answered, asker, kept_text, lesson, sampler, shout
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.classroom import CUT, Script, Shout, answered, asker, kept_text, lesson, sampler, shout
 from tutelage.completers.scripted import ScriptedCompleter
+from tutelage.construct.critique import gives_away
 from tutelage.construct.distill import distill
 from tutelage.construct.lesson import Taught, teach
-from tutelage.construct.sampling import Asker
-from tutelage.records import Answer, Request, assistant, user
+from tutelage.construct.sampling import Asker, Sample, Sampler
+from tutelage.events import Event, silent
+from tutelage.records import Answer, Item, Request, Verdict, assistant, user
+from tutelage.records.jsonl import read_records
 
 
 def held(
@@ -127,3 +136,97 @@ def test_without_verification_any_answer_with_words_is_kept_even_a_cut_one(tmp_p
         samples=2,
     )
     assert kept_text(rows) == ["dog"]
+
+
+class Secret(Shout):
+    """Say a word that neither the request nor the verdict names."""
+
+    def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+        return [verdict.model_copy(update={"reason": "No."}) for verdict in super().check(items, answers)]
+
+
+def criticized(
+    folder: Path, says: str | Answer, *, told: list[Event] | None = None, secret: bool = False
+) -> tuple[Taught, list[Request], Sampler]:
+    """A lesson on "ant" whose critic says ``says``; what the critic and the student were asked, in order."""
+    seen: list[Request] = []
+    script = {"attempts": "nothing" if secret else "ant one", "revisions": "ANT now"}
+
+    def student(request: Request) -> str:
+        seen.append(request)
+        return script[request.id.split("/")[1]]
+
+    def critic(request: Request) -> str | Answer:
+        seen.append(request)
+        return says
+
+    item = shout("ant").model_copy(update={"messages": (user("Say it."),)}) if secret else shout("ant")
+    asking = replace(sampler(folder, Secret() if secret else None), emit=silent if told is None else told.append)
+    taught = teach(
+        [item],
+        asking,
+        student=Asker(lambda: ScriptedCompleter(student), "student"),
+        teacher=None,
+        contexts={},
+        samples=1,
+        revisions=1,
+        critic=Asker(lambda: ScriptedCompleter(critic), "large"),
+    )
+    return taught, seen, asking
+
+
+def test_a_teacher_criticizes_what_it_is_shown_and_the_student_revises_after_its_words(tmp_path: Path) -> None:
+    said = answered("You whisper. Raise the first word.", tokens=9)
+    taught, seen, asking = criticized(tmp_path, said)
+    attempt, critique, revision = seen
+    assert critique.id == f"{attempt.id}/critique"
+    for part in ("user: Shout ant.", "ant one", "should begin with ANT."):
+        assert part in critique.messages[0].text, "task, attempt and the check's reason"
+    assert "You whisper. Raise the first word." in revision.messages[-1].text
+    assert "should begin with" not in revision.messages[-1].text, "the teacher's words stand for the check's"
+    (row,) = taught.rows
+    assert (row.lineage.source, row.lineage.author) == ("revision", "student")
+    assert row.lineage.cost.completion_tokens is None, "the scripted student does not count its tokens"
+    (turn, _) = taught.lessons[0].turns
+    assert (turn.critic, turn.critique) == ("large", revision.messages[-1].text)
+    assert [one.text for one in read_records(tmp_path / "critiques.jsonl", Answer)] == [said.text]
+    assert asking.meters["self"].answers == 2, "a critique is no attempt"
+
+
+@pytest.mark.parametrize(
+    ("says", "fault"),
+    [
+        ("Write ANT, and all is well.", "gave the answer away"),
+        (answered("Raise your", CUT), "cut off"),
+        ("  ", "empty"),
+        (Answer(request_id="", text="", finish="error", error="gone"), "did not come"),
+    ],
+)
+def test_a_critique_of_no_use_is_counted_and_the_check_speaks(tmp_path: Path, says: str | Answer, fault: str) -> None:
+    told: list[Event] = []
+    taught, seen, _ = criticized(tmp_path, says, told=told, secret=True)
+    assert "That is not quite right. No.\n" in seen[-1].messages[-1].text
+    assert taught.lessons[0].turns[0].critic == ""
+    text = " ".join(str(event.data.get("text")) for event in told)
+    assert f"critiques: 1 of 1 are not used, the check speaks instead: 1 {fault}" in text
+
+
+def test_what_was_criticized_is_not_paid_for_again(tmp_path: Path) -> None:
+    first, _, _ = criticized(tmp_path, "Raise the first word.")
+    again, seen, _ = criticized(tmp_path, "Something else.")
+    assert not seen
+    assert again == first
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=30), st.integers(0, 8), st.integers(1, 12))
+def test_a_run_of_the_reference_is_given_away_and_what_the_student_has_is_not(
+    words: list[str], at: int, length: int
+) -> None:
+    item = shout("x").model_copy(update={"reference": " ".join(words)})
+    attempt = Sample(item, answered("z"), Verdict(score=0.0, reason="no"))
+    part = words[at : at + length]
+    found = gives_away(f"say {' '.join(part)} then", attempt)
+    assert found == (len(part) == len(words) or len(part) >= 8)
+    there = replace(attempt, answer=answered(" ".join(words)))
+    assert not gives_away(" ".join(words), there)

@@ -52,6 +52,11 @@ def problems(text: str, *overrides: str) -> list[str]:
             "line 7, construct.self_improve.drafts",
             "construct.mend is false",
         ),
+        (
+            MINIMAL + "construct:\n  self_improve: {revisions: 0, critic: teacher}\n",
+            "line 5, construct.self_improve.critic",
+            "nothing is revised",
+        ),
         (UNVERIFIED + "  judge: {by: {kind: self}}\n", "line 6, construct.judge", "construct.verify is false"),
         (JUDGED + "      candidates: 3\n", "line 7, construct.judge.candidates", "best_of is null"),
         (

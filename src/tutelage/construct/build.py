@@ -125,6 +125,7 @@ def _taught(items: Sequence[Item], sampler: Sampler, *, cast: Cast, contexts: Co
         samples=lessons.samples,
         revisions=lessons.revisions,
         drafts=lessons.drafts,
+        critic=cast.reader or cast.teacher if lessons.critic == "teacher" else None,
     )
 
 

@@ -7,7 +7,7 @@ the ended answer that met most is kept with the instruction that it does fulfill
 from collections.abc import Sequence
 
 from tutelage.construct.sampling import Sample, Sampler
-from tutelage.records import Example
+from tutelage.records import Answer, Example
 from tutelage.tasks.protocol import Decomposable
 
 SOURCE = "decomposition"
@@ -40,7 +40,7 @@ def part_row(
     *,
     student: str,
     teacher: str,
-    spent: Sequence[Sample],
+    spent: Sequence[Answer],
     prompt: str = "",
 ) -> Example | None:
     """Return the row of :func:`decompose` over the student's ``own`` samples and those that a teacher ``taught``.

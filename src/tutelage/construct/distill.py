@@ -11,7 +11,7 @@ from tutelage.construct.decompose import part_row
 from tutelage.construct.mend import mended_row
 from tutelage.construct.reference import reference_row
 from tutelage.construct.sampling import Asker, Sample, Sampler, failed_its_check
-from tutelage.records import Conversation, Example, Item, Preference, content_id
+from tutelage.records import Answer, Conversation, Example, Item, Preference, content_id
 from tutelage.text.words import ngrams, normalize
 
 COPY_WORDS = 8
@@ -28,7 +28,7 @@ def distill(
     samples: int,
     name: str = "teacher",
     parts: bool = True,
-    before: Mapping[str, Sequence[Sample]] | None = None,
+    before: Mapping[str, Sequence[Answer]] | None = None,
 ) -> tuple[list[Example], list[Preference], dict[str, list[Sample]]]:
     """Return kept rows, pass/fail pairs, and every sample by item id.
 
@@ -48,7 +48,7 @@ def distill(
         context = contexts.get(item.id, ())
         prompt = prompt_id(contexts, item)
         written = uncopied(group, context)
-        spent = [*(before or {}).get(item.id, ()), *group]
+        spent = [*(before or {}).get(item.id, ()), *(sample.answer for sample in group)]
         kept = [
             sampler.example(
                 sample,

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tutelage.construct.critique import Critique, criticize
 from tutelage.construct.decompose import part_row
 from tutelage.construct.distill import Contexts, distill, prompt_id, uncopied
 from tutelage.construct.mend import mended_row, plain_prompts
-from tutelage.construct.prompts import render
 from tutelage.construct.reference import reference_row
 from tutelage.construct.sampling import Asker, Sample, Sampler, failed_its_check
 from tutelage.records import Answer, Example, Item, Lesson, Preference, Turn, assistant, content_id, user
@@ -36,7 +36,8 @@ class Case:
 
     item: Item
     attempts: list[Sample]
-    critiqued: tuple[Sample, str] | None = None
+    criticized: Sample | None = None
+    critique: Critique | None = None
     revisions: list[Sample] = field(default_factory=list)
     plain: list[Sample] = field(default_factory=list)
     taught: list[Sample] = field(default_factory=list)
@@ -49,9 +50,10 @@ class Case:
         return [*self.attempts, *self.revisions]
 
     @property
-    def spent(self) -> list[Sample]:
-        """All that was sampled for the item so far."""
-        return [*self.drafts, *self.plain, *self.taught]
+    def spent(self) -> list[Answer]:
+        """All that was sampled for the item so far, the teacher's critique too."""
+        said = [sample.answer for sample in (*self.drafts, *self.plain, *self.taught)]
+        return [*said, *(self.critique.answers if self.critique is not None else ())]
 
 
 def teach(
@@ -64,13 +66,17 @@ def teach(
     samples: int,
     revisions: int,
     drafts: int = 0,
+    critic: Asker | None = None,
 ) -> Taught:
-    """Give one lesson an item."""
+    """Give one lesson an item.
+
+    ``critic`` explains what is wrong with a failed attempt; None: the reason of its check is all that is said.
+    """
     asked = sampler.ask("attempts", student, [(i, i.messages) for i in items], samples=samples, paradigm="self")
     cases = [Case(item, group) for item, group in zip(items, asked, strict=True)]
     for case in cases:
         _keep_own(case, sampler, student, case.attempts, "rejection", "attempt")
-    _revise([case for case in cases if not case.rows], sampler, student, revisions)
+    _revise([case for case in cases if not case.rows], sampler, student, critic, revisions)
     for case in cases:
         if not case.rows:
             _keep_own(case, sampler, student, case.revisions, "revision", "revision")
@@ -101,14 +107,14 @@ def _keep_own(
         case.kept = kept
 
 
-def _revise(failed: Sequence[Case], sampler: Sampler, student: Asker, revisions: int) -> None:
+def _revise(failed: Sequence[Case], sampler: Sampler, student: Asker, critic: Asker | None, revisions: int) -> None:
     said = [case for case in failed if any(_was_said(sample) for sample in case.attempts)]
+    best = [_best(case.attempts) for case in said]
+    found = criticize(best, sampler, critic if revisions else None)
     prompts = []
-    for case in said:
-        best = _best(case.attempts)
-        case.critiqued = best, _critique(best)
-        asked = (*case.item.messages, assistant(best.answer.text), user(case.critiqued[1]))
-        prompts.append((case.item, asked))
+    for case, attempt, critique in zip(said, best, found, strict=True):
+        case.criticized, case.critique = attempt, critique
+        prompts.append((case.item, (*case.item.messages, assistant(attempt.answer.text), user(critique.text))))
     if revisions and said:
         answered = sampler.ask("revisions", student, prompts, samples=revisions, paradigm="self")
         for case, group in zip(said, answered, strict=True):
@@ -201,20 +207,14 @@ def _was_said(sample: Sample) -> bool:
     return sample.answer.finish != "error"
 
 
-def _critique(sample: Sample) -> str:
-    reason = sample.verdict.reason
-    if not sample.answer.ended:
-        reason = f"{reason} The answer was also cut off because it is too long.".strip()
-    return render("critique", reason=reason)
-
-
 def _turns(sampler: Sampler, case: Case) -> tuple[Turn, ...]:
     """The lesson as a conversation: the attempt that counted, what was said to it, the revision, the teacher."""
     accepted = next(iter(sampler.accept(case.attempts)), None)
     if accepted is not None:
         return (Turn(answer=accepted.answer, verdict=accepted.verdict),)
-    attempt, words = case.critiqued if case.critiqued is not None else (case.attempts[0], "")
-    turns = [Turn(answer=attempt.answer, verdict=attempt.verdict, critique=words)]
+    attempt = case.criticized or case.attempts[0]
+    said = case.critique or Critique("")
+    turns = [Turn(answer=attempt.answer, verdict=attempt.verdict, critique=said.text, critic=said.by)]
     for group in (case.revisions, case.taught):
         if group:
             shown = next(iter(sampler.accept(group)), group[0])

@@ -7,7 +7,7 @@ task), so that the rows of hard cells do not wait for a model that meets four de
 from collections.abc import Sequence
 
 from tutelage.construct.sampling import Sample, Sampler
-from tutelage.records import Conversation, Example, Item
+from tutelage.records import Answer, Conversation, Example, Item
 from tutelage.tasks.protocol import Mendable
 from tutelage.text.repetition import repeated_share
 
@@ -54,7 +54,7 @@ def mended_row(
     *,
     student: str,
     teacher: str,
-    spent: Sequence[Sample],
+    spent: Sequence[Answer],
     prompt: str = "",
 ) -> Example | None:
     """Return the row of :func:`mend` over the student's ``own`` samples and those that a teacher ``taught``.

@@ -6,13 +6,13 @@ Sampling keeps what the student can nearly do already; the hard items, of which 
 
 from collections.abc import Sequence
 
-from tutelage.construct.sampling import Sample, Sampler
+from tutelage.construct.sampling import Sampler
 from tutelage.records import Answer, Example, Item
 
 SOURCE = "reference"
 
 
-def reference_row(sampler: Sampler, item: Item, *, spent: Sequence[Sample]) -> Example | None:
+def reference_row(sampler: Sampler, item: Item, *, spent: Sequence[Answer]) -> Example | None:
     """Return the row of ``item.reference``; None if there is none, or its check does not accept it.
 
     ``spent`` is all that was sampled for the item in vain.

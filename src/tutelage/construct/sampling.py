@@ -240,7 +240,7 @@ class Sampler:
         paradigm: Paradigm,
         source: str,
         author: str,
-        spent: Sequence[Sample],
+        spent: Sequence[Answer],
         prompt: str = "",
         parents: Sequence[str] = (),
     ) -> Example:
@@ -264,7 +264,7 @@ class Sampler:
                 seed=sample.answer.seed,
                 round=self.round,
                 verdicts=(*(() if sample.ranking is None else (sample.ranking,)), sample.verdict),
-                cost=Cost.of([other.answer for other in spent]),
+                cost=Cost.of(spent),
             ),
             task=item.task,
             dimension=item.dimension,

@@ -37,6 +37,8 @@ FAILING_SHARE = 0.7
 """Share of lessons of which no attempt passes, so that they are revised and fall back on the teacher."""
 ACCEPTED_SHARE = 0.6
 """Share of prompts that give a training row in the end."""
+CRITIC_TOKENS, CRITIQUE_TOKENS = 130, 60
+"""Mean tokens of what a critic is told beside the task and the attempt, and of what it says."""
 GENERAL_TOKENS = 150
 """Mean tokens of the start's answer to a general instruction."""
 REHEARSED_SHARE = 0.2
@@ -128,9 +130,11 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Sup
     asked = float(for_teacher * section.distill.samples)
     if section.self_improve is not None and section.self_improve.teacher_fallback is not False:
         asked += FAILING_SHARE * for_lessons * section.self_improve.samples
+    critiques = round(_critiques(recipe, for_lessons)) * rounds
     answer, row = answer_tokens(tasks, section.max_tokens), row_tokens(tasks)
     shots = section.distill.shots if section.expert is not None else 0
     about = [Asked(round(asked) * rounds, (shots + 1) * row - answer, answer, section.max_tokens)]
+    about += [Asked(critiques, row + CRITIC_TOKENS, CRITIQUE_TOKENS, section.max_tokens)] if critiques else []
     about += [asked for supply in supplies for asked in supply.asked]
     return estimate_teaching(section.distill.teacher, about, media=kinds_of_media(tasks.values(), "train"))
 
@@ -205,7 +209,9 @@ def _constructing(recipe: Recipe, tasks: Tasks, prompts: int, *, rounds: int) ->
         sampled += for_lessons * lessons.samples + failing * lessons.revisions
         if section.distill is not None and lessons.teacher_fallback is not False:
             sampled += failing * lessons.samples
-        parts.append(f"{for_lessons:,} lessons × {lessons.samples} + revisions")
+        sampled += _critiques(recipe, for_lessons)
+        said = " + critiques" if _critiques(recipe, for_lessons) else ""
+        parts.append(f"{for_lessons:,} lessons × {lessons.samples}{said} + revisions")
     answers = round(sampled) * rounds
     if parts and rounds < recipe.rounds:
         parts[-1] += f" (in {_times(rounds, 'round')})"
@@ -223,6 +229,14 @@ def _constructing(recipe: Recipe, tasks: Tasks, prompts: int, *, rounds: int) ->
         tokens=tokens,
         minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[recipe.engines.sampling.kind]),
     )
+
+
+def _critiques(recipe: Recipe, for_lessons: int) -> float:
+    """How many critiques a round the teacher writes."""
+    lessons = recipe.construct.self_improve
+    if lessons is None or lessons.critic == "check" or not lessons.revisions:
+        return 0.0
+    return FAILING_SHARE * for_lessons
 
 
 def _supplying(recipe: Recipe, supply: Supply) -> StageEstimate:

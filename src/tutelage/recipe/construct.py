@@ -1,5 +1,7 @@
 """How instruction data is made: three paradigms, each with its own section."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tutelage.recipe.base import Section
@@ -49,6 +51,11 @@ class SelfImproveSection(Section):
 
     revisions: int = Field(default=2, ge=0)
     """Revisions sampled after the critique where no attempt passed."""
+
+    critic: Literal["check", "teacher"] = "check"
+    """Who tells the student what is wrong with its failed attempt: ``check``, the reason of the check as it is, or
+    ``teacher``, who is shown the task, the attempt and that reason, and says how to put it right without giving the
+    answer. What it gives away is not used."""
 
     drafts: int = Field(default=2, ge=0)
     """Answers to the plain request, to be mended, where no attempt or revision passed or could be (``mend``)."""

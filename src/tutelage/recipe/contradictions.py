@@ -95,6 +95,8 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     if lessons is not None and lessons.drafts and not (section.mend and section.verify):
         why = f"drafts are there to be mended, and construct.{'mend' if section.verify else 'verify'} is false"
         yield _idle(lessons, "drafts", why, "construct", "self_improve")
+    if lessons is not None and not lessons.revisions:
+        yield _idle(lessons, "critic", "nothing is revised, revisions is 0", "construct", "self_improve")
     for index, source in enumerate(section.sources):
         yield from _of_documents(source, "construct", "sources", index)
     yield from _of_judge(recipe)

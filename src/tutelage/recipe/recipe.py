@@ -104,6 +104,8 @@ class Recipe(Section):
         lessons = construct.self_improve
         if construct.distill is None and lessons is not None and lessons.teacher_fallback:
             raise ValueError("construct.self_improve.teacher_fallback: there is no teacher, construct.distill is null")
+        if construct.distill is None and lessons is not None and lessons.critic == "teacher":
+            raise ValueError("construct.self_improve.critic: there is no teacher, construct.distill is null")
         names = [task.kind for task in self.tasks if task.kind not in {"rows", "custom"}]
         if doubles := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"tasks: {', '.join(doubles)} given more than once")

@@ -70,11 +70,13 @@ class UnpairedPreference(Record):
 
 
 class Turn(Record):
-    """One step of a lesson: an answer and the verdict on it; ``critique`` is what the teacher then said."""
+    """One step of a lesson: an answer and the verdict on it; ``critique`` is what was then said to the student, and
+    ``critic`` the model that said it (empty: only the check's reason)."""
 
     answer: Answer
     verdict: Verdict
     critique: str = ""
+    critic: str = ""
 
 
 class Lesson(Record):

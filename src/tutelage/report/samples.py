@@ -30,6 +30,7 @@ class Said:
     outcome: str
     reason: str
     critique: str
+    critic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,5 +144,5 @@ def _lesson(lesson: Lesson) -> ShownLesson:
             author = "Edited"
         verdict = turn.verdict
         state = "passed" if verdict.passed else "unscored" if verdict.score is None else "failed"
-        said.append(Said(author, turn.answer.text, state, verdict.reason, turn.critique))
+        said.append(Said(author, turn.answer.text, state, verdict.reason, turn.critique, turn.critic))
     return ShownLesson(lesson.item, lesson.round, tuple(said), KINDS[lesson.kept])
