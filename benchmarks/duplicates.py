@@ -10,6 +10,12 @@ holds these too.
 Of a sample of the changed rows, ``precision`` is the share of those dropped whose Jaccard similarity with the row that
 they are said to be like reaches the threshold by exact comparison, in whole and in the answer; ``recall`` the share
 dropped of those that reach it with a row before them. ``kept`` is a digest of what was kept: equal for all workers.
+
+``--peer PYTHON`` names the interpreter of an environment with datatrove, spacy and orjson. That gets the same rows,
+each prompt and answer as one text, with its defaults, in as many workers. Its time begins when its files are written
+and ends when it has written its own; ours holds the rows in memory and also compares candidates exactly. Where
+several rows are alike, datatrove keeps one of them at random, so its ``recall`` is the share of changed rows that are
+dropped or whose like is, and its ``precision`` that of dropped rows with such a like among the four before or after.
 """
 
 import argparse
@@ -20,6 +26,7 @@ import random
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -34,6 +41,7 @@ from tutelage.pipeline.own_rows import read_rows
 from tutelage.records import Example, Lineage, assistant, user
 from tutelage.text.words import sentences
 
+PEER = Path(__file__).parent / "peers" / "datatrove_peer.py"
 EVERY = 5
 SAMPLE = 4000
 THRESHOLD = 0.8
@@ -100,14 +108,58 @@ def measure(data: Path, count: int, workers: int) -> dict[str, Any]:
     }
 
 
+def measure_peer(python: str, data: Path, count: int, workers: int, folder: Path) -> dict[str, Any]:
+    """The same figures of datatrove; memory is that of its largest process."""
+    rows = list(made(data, count))
+    (folder / "rows").mkdir()
+    for worker in range(workers):
+        texts = ({"id": row.id, "text": f"{prompt_text(row)} {answer_text(row)}"} for row in rows[worker::workers])
+        (folder / "rows" / f"{worker}.jsonl").write_text("".join(f"{json.dumps(text)}\n" for text in texts))
+    asked = [python, str(PEER), str(folder / "rows"), str(folder / "work"), str(workers)]
+    began = time.monotonic()
+    said = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    seconds = time.monotonic() - began
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    dropped = {int(name) for name in said["dropped"]}
+    sample = random.Random(1).sample(range(EVERY - 1, count, EVERY), min(SAMPLE, count // EVERY))
+    close = [pair for at in sample if (pair := {at, *_alike(rows, at, range(at - EVERY + 1, at))}) != {at}]
+    found = random.Random(2).sample(sorted(dropped), min(SAMPLE, len(dropped)))
+    right = [bool(_alike(rows, at, range(at - EVERY + 1, at + EVERY))) for at in found]
+    return {
+        "rows": count,
+        "workers": workers,
+        "by": "datatrove",
+        "seconds": round(seconds, 1),
+        "steps": said["seconds"],
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "peak_gb": round(used.ru_maxrss / 2**20, 2),
+        "dropped": len(dropped),
+        "sample": len(sample),
+        "precision": round(sum(right) / max(1, len(right)), 4),
+        "recall": round(sum(bool(pair & dropped) for pair in close) / max(1, len(close)), 4),
+    }
+
+
+def _alike(rows: list[Example], at: int, others: range) -> list[int]:
+    """Those of ``others`` whose whole text is like that of the row at ``at`` by exact comparison."""
+    own = shingles(tokens(f"{prompt_text(rows[at])} {answer_text(rows[at])}"), 5)
+    texts = {n: f"{prompt_text(rows[n])} {answer_text(rows[n])}" for n in others if 0 <= n < len(rows) and n != at}
+    return [n for n, text in texts.items() if jaccard(own, shingles(tokens(text), 5)) >= THRESHOLD]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="rows in any form that tutelage reads")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--workers", type=int, nargs="+", default=[os.cpu_count() or 1])
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--peer", metavar="PYTHON", help="the interpreter of an environment with datatrove")
     parser.add_argument("--one", nargs=2, type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.one and given.peer:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(measure_peer(given.peer, given.data, *given.one, Path(folder))))
+        return
     if given.one:
         print(json.dumps(measure(given.data, *given.one)))
         return
@@ -115,9 +167,11 @@ def main() -> None:
     for count in given.rows:
         for workers in given.workers:
             asked = [sys.executable, __file__, "--data", str(given.data), "--one", str(count), str(workers)]
-            runs.append(json.loads(subprocess.run(asked, check=True, stdout=subprocess.PIPE, text=True).stdout))
-            print(json.dumps(runs[-1]), flush=True)
-    words = (Path(word).name if word in (str(given.data), sys.argv[0]) else word for word in sys.argv)
+            for more in ([], ["--peer", given.peer]) if given.peer else ([],):
+                done = subprocess.run([*asked, *more], check=True, stdout=subprocess.PIPE, text=True)
+                runs.append(json.loads(done.stdout))
+                print(json.dumps(runs[-1]), flush=True)
+    words = (Path(word).name if word in (str(given.data), sys.argv[0], given.peer) else word for word in sys.argv)
     found = {"machine": f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}", "runs": runs}
     found["command"] = "python benchmarks/" + " ".join(words)
     if given.output is not None:
