@@ -11,11 +11,12 @@ Of a sample of the changed rows, ``precision`` is the share of those dropped who
 they are said to be like reaches the threshold by exact comparison, in whole and in the answer; ``recall`` the share
 dropped of those that reach it with a row before them. ``kept`` is a digest of what was kept: equal for all workers.
 
-``--peer PYTHON`` names the interpreter of an environment with datatrove, spacy and orjson. That gets the same rows,
-each prompt and answer as one text, with its defaults, in as many workers. Its time begins when its files are written
-and ends when it has written its own; ours holds the rows in memory and also compares candidates exactly. Where
-several rows are alike, datatrove keeps one of them at random, so its ``recall`` is the share of changed rows that are
-dropped or whose like is, and its ``precision`` that of dropped rows with such a like among the four before or after.
+``--peer PYTHON`` names the interpreter of an environment for ``peers/datatrove_peer.py``. That gets the
+same rows, each prompt and answer as one text, with its defaults, in as many workers. Its time begins when its files
+are written and ends when it has written its own; ours holds the rows in memory and also compares candidates exactly.
+Where several rows are alike, datatrove keeps one of them at random, so its ``recall`` is the share of changed rows
+that are dropped or whose like is, and its ``precision`` that of dropped rows with such a like among the four before
+or after.
 """
 
 import argparse
@@ -156,12 +157,14 @@ def main() -> None:
     parser.add_argument("--peer", metavar="PYTHON", help="the interpreter of an environment with datatrove")
     parser.add_argument("--one", nargs=2, type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.one and given.peer:
-        with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(measure_peer(given.peer, given.data, *given.one, Path(folder))))
-        return
     if given.one:
-        print(json.dumps(measure(given.data, *given.one)))
+        count, workers = given.one
+        with tempfile.TemporaryDirectory() as folder:
+            if given.peer:
+                found = measure_peer(given.peer, given.data, count, workers, Path(folder))
+            else:
+                found = measure(given.data, count, workers)
+        print(json.dumps(found))
         return
     runs = []
     for count in given.rows:

@@ -1,10 +1,11 @@
-"""Near duplicates by datatrove's four steps of MinHash, for an environment that has datatrove, spacy and orjson.
+"""Near duplicates by datatrove's four steps of MinHash, in an environment of its own.
 
     python benchmarks/peers/datatrove_peer.py ROWS WORK WORKERS
 
-``ROWS`` is a folder of as many files of JSON Lines (``id``, ``text``) as there are workers, ``WORK`` an empty folder.
-Settings are its defaults: 5-grams of words, 14 buckets of 8 hashes, English words, one of each cluster kept. Prints a
-line of JSON: ``seconds`` of each step and the ids that were ``dropped``.
+It needs datatrove, spacy, orjson, tokenizers and xxhash below 4. ``ROWS`` is a folder of as many files of JSON Lines
+(``id``, ``text``) as there are workers, ``WORK`` an empty folder. Settings are its defaults: 5-grams of words, 14
+buckets of 8 hashes, English words, one of each cluster kept. Prints a line of JSON: ``seconds`` of each step and the
+ids that were ``dropped``.
 """
 
 import json
