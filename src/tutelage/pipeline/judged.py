@@ -101,7 +101,7 @@ def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[s
     if judge is None or not prompts:
         return tuple(sees)
     shown = "train items, answers to them" + (", the experts' answers to them" if judge.references else "")
-    never = "Items of probe, gate and test are never shown to it."
+    never = "Items of probe, gate and test are never shown to it as the judge."
     notes = judge_notes(recipe)
     match judge.by:
         case SelfTeacher():
