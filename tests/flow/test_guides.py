@@ -225,8 +225,16 @@ def test_judges(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "judged" / "rounds" / "1" / "construct" / "judged.jsonl").is_file()
 
 
+def test_capacity_gaps(tmp_path: Path) -> None:
+    bring_rows(tmp_path)
+    said = " ".join(follow("capacity-gaps", tmp_path).split())
+    assert re.search(r"[1-9]\d* test items with up to 4 expert demonstrations each, as a control", said)
+    assert "Probe and gate items and the student's answers are not sent to it." in said
+
+
 PAGES = (
     *(
+        "capacity-gaps",
         "own-data",
         "own-task",
         "own-teacher",

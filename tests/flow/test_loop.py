@@ -22,6 +22,7 @@ from tutelage.tasks.build import build_tasks
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+"""Those of capacity gaps need an endpoint: tests/flow/test_gaps.py."""
 SMALL = [
     "model.id=tiny",
     "engines.threads=1",
@@ -209,7 +210,11 @@ def test_the_second_run_only_reads(proof: tuple[Path, RunOutcome, list[Event]]) 
     assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in before} == before
 
 
-@pytest.mark.parametrize("path", [p for p in RECIPES if p.stem not in {"proof", "grpo"}], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [p for p in RECIPES if p.stem not in {"proof", "grpo"} and not p.stem.startswith("gap-")],
+    ids=lambda p: p.stem,
+)
 def test_every_shipped_recipe_runs(path: Path, tmp_path: Path) -> None:
     recipe = shrunk(path)
     outcome = run(recipe, tmp_path / recipe.name)

@@ -267,7 +267,7 @@ def test_a_loss_is_the_cross_entropy_of_the_last_answer(tmp_path: Path) -> None:
         open_bundle=lambda: bundle,
         max_tokens=4096,
         emit=silent,
-        contexts={(chosen.task, chosen.level): earlier},
+        contexts={chosen.id: earlier},
     )
     before = bundle.template.encode_prompt((*earlier, *chosen.messages))
     whole = bundle.template.encode((*earlier, *chosen.messages, assistant(chosen.reference or "")))

@@ -175,6 +175,42 @@ def test_a_ceiling_that_will_not_do_is_said_before_the_start(ceiling: str, enoug
     assert ("will probably stop" in found.words[-1]) is not enough
 
 
+def with_the_control(construct: str) -> tuple[Estimate, Estimate]:
+    """A recipe with the teacher as a control, and without."""
+    own, control = f"construct: {construct}\n", "controls: {teacher: true}\n"
+    return estimated(own + control), estimated(own)
+
+
+def test_a_teacher_that_is_a_control_is_paid_for_the_test_items() -> None:
+    teacher = '{kind: endpoint, base_url: "http://127.0.0.1:1/v1", model: m, price: {prompt: 2, completion: 8}}'
+    found, other = with_the_control(f"{{distill: {{teacher: {teacher}}}}}")
+    final = stage(found, "final (teacher)")
+    assert (final.answers, final.minutes) == (stage(other, "final (test)").answers // 3, None)
+    assert stage(found, "final (test)") == stage(other, "final (test)")
+    assert found.teaching is not None
+    assert other.teaching is not None
+    assert found.teaching.answers - other.teaching.answers == final.answers
+    assert found.teaching.completion_tokens - other.teaching.completion_tokens == final.tokens
+    assert (found.teaching.money or 0) > (other.teaching.money or 0)
+    assert found.sees == (
+        "The teacher is m at http://127.0.0.1:1/v1; it is sent train items with up to 4 expert demonstrations each and "
+        f"{final.answers} test items with up to 4 expert demonstrations each, as a control when all is tuned, and "
+        "nothing is learned from its answers to these.",
+        "Probe and gate items and the student's answers are not sent to it.",
+        "Nothing leaves this machine.",
+    )
+
+
+def test_a_teacher_on_this_machine_is_told_of_too() -> None:
+    found, _ = with_the_control("{}")
+    assert rate(stage(found, "final (teacher)")) == pytest.approx(rate(stage(found, "final (test)")), rel=0.05)
+    assert "4 expert demonstrations each and 256 test items with up to 4" in found.sees[0]
+    found, _ = with_the_control("{distill: {teacher: {kind: model, id: tiny}}}")
+    assert stage(found, "final (teacher)").minutes is None, "no rate of another model is known"
+    kd = estimated("construct: {distill: null}\ntune: {objective: {kind: kd, teacher: t}}\ncontrols: {teacher: true}\n")
+    assert kd.sees[0].startswith("The teacher is t, run on this machine; it sees 256 test items with no demonstration")
+
+
 def test_there_is_nothing_to_pay_without_an_endpoint() -> None:
     assert estimated().teaching is None
 

@@ -163,8 +163,9 @@ def test_examining_asks_greedily_puts_shots_before_and_writes_what_it_returns(tm
         seen.append(request)
         return request.id.removeprefix("id-")
 
-    items = [item("a", "test"), item("b", "test", level="expert"), item("c", "test")]
-    shots = {("parrot", "basic"): (user("Say x."), assistant("x"))}
+    items = [item(name, "test", level="expert" if name in "bf" else "basic") for name in "abcdefg"]
+    shots = {one.id: (user("Say x."), assistant("x")) for one in items if one.level == "basic"}
+    shots[items[5].id] = (user("Say y."), assistant("y"))
     found = examine(
         tmp_path,
         items=items,
@@ -173,16 +174,16 @@ def test_examining_asks_greedily_puts_shots_before_and_writes_what_it_returns(tm
         max_tokens=9,
         chunk=8,
         emit=silent,
-        contexts=shots,  # type: ignore[arg-type]
+        contexts=shots,
     )
     assert [request.messages for request in seen] == [
-        (user("Say x."), assistant("x"), user("Say a.")),
-        (user("Say x."), assistant("x"), user("Say c.")),
+        *((user("Say x."), assistant("x"), user(f"Say {name}.")) for name in "acdeg"),
         (user("Say b."),),
-    ], "items with the same shots are asked together"
+        (user("Say y."), assistant("y"), user("Say f.")),
+    ], "items whose shots many share are asked together, and so are all the others"
     assert [answer.request_id for answer in found.answers] == [asked.id for asked in items]
     assert {request.sampling for request in seen} == {Sampling(temperature=0.0, max_tokens=9)}
-    assert [one.counted for one in found.scores] == [1.0, 1.0, 1.0]
+    assert [one.counted for one in found.scores] == [1.0] * 7
     assert read_records(tmp_path / "scores.jsonl", ItemScore) == found.scores
     assert read_records(tmp_path / "items.jsonl", Item) == found.items
     logged = {answer.request_id: answer for answer in read_records(tmp_path / "answers.jsonl", Answer)}

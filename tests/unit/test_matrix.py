@@ -129,6 +129,20 @@ def test_matrix_has_cells_by_round_and_role() -> None:
     assert Matrix.from_json(matrix.to_json()) == matrix
 
 
+def test_a_control_stands_beside_the_rounds() -> None:
+    teacher = summary(scores([1.0, 1.0, 0.0]), label="teacher", role="candidate")
+    matrix = build_matrix([summary(scores([0.0, 1.0]))], controls=[teacher])
+    assert matrix.rounds == (0,)
+    found = matrix.control("teacher")
+    assert found is not None
+    assert (found.cells, found.macro) == (teacher.cells, teacher.macro)
+    assert matrix.control("placebo") is None
+    assert matrix.macro(round=0, role="candidate") is None, "a control is no candidate"
+    assert Matrix.from_json(matrix.to_json()) == matrix
+    with pytest.raises(DataError, match="one split"):
+        build_matrix([summary(scores([1.0]))], controls=[summary(scores([1.0]), split="test")])
+
+
 def test_what_cannot_be_one_matrix_is_refused_with_every_fault() -> None:
     one = summary(scores([1.0]))
     with pytest.raises(DataError) as caught:

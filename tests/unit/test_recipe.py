@@ -6,6 +6,8 @@ import pytest
 
 from tutelage.errors import RecipeError
 from tutelage.recipe import Recipe, load_recipe, parse_recipe
+from tutelage.recipe.teacher import ModelTeacher
+from tutelage.recipe.teaching import who_teaches
 
 MINIMAL = "name: mine\ntasks:\n  - {kind: constraints}\n"
 ORDERED = "construct: {sources: [{kind: instructions, KEYS}]}\n"
@@ -70,6 +72,15 @@ def ordered(keys: str) -> str:
         (MINIMAL + "construct: {expert: null, distill: null, self_improve: null}\n", "switched off"),
         (MINIMAL + "construct: {expert: null}\ncontrols: {few_shot: true}\n", "need construct.expert"),
         (MINIMAL + "evaluate: {test: 0}\ncontrols: {placebo: true}\n", "evaluate.test is 0"),
+        (MINIMAL + "evaluate: {test: 0}\ncontrols: {teacher: true}\n", "evaluate.test is 0"),
+        (MINIMAL + "construct: {distill: null}\ncontrols: {teacher: true}\n", "controls.teacher: nobody teaches"),
+        (MINIMAL + "construct: {distill: {shots: 0}}\ncontrols: {teacher: true}\n", "the start itself"),
+        (MINIMAL + "construct: {expert: null}\ncontrols: {teacher: true}\n", "the start itself"),
+        (
+            MINIMAL
+            + "construct: {distill: {shots: 0, teacher: {kind: model, id: default}}}\ncontrols: {teacher: true}\n",
+            "the start itself",
+        ),
         (MINIMAL + "construct: {distill: null, self_improve: {teacher_fallback: true}}\n", "there is no teacher"),
         (
             MINIMAL + "construct: {distill: null, sources: [{kind: documents, path: docs}]}\n",
@@ -118,6 +129,22 @@ def ordered(keys: str) -> str:
 )
 def test_contradictions_and_malformed_files_are_refused(text: str, said: str) -> None:
     assert any(said in problem for problem in problems(text))
+
+
+@pytest.mark.parametrize(
+    ("construct", "tune", "by", "shots"),
+    [
+        ("{}", "{}", "self", 4),
+        ("{distill: {teacher: {kind: model, id: tiny}, shots: 0}}", "{}", "tiny", 0),
+        ("{expert: null, distill: {teacher: {kind: model, id: tiny}, shots: 3}}", "{}", "tiny", 0),
+        ("{distill: null}", "{objective: {kind: kd, teacher: tiny}}", "tiny", 0),
+        ("{distill: {shots: 2}}", "{objective: {kind: kd, teacher: tiny}}", "self", 2),
+    ],
+)
+def test_the_teacher_that_is_a_control_is_the_one_that_teaches(construct: str, tune: str, by: str, shots: int) -> None:
+    found = who_teaches(parse_recipe(f"{MINIMAL}construct: {construct}\ntune: {tune}\ncontrols: {{teacher: true}}\n"))
+    assert found is not None
+    assert (found.by.id if isinstance(found.by, ModelTeacher) else found.by.kind, found.shots) == (by, shots)
 
 
 def test_overrides_are_read_as_yaml() -> None:

@@ -18,7 +18,7 @@ from tutelage.recipe.methods import (
 )
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.tune import TuneSection
-from tutelage.records.scores import CellScore, MacroScore, Matrix
+from tutelage.records.scores import CellScore, ControlScores, MacroScore, Matrix
 from tutelage.records.tradeoff import TradeOff
 from tutelage.report import numbers
 from tutelage.report.artifact import tuning
@@ -208,6 +208,24 @@ def test_an_unscored_cell_is_neither_colored_nor_a_zero() -> None:
     assert found
     assert (found.value, found.shade, found.interval) == ("unscored", None, "")
     assert found.note == "Safety, basic, Start: unscored, 4 unscored (no scored harmless item)"
+
+
+def test_the_teacher_is_the_last_column() -> None:
+    def cell(value: float, role: str, level: str = "basic") -> CellScore:
+        place = {"dimension": "utility", "level": level, "round": 0, "role": role, "split": "test"}
+        return CellScore.model_validate({"value": value, "low": 0.0, "high": 1.0, "n": 8, **place})
+
+    start, advanced = cell(0.25, "promoted"), cell(0.125, "promoted", "advanced")
+    macro = MacroScore(value=0.1875, n=16, round=0, role="promoted", cells=2)
+    mean = MacroScore(value=0.75, n=8, round=0, role="candidate", cells=1)
+    others = ControlScores(name="placebo", cells=(cell(0.5, "candidate"),), macro=mean)
+    teacher = ControlScores(name="teacher", cells=(cell(0.75, "candidate"),), macro=mean)
+    alone = Matrix(split="test", cells=(start, advanced), macros=(macro,), controls=(others,))
+    assert [column.heading for column in heat_maps(alone, {})[0].columns] == ["Start"]
+    maps = heat_maps(alone.model_copy(update={"controls": (others, teacher)}), {})
+    assert [(column.heading, column.verdict) for column in maps[1].columns][1:] == [("Teacher", "control")]
+    values = [[field and (field.value, field.kept) for field in row] for found in maps for _, row in found.rows]
+    assert values == [[("0.188", ""), ("0.750", "")], [("0.250", ""), ("0.750", "")], [("0.125", ""), None]]
 
 
 def test_the_trade_off_has_a_value_for_every_column() -> None:

@@ -67,7 +67,7 @@ def _encode(bundle: Bundle, items: Sequence[Item], before: Contexts) -> list[Enc
     found: list[Encoded] = []
     problems: list[Problem] = []
     for item in items:
-        messages: Conversation = (*before.get((item.task, item.level), ()), *item.messages)
+        messages: Conversation = (*before.get(item.id, ()), *item.messages)
         try:
             whole = bundle.template.encode((*messages, assistant(item.reference or "")))
         except TemplateError as error:

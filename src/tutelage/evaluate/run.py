@@ -1,6 +1,7 @@
 """Asking the items of a split and scoring the answers. Scoring is a pure function of stored answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from tutelage.tasks.verdicts import audited, checked, drawn, once
 from tutelage.text.repetition import repeated_share
 from tutelage.text.words import words
 
-Contexts = Mapping[tuple[str, Level], Conversation]
+Contexts = Mapping[str, Conversation]
+"""Turns before the question of an item, by the item's id."""
+SHARED = 4
+"""Items that must see the same turns to be asked in chunks of their own: an engine reads such turns once a chunk."""
 WITH_AUDIT: tuple[Split, ...] = ("gate", "test")
 """Splits that decide and report: an answer counts there only if the audit agrees with the check."""
 
@@ -54,22 +58,39 @@ def examine(
     chunk: int,
     emit: Emit,
     contexts: Contexts | None = None,
+    again: bool = False,
 ) -> Examined:
     """Answer ``items`` greedily, resuming from ``folder``, and write items.jsonl, answers.jsonl and scores.jsonl.
 
-    ``contexts`` puts turns before the question of a (task, level): the few-shot control.
+    ``contexts`` puts turns before questions: those of the few-shot control, or of a teacher. ``again``: whether what an
+    endpoint refused for good is asked again.
     """
-    before = [(contexts or {}).get((item.task, item.level), ()) for item in items]
+    before = [(contexts or {}).get(item.id, ()) for item in items]
     requests = [
         Request(id=item.id, messages=(*turns, *item.messages), sampling=Sampling(max_tokens=max_tokens))
         for item, turns in zip(items, before, strict=True)
     ]
     log = RecordLog(folder / "answers.jsonl", Answer)
-    answers = answer_all(open_completer, requests, log=log, chunk=chunk, together=before, emit=emit, label="answers")
+    answers = answer_all(
+        open_completer,
+        requests,
+        log=log,
+        chunk=chunk,
+        together=_together(before),
+        emit=emit,
+        label="answers",
+        again=again,
+    )
     scores = score(items, answers, tasks)
     write_records(folder / "items.jsonl", items)
     write_records(folder / "scores.jsonl", scores)
     return Examined(list(items), answers, scores)
+
+
+def _together(before: Sequence[Conversation]) -> list[Hashable]:
+    """A key for each question: its turns where many share them, one for all the others."""
+    counts = Counter(before)
+    return [turns if counts[turns] >= SHARED else None for turns in before]
 
 
 def score(items: Sequence[Item], answers: Sequence[Answer], tasks: Mapping[str, Task]) -> list[ItemScore]:

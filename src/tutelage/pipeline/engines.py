@@ -30,6 +30,7 @@ from tutelage.recipe.construct import ModelTeacher, SelfTeacher
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.model import CTranslate2Engine, TransformersEngine
 from tutelage.recipe.objectives import KdObjective
+from tutelage.recipe.teacher import Teacher
 from tutelage.recipe.vllm import VllmEngine
 from tutelage.records.jsonl import RecordLog
 from tutelage.runs import RunDirectory
@@ -134,11 +135,14 @@ class Engines:
         match section.teacher:
             case SelfTeacher():
                 return Asker(student.open, f"{student.name} under expert demonstrations" if shown else student.name)
-            case ModelTeacher(id=model, revision=revision):
-                return Asker(open=lambda: self._other(model, revision), name=model)
-            case EndpointTeacher() as endpoint:
-                name = endpoint_name(endpoint.model, endpoint.base_url)
-                return Asker(open=lambda: self._endpoint(endpoint), name=name, again=endpoint.ask_again)
+            case other:
+                return self._another(other)
+
+    def scored_teacher(self, teacher: Teacher) -> Asker:
+        """Who teaches, as it is scored: the starting model, and any other on this machine, by the reference engine."""
+        if isinstance(teacher, SelfTeacher):
+            return Asker(open=lambda: self.reference(None), name=self.recipe.model.id)
+        return self._another(teacher)
 
     def judge(self, start: Asker) -> Asker | None:
         """The judge of answers that the recipe names, ``start`` where that is the model itself; None without one."""
@@ -148,11 +152,17 @@ class Engines:
         match section.by:
             case SelfTeacher():
                 return Asker(open=start.open, name=f"{start.name} as its own judge")
+            case other:
+                return self._another(other, JUDGING)
+
+    def _another(self, one: ModelTeacher | EndpointTeacher, purpose: str = "") -> Asker:
+        """Another model than the start, on this machine or behind an endpoint."""
+        match one:
             case ModelTeacher(id=model, revision=revision):
                 return Asker(open=lambda: self._other(model, revision), name=model)
             case EndpointTeacher() as endpoint:
                 name = endpoint_name(endpoint.model, endpoint.base_url)
-                return Asker(open=lambda: self._endpoint(endpoint, JUDGING), name=name, again=endpoint.ask_again)
+                return Asker(open=lambda: self._endpoint(endpoint, purpose), name=name, again=endpoint.ask_again)
 
     def taught_by(self, section: KdObjective) -> Bundle:
         """The teacher of distillation, to be read beside the student; the caller owns it."""

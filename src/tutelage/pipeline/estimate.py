@@ -20,6 +20,7 @@ from tutelage.pipeline.items import (
     probe_items,
     rounds_of,
     stopping_items,
+    teacher_items,
 )
 from tutelage.pipeline.judged import JudgingEstimate, Load, estimate_judging, with_the_judge
 from tutelage.pipeline.lengths import answer_tokens, row_tokens
@@ -27,7 +28,9 @@ from tutelage.pipeline.supplies import Supply, supplies_of
 from tutelage.pipeline.teaching import Asked, Teaching, estimate_teaching
 from tutelage.pipeline.vllm_words import with_server
 from tutelage.recipe import Recipe
+from tutelage.recipe.construct import SelfTeacher
 from tutelage.recipe.endpoint import EndpointTeacher
+from tutelage.recipe.teaching import who_teaches
 from tutelage.records import Record
 from tutelage.tasks.build import demonstrations_of
 from tutelage.tasks.rows import RowsTask
@@ -122,7 +125,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
 
 
 def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Supply]) -> Teaching | None:
-    """What a teacher behind an endpoint is asked for."""
+    """What a teacher behind an endpoint is asked for, as a control too."""
     section, rounds = recipe.construct, _sampled_rounds(recipe)
     if section.distill is None or not isinstance(section.distill.teacher, EndpointTeacher):
         return None
@@ -136,6 +139,9 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Sup
     about = [Asked(round(asked) * rounds, (shots + 1) * row - answer, answer, section.max_tokens)]
     about += [Asked(critiques, row + CRITIC_TOKENS, CRITIQUE_TOKENS, section.max_tokens)] if critiques else []
     about += [asked for supply in supplies for asked in supply.asked]
+    if tested := len(teacher_items(recipe, tasks)):
+        most = recipe.evaluate.max_tokens
+        about.append(Asked(tested, (shots + 1) * row - answer, answer_tokens(tasks, most), most))
     return estimate_teaching(section.distill.teacher, about, media=kinds_of_media(tasks.values(), "train"))
 
 
@@ -367,6 +373,10 @@ def _final(recipe: Recipe, tasks: Tasks, items: int, *, written: int, rows: int,
     controls = recipe.controls
     rivals = controls.few_shot + controls.expert_only + controls.placebo
     found = [_scoring(recipe, tasks, "final (test)", items, times=1 + recipe.rounds + rivals)]
+    if tested := len(teacher_items(recipe, tasks)):
+        own = (teaching := who_teaches(recipe)) is not None and isinstance(teaching.by, SelfTeacher)
+        teacher = _scoring(recipe, tasks, "final (teacher)", tested, times=1)
+        found.append(teacher if own else teacher.model_copy(update={"minutes": None}))
     if controls.expert_only and recipe.construct.expert is not None:
         found.append(_tuning(recipe, "tune (expert only)", written, row_tokens(tasks), times=1))
     if controls.placebo:

@@ -12,11 +12,12 @@ from tutelage.evaluate.heldout import measure_losses
 from tutelage.evaluate.imitation import compare_losses
 from tutelage.files import write_atomic
 from tutelage.pipeline.gating import own_items
-from tutelage.pipeline.items import final_items, guarded_items
+from tutelage.pipeline.items import final_items, guarded_items, is_scored
 from tutelage.pipeline.levels import estimated_tasks
 from tutelage.pipeline.rounds import Progress
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import Measured, curate_stage, measure, tune_stage
+from tutelage.recipe.teaching import who_teaches
 from tutelage.records import Example, Item, Sampling
 from tutelage.records.comparison import Comparison
 from tutelage.records.heldout import HeldOutLoss, RowLoss
@@ -28,7 +29,8 @@ from tutelage.seeds import derive_seed
 from tutelage.tasks.rows import RowsTask
 from tutelage.tasks.rows.capability import describe_split
 
-START, FEW_SHOT, EXPERT_ONLY, PLACEBO = "start", "few-shot", "expert-only", "placebo"
+START, FEW_SHOT, EXPERT_ONLY, PLACEBO, TEACHER = "start", "few-shot", "expert-only", "placebo", "teacher"
+CONTROLS = (FEW_SHOT, EXPERT_ONLY, PLACEBO, TEACHER)
 PLACEBO_SAMPLES = 2
 
 
@@ -92,7 +94,32 @@ def _controls(shop: Shop, loop: Progress, items: Sequence[Item]) -> dict[str, Te
     if wanted.placebo and loop.candidates:
         tuned = tune_stage(shop, "final/placebo-tune", _placebo_rows(shop, _best_rows(loop)), round=0)
         found[PLACEBO] = _test(shop, PLACEBO, tuned, items)
+    if wanted.teacher:  # last: no row is made any more that could hold its answers to test items
+        found[TEACHER] = _teacher(shop, [item for item in items if is_scored(shop.tasks, item)])
     return found
+
+
+def _teacher(shop: Shop, items: Sequence[Item]) -> Tested:
+    """The teacher as it teaches. The loss of references is not read: its tokens may be others than the student's."""
+    name = f"final/{TEACHER}"
+    if shop.run.state(name) is not None:
+        return Tested(_answered_by_teacher(shop, shop.run.path / name, items), [])
+    with shop.run.stage(name) as folder:
+        return Tested(_answered_by_teacher(shop, folder, items), [])
+
+
+def _answered_by_teacher(shop: Shop, folder: Path, items: Sequence[Item]) -> Measured:
+    teaching = who_teaches(shop.recipe)
+    assert teaching is not None, "the recipe refuses the control without a teacher"
+    return measure(
+        shop,
+        folder,
+        Trained(0, None),
+        items,
+        label=TEACHER,
+        contexts=shop.taught(items, teaching.shots),
+        by=shop.engines.scored_teacher(teaching.by),
+    )
 
 
 def _best_rows(loop: Progress) -> list[Example]:
@@ -131,7 +158,7 @@ def _write_matrix(shop: Shop, loop: Progress, scores: dict[str, ScoreSummary]) -
         summaries.append(own)
         promoted = own if verdict.outcome == "promoted" else promoted
         summaries.append(promoted.placed(round=candidate.round, role="promoted"))
-    matrix = build_matrix(summaries)
+    matrix = build_matrix(summaries, controls=[scores[label] for label in CONTROLS if label in scores])
     write_atomic(shop.run.path / "matrix.json", matrix.model_dump_json(indent=1) + "\n")
 
 
@@ -145,7 +172,7 @@ def _outcome(shop: Shop, loop: Progress, tested: dict[str, Tested], items: Seque
         for label, other in tested.items():
             if label != shown:
                 comparisons.append(_compare(shop, (label, other.measured), (shown, tested[shown].measured)))
-                losses += _compare_losses(shop, (label, other), (shown, tested[shown]))
+                losses += _compare_losses(shop, (label, other), (shown, tested[shown])) if label != TEACHER else []
     own = {name: task for name, task in shop.tasks.items() if isinstance(task, RowsTask)}
     return RunOutcome(
         name=shop.recipe.name,
@@ -167,13 +194,17 @@ def _outcome(shop: Shop, loop: Progress, tested: dict[str, Tested], items: Seque
 
 
 def _compare(shop: Shop, before: tuple[str, Measured], after: tuple[str, Measured]) -> Comparison:
+    """Compare two models on the items of the first. A teacher may answer by an engine of its own, and is not asked what
+    cannot be scored; the summaries name both engines."""
+    asked = {score.item_id for score in before[1].examined.scores}
+    both = before[0] != TEACHER
     return compare(
         before[1].examined.scores,
-        after[1].examined.scores,
+        [score for score in after[1].examined.scores if both or score.item_id in asked],
         labels=(before[0], after[0]),
         split="test",
         seed=derive_seed(shop.seed, "compare", before[0], after[0]),
-        engines=(before[1].summary.engine, after[1].summary.engine),
+        engines=(before[1].summary.engine, after[1].summary.engine) if both else None,
     )
 
 

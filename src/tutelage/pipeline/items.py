@@ -50,6 +50,13 @@ def final_items(recipe: Recipe, tasks: Tasks, per_cell: int | None = None) -> li
     return draw_items(tasks, "test", number, seed=derive_seed(recipe.seed, "test items"))
 
 
+def teacher_items(recipe: Recipe, tasks: Tasks) -> list[Item]:
+    """The test items that the teacher is asked as a control: those that a check can score, none without the control."""
+    if not recipe.controls.teacher:
+        return []
+    return [item for item in final_items(recipe, tasks) if is_scored(tasks, item)]
+
+
 def stopping_items(recipe: Recipe, tasks: Tasks, section: EarlyStoppingSection | None) -> list[Item]:
     """The items of the probe split by whose answers tuning is stopped, none without a section: others than those that
     steer the plan, where tasks make them without end. Those that no check could score are left out.

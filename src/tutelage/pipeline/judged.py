@@ -107,7 +107,7 @@ def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[s
     items = "train items, answers to them" + (", the experts' answers to them" if judge.references else "")
     requests = "requests that the teacher wrote and its answers to them"
     shown = " and ".join([*([items] if prompts else []), *([requests] if ordered else [])])
-    never = "Items of probe, gate and test are never shown to it."
+    never = "Items of probe, gate and test are never shown to it as the judge."
     notes = judge_notes(recipe)
     match judge.by:
         case SelfTeacher():

@@ -12,7 +12,7 @@ from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
 from tutelage.evaluate.general_texts import general_prompts
 from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
-from tutelage.pipeline.items import kinds_of_media, stopping_items, unknown_names
+from tutelage.pipeline.items import kinds_of_media, stopping_items, teacher_items, unknown_names
 from tutelage.pipeline.judged import with_judge
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection, CustomStep
@@ -51,6 +51,9 @@ def preflight(recipe: Recipe, *, keys: bool = True, tunes: bool = False) -> dict
     except TutelageError as error:
         problems += _problems(error, "tasks")
     problems += _too_many(recipe)
+    if tasks and recipe.controls.teacher and not teacher_items(recipe, tasks):
+        what = "no test item has a check that could score what the teacher answers"
+        problems.append(Problem(what, "controls.teacher", "true", "leave it out, or give test rows a check"))
     if tunes:
         problems += _unseen(tasks)
     if recipe.tune.objective.rows != "examples":

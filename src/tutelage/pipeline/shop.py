@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.construct.expert import expert_context
+from tutelage.construct.expert import expert_context, nearest_context
 from tutelage.evaluate.run import Contexts
 from tutelage.events import Emit, Event, located
 from tutelage.pipeline.engines import Engines
 from tutelage.recipe import Recipe
 from tutelage.records import Demonstration, Item
 from tutelage.runs import RunDirectory
+from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
 
 FEW_SHOTS = 4
@@ -64,14 +65,22 @@ class Shop:
         return {name: section.answer_tokens for section, name in sections if section.answer_tokens is not None}
 
     def few_shot(self, items: Sequence[Item]) -> Contexts:
-        """The expert prompt of each task and level, as the few-shot control uses it."""
+        """The expert prompt of each item's task and level, as the few-shot control uses it."""
         section = self.recipe.construct.distill
         shots = section.shots if section is not None and section.shots else FEW_SHOTS
         cells = sorted({(item.task, item.level) for item in items})
-        return {
+        found = {
             (task, level): expert_context(self.demonstrations, task=task, level=level, shots=shots, seed=self.seed)
             for task, level in cells
         }
+        return {item.id: found[item.task, item.level] for item in items}
+
+    def taught(self, items: Sequence[Item], shots: int) -> Contexts:
+        """What the teacher sees before each item, as in the first round: the demonstrations nearest to it."""
+        if not shots:
+            return {}
+        seed = derive_seed(self.seed, "construct", 1)
+        return {item.id: nearest_context(self.demonstrations, item, shots=shots, seed=seed) for item in items}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.construct.build import Cast, Constructed, construct
-from tutelage.construct.sampling import Place
+from tutelage.construct.missing import count_missing
+from tutelage.construct.sampling import Asker, Place
 from tutelage.curate.build import build_steps
 from tutelage.curate.sieve import Curated, curate
 from tutelage.errors import RunError
@@ -50,8 +51,10 @@ def measure(
     label: str,
     contexts: Contexts | None = None,
     utility: bool = False,
+    by: Asker | None = None,
 ) -> Measured:
-    """Answer and score ``items`` with the reference engine; ``utility`` also reads and answers general text.
+    """Answer and score ``items`` with the reference engine; ``utility`` also reads and answers general text. ``by``
+    answers in place of ``model``: a teacher that nothing here has tuned.
 
     ``summary.json`` is written last; where it is, everything is read and nothing is asked or judged again.
     """
@@ -61,15 +64,17 @@ def measure(
     section = shop.recipe.evaluate
     emit = shop.listening(f"evaluate {label}", model.round)
     engines = shop.engines
+    answering = by.open if by is not None else lambda: engines.reference(model.weights)
     examined = examine(
         folder,
         items=items,
         tasks=shop.tasks,
-        open_completer=lambda: engines.reference(model.weights),
+        open_completer=answering,
         max_tokens=section.max_tokens,
         chunk=4 * shop.recipe.engines.reference_batch,
         emit=emit,
         contexts=contexts,
+        again=by is not None and by.again,
     )
     measures = None
     if utility:
@@ -81,13 +86,16 @@ def measure(
             max_tokens=section.max_tokens,
             emit=emit,
         )
-    say_rounding(engines.scored(model.weights), emit)
+    if by is not None:
+        count_missing(examined.answers, label=by.name, emit=emit)
+    else:
+        say_rounding(engines.scored(model.weights), emit)
     summary = summarize(
         examined.scores,
         split=items[0].split,
         round=model.round,
         label=label,
-        engine=engines.reference(model.weights).engine,
+        engine=answering().engine,
     )
     write_atomic(file, summary.model_dump_json(indent=1) + "\n")
     emit(Event("scores", data={"label": label, "split": summary.split, "macro": summary.macro.value, "n": summary.n}))

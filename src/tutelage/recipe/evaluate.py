@@ -37,3 +37,8 @@ class ControlsSection(Section):
 
     placebo: bool = False
     """The start tuned on as many rows with the same prompts and alike lengths, verdicts ignored."""
+
+    teacher: bool = False
+    """The teacher (``construct.distill.teacher``, or that of ``tune.objective`` where nothing is distilled), untuned,
+    under the prompt that it teaches with. The test items that a check can score are asked of it once, when everything
+    is tuned, under the ceiling of its teaching; nothing is learned from these answers."""

@@ -18,6 +18,7 @@ from tutelage.recipe.model import EnginesSection, ModelSection
 from tutelage.recipe.reflect import ReflectSection
 from tutelage.recipe.sources import InstructionsSource
 from tutelage.recipe.tasks import TaskSection
+from tutelage.recipe.teaching import not_a_rival
 from tutelage.recipe.trackers import Tracker
 from tutelage.recipe.tune import TuneSection
 
@@ -98,8 +99,10 @@ class Recipe(Section):
                 raise ValueError("construct.sources: assessor is judge, but construct.judge is null")
         if construct.expert is None and (controls.few_shot or controls.expert_only):
             raise ValueError("controls: few_shot and expert_only need construct.expert, which is null")
-        if self.evaluate.test == 0 and (controls.few_shot or controls.expert_only or controls.placebo):
+        if self.evaluate.test == 0 and any(controls.model_dump().values()):
             raise ValueError("controls: they are scored on the test split, but evaluate.test is 0")
+        if controls.teacher and (why := not_a_rival(self)):
+            raise ValueError(f"controls.teacher: {why}")
         if self.model.new_tokens and not trains_new_tokens(self.tune.method):
             raise ValueError(f"model.new_tokens: {self.tune.method.kind} does not train them; take lora, dora or full")
         folders = [source.folder for source in construct.sources]

@@ -122,12 +122,22 @@ class ScoreSummary(Record):
         )
 
 
+class ControlScores(Record):
+    """The cells of a control and their mean, on the items of the matrix that it stands beside."""
+
+    name: str
+    cells: tuple[CellScore, ...]
+    macro: MacroScore
+
+
 class Matrix(Record):
-    """The instruction-alignment matrix of one split: A[dimension][level][round], candidate and promoted."""
+    """The instruction-alignment matrix of one split: A[dimension][level][round], candidate and promoted; beside it what
+    each control has in the same cells, such as the ``teacher``."""
 
     split: Split
     cells: tuple[CellScore, ...] = ()
     macros: tuple[MacroScore, ...] = ()
+    controls: tuple[ControlScores, ...] = ()
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -151,6 +161,10 @@ class Matrix(Record):
     def macro(self, *, round: int, role: Role = "promoted") -> MacroScore | None:
         """Return the mean over the cells of a round and role, None if it was not scored."""
         return next((macro for macro in self.macros if (macro.round, macro.role) == (round, role)), None)
+
+    def control(self, name: str) -> ControlScores | None:
+        """Return what a control has, None if there is none of that name."""
+        return next((found for found in self.controls if found.name == name), None)
 
 
 class UtilityMeasures(Record):

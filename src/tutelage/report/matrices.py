@@ -1,7 +1,7 @@
 """Heat maps of the instruction-alignment matrix: a table per dimension, rows levels, columns rounds.
 
 A column of a round holds its candidate's scores; where the gate did not promote it, the cell also says what the kept
-model scores. For safety both rates stand in every cell.
+model scores. A last column holds the teacher's, where it was asked. For safety both rates stand in every cell.
 """
 
 from collections.abc import Collection
@@ -15,17 +15,20 @@ from tutelage.report.names import short_facet, symbol, title, tone
 from tutelage.report.numbers import plural, rate, span
 
 SHADES = 10
+TEACHER = "teacher"
+"""The control that stands beside the rounds: what they could become."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A round: its heading, and whether its model was promoted."""
+    """A round: its heading, and whether its model was promoted. ``control``: it is no round but this control."""
 
     round: int
     heading: str
     verdict: str
     symbol: str
     tone: str
+    control: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,8 @@ def heat_maps(matrix: Matrix, verdicts: dict[int, str], *, estimated: Collection
     ``verdicts`` are the gate's by round, ``estimated`` the dimensions whose levels were estimated.
     """
     columns = tuple(_column(number, verdicts.get(number, "")) for number in matrix.rounds)
-    means = tuple(
-        _cell(
-            matrix.macro(round=c.round, role=_role(c)),
-            matrix.macro(round=c.round),
-            what=f"Mean over cells, {c.heading}",
-        )
-        for c in columns
-    )
+    columns += (Column(0, "Teacher", "control", "", "", TEACHER),) if matrix.control(TEACHER) else ()
+    means = tuple(_cell(*_means(matrix, c), what=f"Mean over cells, {c.heading}") for c in columns)
     maps = [HeatMap("All dimensions", columns, (("Mean over cells", means),))]
     for dimension in matrix.dimensions:
         levels = [level for level in LEVELS if any((x.dimension, x.level) == (dimension, level) for x in matrix.cells)]
@@ -76,8 +73,7 @@ def heat_maps(matrix: Matrix, verdicts: dict[int, str], *, estimated: Collection
                 title(level),
                 tuple(
                     _cell(
-                        matrix.cell(dimension, level, round=c.round, role=_role(c)),
-                        matrix.cell(dimension, level, round=c.round),
+                        *_cells(matrix, c, dimension, level),
                         what=f"{title(dimension)}, {level_words(level, dimension in estimated)}, {c.heading}",
                     )
                     for c in columns
@@ -87,6 +83,21 @@ def heat_maps(matrix: Matrix, verdicts: dict[int, str], *, estimated: Collection
         )
         maps.append(HeatMap(title(dimension), columns, rows, dimension in estimated))
     return maps
+
+
+def _means(matrix: Matrix, column: Column) -> tuple[Score | None, Score | None]:
+    """The mean of a column's model, and of the one that was kept."""
+    if control := matrix.control(column.control):
+        return control.macro, None
+    return matrix.macro(round=column.round, role=_role(column)), matrix.macro(round=column.round)
+
+
+def _cells(matrix: Matrix, column: Column, dimension: str, level: Level) -> tuple[Score | None, Score | None]:
+    """The same for one cell."""
+    if control := matrix.control(column.control):
+        return next((cell for cell in control.cells if (cell.dimension, cell.level) == (dimension, level)), None), None
+    own = matrix.cell(dimension, level, round=column.round, role=_role(column))
+    return own, matrix.cell(dimension, level, round=column.round)
 
 
 def transfer_maps(summaries: dict[str, ScoreSummary]) -> list[HeatMap]:

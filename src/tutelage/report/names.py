@@ -23,6 +23,7 @@ RIVALS = {
     "start": ("the start", "the model before any tuning"),
     "few-shot": ("the few-shot prompt", "the start under a prompt of expert demonstrations, untrained"),
     "expert-only": ("the expert rows", "the start tuned on the expert rows alone"),
+    "teacher": ("the teacher", "who taught, under the prompt that it teaches with; nothing here has tuned it"),
     "placebo": ("the placebo", "the start tuned on the same prompts and alike lengths, verdicts ignored"),
 }
 PARADIGMS = {
