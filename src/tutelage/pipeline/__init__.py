@@ -7,6 +7,7 @@
 | ``disclosure`` | who is shown what, told before anything begins |
 | ``claims`` | what the numbers of items can prove, told before anything begins |
 | ``judged`` | the judge of a recipe: which rows it makes worth asking, what it sees, what it would cost |
+| ``rationales`` | reasons before answers: whether the student can write them, and what they cost |
 | ``rounds`` | the loop |
 | ``levels`` | a user's rows: what they can prove, and levels estimated from the start |
 | ``leaks`` | rows and items that no curation kept apart, in words |

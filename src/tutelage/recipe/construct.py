@@ -4,6 +4,7 @@ from pydantic import Field
 
 from tutelage.recipe.base import Section
 from tutelage.recipe.judge import JudgeSection
+from tutelage.recipe.rationales import RationalesSection
 from tutelage.recipe.sources import Source
 from tutelage.recipe.teacher import ModelTeacher as ModelTeacher
 from tutelage.recipe.teacher import SelfTeacher as SelfTeacher
@@ -39,6 +40,9 @@ class DistillSection(Section):
 
     samples: int = Field(default=4, ge=1)
     """Answers a prompt."""
+
+    rationales: RationalesSection | None = None
+    """Reasons that the teacher gives before its answers, to be learned with them; null asks for answers alone."""
 
 
 class SelfImproveSection(Section):
