@@ -140,6 +140,9 @@ class Sampler:
         share of accepted answers. Raises :class:`tutelage.errors.CompletionError` as :func:`count_missing`.
         """
         requests = self.requests(name, prompts, samples)
+        if paradigm == "distill" and self.section.distill is not None and self.section.distill.top_logprobs is not None:
+            wanted = self.section.distill.top_logprobs
+            requests = [request.model_copy(update={"top_logprobs": wanted}) for request in requests]
         timing = RecordLog(self.folder / "timing.jsonl", Spent)
         answers = answer_all(
             asker.open,

@@ -17,6 +17,7 @@
 | ``final`` | the test split, the controls, the comparisons |
 | ``asking`` | prompts that the model answers while it is tuned, and who scores the answers |
 | ``own_rows`` | rows of one's own for a single tuning |
+| ``told`` | rows with what an endpoint said of its answers beside them |
 | ``hub_rows`` | rows of a data set of the hub, by commit |
 | ``engines`` | the models of a run |
 | ``spending_for`` | what endpoints took, by purpose |

@@ -44,6 +44,10 @@ class DistillSection(Section):
     rationales: RationalesSection | None = None
     """Reasons that the teacher gives before its answers, to be learned with them; null asks for answers alone."""
 
+    top_logprobs: int | None = Field(default=None, ge=1, le=20)
+    """So many of the likeliest tokens in the place of each that the teacher writes are kept beside its answers, for
+    ``tune.objective: {kind: kd_answers}``; of endpoints that say them. Most allow 20 or fewer."""
+
 
 class SelfImproveSection(Section):
     """Lessons: attempt → verdict with reason → critique → revision → verdict."""
