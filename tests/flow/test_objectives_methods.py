@@ -32,6 +32,7 @@ from tutelage.recipe.methods import (
 from tutelage.recipe.objectives import (
     DpoObjective,
     IpoObjective,
+    KdAnswersObjective,
     KdObjective,
     KtoObjective,
     Objective,
@@ -64,6 +65,7 @@ METHODS: dict[str, Method] = {
 OBJECTIVES: dict[str, Objective] = {
     "sft": SftObjective(kind="sft"),
     "kd": KdObjective(kind="kd", teacher="other"),
+    "kd_answers": KdAnswersObjective(kind="kd_answers"),
     "dpo": DpoObjective(kind="dpo"),
     "ipo": IpoObjective(kind="ipo"),
     "kto": KtoObjective(kind="kto"),

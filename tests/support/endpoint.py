@@ -43,6 +43,10 @@ SAID = {
 }
 PROMPT_TOKENS, COMPLETION_TOKENS = 11, 5
 UNKNOWN_FIELD = "Unrecognized request argument supplied: response_format"
+NO_LOGPROBS = "You are not allowed to request logprobs from this model"
+
+
+Says = Callable[[list[dict[str, Any]], str, int], list[dict[str, Any]]]
 
 
 @dataclass
@@ -55,7 +59,9 @@ class Misbehaviour:
 
     ``schemas``: what becomes of ``response_format``: ``ignored``, ``offered`` (the answer is of the schema) or
     ``refused`` (400 that names it). ``texts`` are answers by a word of the first user turn: to its first request, to
-    the next, …, the last of them from then on; a text of "..." ends as one that was cut does."""
+    the next, …, the last of them from then on; a text of "..." ends as one that was cut does.
+
+    ``logprobs``: what becomes of the wish for log-probabilities: ``ignored``, ``offered`` or ``refused`` (403)."""
 
     share: float = 0.0
     faults: tuple[str, ...] = FAULTS
@@ -73,13 +79,15 @@ class Misbehaviour:
     name: str = ""
     schemas: str = "ignored"
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    logprobs: str = "ignored"
 
 
 @dataclass
 class Endpoint:
     """``paid``: completions made, by content; ``tries``: exchanges, by content; ``met``: faults by name; ``parts``: the
     contents that came as lists of parts; ``formats``: every ``response_format`` that came. Contents are told apart by
-    the last message's text. ``reply`` is what it answers to that, where that is not the text with a word before it."""
+    the last message's text. ``reply`` is what it answers to that, where that is not the text with a word before it;
+    ``says`` is what it says of an answer's tokens, of the messages, the text and the number of the likeliest."""
 
     behaviour: Misbehaviour
     paid: Counter[str] = field(default_factory=Counter)
@@ -93,6 +101,7 @@ class Endpoint:
     most_at_once: int = 0
     url: str = ""
     reply: Callable[[str], str] | None = None
+    says: Says | None = None
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -139,6 +148,10 @@ class Endpoint:
             self.met["schema refused"] += 1
             writer.write(_message(400, json.dumps({"error": {"message": UNKNOWN_FIELD}}).encode()))
             return True
+        if self.behaviour.logprobs == "refused" and "logprobs" in asked:
+            self.met["logprobs refused"] += 1
+            writer.write(_message(403, json.dumps({"error": {"message": NO_LOGPROBS}}).encode()))
+            return True
         if fault == "hang":
             await reader.read()  # until the client gives up
         if fault in ("hang", "cut before"):
@@ -163,7 +176,11 @@ class Endpoint:
             else self._text(asked, content)
         )
         finish = "content_filter" if fault == "filtered" else "length" if text.endswith("...") else "stop"
-        answer = json.dumps(completion(text, finish)).encode()
+        said = None
+        if self.behaviour.logprobs == "offered" and asked.get("logprobs"):
+            says = self.says or letters
+            said = says(asked["messages"], text, asked["top_logprobs"])
+        answer = json.dumps(completion(text, finish, said)).encode()
         if fault == "half":
             answer = answer[: len(answer) // 2]
         quota = f"x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: {self.behaviour.exhausted_s:g}s\r\n"
@@ -221,10 +238,29 @@ def of_schema(schema: dict[str, Any]) -> Any:
             return 1
 
 
-def completion(text: str, finish: str = "stop") -> dict[str, Any]:
-    """A chat completion as an endpoint writes it."""
+def letters(messages: list[dict[str, Any]], text: str, count: int) -> list[dict[str, Any]]:
+    """Log-probabilities of a model whose tokens are letters, of which the next ones are as likely as half of it."""
+    return [
+        token_said(letter.encode(), [(chr(ord(letter) + n).encode(), -0.7 - n) for n in range(count)])
+        for letter in text
+    ]
+
+
+def token_said(written: bytes, top: list[tuple[bytes, float]], logprob: float | None = None) -> dict[str, Any]:
+    """A token as an endpoint says it; its own log-probability is that of the likeliest, if no other is given."""
+
+    def one(token: bytes, value: float) -> dict[str, Any]:
+        return {"token": token.decode(errors="replace"), "bytes": list(token), "logprob": value}
+
+    own = top[0][1] if logprob is None else logprob
+    return {**one(written, own), "top_logprobs": [one(token, value) for token, value in top]}
+
+
+def completion(text: str, finish: str = "stop", said: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """A chat completion as an endpoint writes it, with what is ``said`` of its tokens, if that is asked for."""
     usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS}
     choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
+    choice |= {} if said is None else {"logprobs": {"content": said}}
     return {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
 
 
@@ -234,9 +270,11 @@ def _message(status: int, body: bytes, headers: str = "") -> bytes:
 
 
 @contextmanager
-def endpoint(behaviour: Misbehaviour | None = None, *, reply: Callable[[str], str] | None = None) -> Iterator[Endpoint]:
+def endpoint(
+    behaviour: Misbehaviour | None = None, *, reply: Callable[[str], str] | None = None, says: Says | None = None
+) -> Iterator[Endpoint]:
     """An endpoint in a thread of its own."""
-    made = Endpoint(behaviour or Misbehaviour(), reply=reply)
+    made = Endpoint(behaviour or Misbehaviour(), reply=reply, says=says)
     loop = asyncio.new_event_loop()
 
     async def begin() -> asyncio.Server:

@@ -9,6 +9,7 @@ from tutelage.recipe.load import parse_recipe
 from tutelage.recipe.objectives import (
     DpoObjective,
     IpoObjective,
+    KdAnswersObjective,
     KdObjective,
     KtoObjective,
     Objective,
@@ -24,6 +25,7 @@ from tutelage.records.base import RowKind
 READ: TypeAdapter[Objective] = TypeAdapter(Objective)
 SFT = {"kind": "sft"}
 KD = {"kind": "kd", "teacher": "default"}
+KD_ANSWERS = {"kind": "kd_answers"}
 
 
 def summed(*parts: dict[str, object]) -> dict[str, object]:
@@ -64,6 +66,9 @@ def test_what_it_learns_from(section: dict[str, object], rows: RowKind) -> None:
         ({**KD, "on_policy": 1.5}, "less than or equal to 1"),
         ({"kind": "dpo", "label_smoothing": 0.5}, "less than 0.5"),
         ({"kind": "kd"}, "teacher"),
+        (summed(KD_ANSWERS, KD_ANSWERS), "only one of its parts may be kd_answers"),
+        (summed({"kind": "dpo"}, KD_ANSWERS), "kd_answers learns from examples, and its parts from pairs"),
+        ({**KD_ANSWERS, "unmatched": "keep"}, "'sequence' or 'drop'"),
     ],
 )
 def test_what_does_not_fit_together(section: dict[str, object], said: str) -> None:
@@ -102,6 +107,6 @@ def test_a_reward_model_has_no_predictions_to_retain() -> None:
 
 def test_every_field_has_its_help() -> None:
     pairs = (DpoObjective, IpoObjective, OrpoObjective, SimpoObjective, RewardObjective)
-    for section in (KdObjective, SumObjective, KtoObjective, *pairs):
+    for section in (KdObjective, KdAnswersObjective, SumObjective, KtoObjective, *pairs):
         fields = section.model_fields
         assert [name for name, field in fields.items() if not field.description and name != "kind"] == []

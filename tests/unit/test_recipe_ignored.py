@@ -79,6 +79,17 @@ def problems(text: str, *overrides: str) -> list[str]:
             "line 7, construct.judge.best_of",
             "no prompt gets more than one answer",
         ),
+        (
+            MINIMAL + "construct:\n  distill:\n    top_logprobs: 5\n",
+            "line 6, construct.distill.top_logprobs",
+            "tune.objective: {kind: kd}",
+        ),
+        (
+            MINIMAL + "construct:\n  distill:\n    rationales: {place: answer}\n    top_logprobs: 5\n"
+            "    teacher: {kind: endpoint, base_url: 'http://127.0.0.1:9/v1', model: m}\n",
+            "line 7, construct.distill.top_logprobs",
+            "tokens are not those of the row",
+        ),
         (CONTAMINATION + "      short_ngram: 8\n", "line 8, curate.steps.0.short_ngram", "ngram, which is 6"),
     ],
 )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from support.endpoint import Misbehaviour, endpoint
 from tutelage.completers.endpoints.pauses import Patience
 from tutelage.completers.endpoints.remote import RemoteCompleter
-from tutelage.completers.endpoints.wire import Complaint, NoAnswer, read_completion, refuses_schema, write_body
+from tutelage.completers.endpoints.wire import Complaint, NoAnswer, read_completion, refused_wish, write_body
 from tutelage.completers.scripted import ScriptedCompleter
 from tutelage.completers.structured.asking import Ended, Way, ask_structured, read_answer
 from tutelage.completers.structured.forms import Form, NotOfForm, form_of, form_of_schema, is_strict
@@ -358,7 +358,9 @@ def test_faults_of_an_endpoint_end_in_values_or_named_losses(tmp_path: Path) -> 
     ],
 )
 def test_a_refusal_of_the_schema_is_told_from_others(status: int, message: str, expected: bool) -> None:
-    assert refuses_schema(status, Complaint(message=message)) == expected
+    found = refused_wish(status, Complaint(message=message), frozenset({"schema", "logprobs"}))
+    assert found == ("schema" if expected else None)
+    assert refused_wish(status, Complaint(message=message), frozenset()) is None, "what was not sent is not refused"
 
 
 def test_a_model_that_says_that_it_refuses_is_refused_for_good_and_paid() -> None:

@@ -228,3 +228,40 @@ def test_word_marks_of_sentence_piece_tokenizers_are_not_doubled() -> None:
     assert tokenizer.convert_ids_to_tokens(encoded.ids[encoded.targets].tolist()) == [
         *("the", "</s>", "the", "▁the", "</s>")
     ]
+
+
+WITH_REASONS = "{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}{{ m.content }}"
+
+
+@pytest.mark.parametrize(
+    ("written", "keeps"),
+    [
+        ("{{ m.content }}", False),
+        (WITH_REASONS, True),
+        (WITH_REASONS.replace("think>", "reasoning>"), True),
+        # Read back as a part of the answer: a scorer would see it.
+        (WITH_REASONS.replace("<think>", "Reasons:").replace("</think>", "Answer:"), False),
+        ("{{ m.content }}{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}", False),
+    ],
+)
+def test_whether_a_template_keeps_reasoning(written: str, keeps: bool) -> None:
+    assert with_template(CHATML.replace("{{ m.content }}", written)).keeps_reasoning is keeps
+
+
+def test_a_template_keeps_reasoning_that_its_prompt_opens() -> None:
+    header = "{% if m.role == 'assistant' %}<think>\n{% endif %}"
+    inside = "{% if m.reasoning_content %}{{ m.reasoning_content }}\n{% endif %}</think>\n\n{{ m.content }}"
+    body = f"{{% if m.role == 'assistant' %}}{inside}{{% else %}}{{{{ m.content }}}}{{% endif %}}"
+    opened = CHATML.replace("{{ m.content }}", header + body)
+    assert with_template(opened.replace("assistant\n{% endif", "assistant\n<think>\n{% endif")).keeps_reasoning
+
+
+def test_which_templates_in_use_keep_reasoning() -> None:
+    keeping = set()
+    for file in sorted(TEMPLATES.glob("*.jinja")):
+        tokenizer = tiny_model().tokenizer
+        ends = ["<end_of_turn>", "<|eot_id|>", "</s>", "<|end|>", "<｜end▁of▁sentence｜>"]
+        tokenizer.add_special_tokens({"additional_special_tokens": ends})
+        tokenizer.chat_template = file.read_text(encoding="utf-8")
+        keeping |= {file.stem} if ChatTemplate(tokenizer).keeps_reasoning else set()
+    assert keeping == {"qwen3"}

@@ -4,6 +4,7 @@
 |---|---|
 | ``expert`` | demonstrations as rows, and as the teacher's prompt |
 | ``distill`` | a teacher answers, its check decides (context distillation by default) |
+| ``rationales/`` | a teacher's reasons before its answers, examined, and learned with them |
 | ``documents/`` | questions and answers about passages of documents, proved by quotes |
 | ``instructions/`` | requests that a teacher writes to order, read blind, and its answers |
 | ``lesson`` | attempt → verdict → critique → revision → verdict |

@@ -9,12 +9,14 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from tutelage.construct.decompose import part_row
 from tutelage.construct.mend import mended_row
+from tutelage.construct.prompts import version
+from tutelage.construct.rationales.asking import PROMPT, ask_with_rationales
+from tutelage.construct.rationales.examining import COPY_WORDS
 from tutelage.construct.reference import reference_row
 from tutelage.construct.sampling import Asker, Sample, Sampler, failed_its_check
 from tutelage.records import Answer, Conversation, Example, Item, Preference, content_id
 from tutelage.text.words import ngrams, normalize
 
-COPY_WORDS = 8
 Contexts = Mapping[str, Conversation]
 """What the teacher sees before an item, by the item's id."""
 
@@ -32,14 +34,21 @@ def distill(
 ) -> tuple[list[Example], list[Preference], dict[str, list[Sample]]]:
     """Return kept rows, pass/fail pairs, and every sample by item id.
 
-    An answer that copies a demonstration is not kept (:func:`uncopied`). ``parts``: whether an item that
-    no answer meets may give a row by mending, or else by its reference, or else for a part of it. ``before``: what was
-    sampled for an item, by its id, before the teacher was asked; it belongs to the cost of its row.
+    An answer that copies a demonstration is not kept (:func:`uncopied`). Where the section wants rationales, the
+    teacher gives its reasons too (:mod:`tutelage.construct.rationales`); rows that are mended, of the reference or of a
+    part have none. ``parts``: whether an item that no answer meets may give a row by mending, or else by its reference,
+    or else for a part of it. ``before``: what was sampled for an item, by its id, before the teacher was asked; it
+    belongs to the cost of its row.
     """
-    prompts = [(item, (*_without(contexts.get(item.id, ()), item), *item.messages)) for item in items]
-    found = sampler.ask(
-        name, teacher, prompts, samples=samples, paradigm="distill", together=_together(items, contexts)
-    )
+    shown = {item.id: _without(contexts.get(item.id, ()), item) for item in items}
+    wanted = None if sampler.section.distill is None else sampler.section.distill.rationales
+    if wanted is not None:
+        found = ask_with_rationales(items, sampler, wanted, teacher=teacher, contexts=shown, samples=samples, name=name)
+    else:
+        prompts = [(item, (*shown[item.id], *item.messages)) for item in items]
+        found = sampler.ask(
+            name, teacher, prompts, samples=samples, paradigm="distill", together=_together(items, contexts)
+        )
     asked = {item.id: group for item, group in zip(items, found, strict=True)}
     rows: list[Example] = []
     pairs: list[Preference] = []
@@ -56,7 +65,7 @@ def distill(
                 source="context_distillation" if context else "distillation",
                 author=teacher.name,
                 spent=spent,
-                prompt=prompt,
+                prompt=f"{version(PROMPT)} {prompt}" if sample.rationale else prompt,
             )
             for sample in sampler.accept(written)
         ]
@@ -67,7 +76,7 @@ def distill(
             rows += [made] if made else []
         rows += kept
         failed = next((s for s in group if s.answer.ended and failed_its_check(s)), None)
-        if kept and failed is not None and failed.answer.text.strip() != kept[0].target.text:
+        if kept and failed is not None and sampler.turn(failed) != kept[0].target:
             pairs.append(sampler.preference(kept[0], failed))
         elif kept and (judged := sampler.judged_preference(kept[0], group, group)) is not None:
             pairs.append(judged)
@@ -87,12 +96,12 @@ def _together(items: Sequence[Item], contexts: Contexts) -> list[Hashable]:
 
 
 def uncopied(samples: Sequence[Sample], context: Conversation) -> list[Sample]:
-    """Return the samples that share no ``COPY_WORDS`` words in a row with a demonstration's answer.
+    """Return the samples that were not lost and share no ``COPY_WORDS`` words in a row with a demonstration's answer.
 
     A small teacher parrots its examples, often beside the point; where it does not, the row would teach nothing new.
     """
     shown = {gram for turn in context if turn.role == "assistant" for gram in _grams(turn.text)}
-    return [sample for sample in samples if shown.isdisjoint(_grams(sample.answer.text))]
+    return [one for one in samples if not one.lost and shown.isdisjoint(_grams(one.answer.text))]
 
 
 def _grams(text: str) -> Iterator[tuple[str, ...]]:

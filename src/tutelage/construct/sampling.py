@@ -18,6 +18,7 @@ from tutelage.records import (
     Item,
     Level,
     Lineage,
+    Message,
     Paradigm,
     Preference,
     Request,
@@ -39,18 +40,21 @@ from tutelage.tasks.verdicts import checked
 class Sample:
     """One answer to an item, with its verdict: its check's, or a judge's where the check has none.
 
-    ``ranking`` is what a judge said of it beside others that passed too.
+    ``ranking`` is what a judge said of it beside others that passed too. ``rationale`` are the reasons that were given
+    before it, where some were asked for; ``lost`` says why they and it cannot be used, whatever the check would say.
     """
 
     item: Item
     answer: Answer
     verdict: Verdict
     ranking: Verdict | None = None
+    rationale: str = ""
+    lost: str = ""
 
 
 def failed_its_check(sample: Sample) -> bool:
     """Whether a program, and no judge, says that nothing in the answer is right."""
-    return sample.verdict.score == 0 and sample.verdict.judge is None
+    return sample.verdict.score == 0 and sample.verdict.judge is None and not sample.lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +115,11 @@ class Sampler:
     cells: dict[tuple[str, Level], CellYield] = field(default_factory=dict)
     bench: Bench | None = None
 
-    def sampling(self, task: str = "") -> Sampling:
-        """How answers to a task are drawn."""
+    def sampling(self, task: str = "", *, longest: int | None = None) -> Sampling:
+        """How answers to a task are drawn; ``longest`` tokens, if that is given."""
         section = self.section
-        longest = min(section.max_tokens, self.longest.get(task, section.max_tokens))
+        if longest is None:
+            longest = min(section.max_tokens, self.longest.get(task, section.max_tokens))
         return Sampling(temperature=section.temperature, top_p=section.top_p, max_tokens=longest)
 
     def ask(
@@ -134,16 +139,10 @@ class Sampler:
         never came, or that its check could not judge, is no failed attempt: it counts neither for its cell nor in the
         share of accepted answers. Raises :class:`tutelage.errors.CompletionError` as :func:`count_missing`.
         """
-        requests = [
-            Request(
-                id=f"{item.id}/{name}/{number}",
-                messages=messages,
-                sampling=self.sampling(item.task),
-                seed=derive_seed(self.seed, name, item.id, number),
-            )
-            for item, messages in prompts
-            for number in range(samples)
-        ]
+        requests = self.requests(name, prompts, samples)
+        if paradigm == "distill" and self.section.distill is not None and self.section.distill.top_logprobs is not None:
+            wanted = self.section.distill.top_logprobs
+            requests = [request.model_copy(update={"top_logprobs": wanted}) for request in requests]
         timing = RecordLog(self.folder / "timing.jsonl", Spent)
         answers = answer_all(
             asker.open,
@@ -156,12 +155,38 @@ class Sampler:
             timing=timing,
             again=asker.again,
         )
+        found = self.check([item for item, _ in prompts for _ in range(samples)], answers)
+        return self.weigh(name, found, per_item=samples, paradigm=paradigm, seconds=seconds_of(timing, name))
+
+    def requests(
+        self, name: str, prompts: Sequence[tuple[Item, Conversation]], samples: int, *, longest: int | None = None
+    ) -> list[Request]:
+        """Return ``samples`` requests for each of ``prompts``, side by side, each with its own seed; ``longest``: most
+        tokens of an answer, where that is not what the section says."""
+        return [
+            Request(
+                id=f"{item.id}/{name}/{number}",
+                messages=messages,
+                sampling=self.sampling(item.task, longest=longest),
+                seed=derive_seed(self.seed, name, item.id, number),
+            )
+            for item, messages in prompts
+            for number in range(samples)
+        ]
+
+    def weigh(
+        self, name: str, found: list[Sample], *, per_item: int, paradigm: Paradigm, seconds: float
+    ) -> list[list[Sample]]:
+        """Return checked answers by item, ``per_item`` each, with what a judge says of them, and count them.
+
+        ``seconds`` are those of all that was asked under this ``name``. Raises what :func:`count_missing` raises.
+        """
+        answers = [sample.answer for sample in found]
         errors = count_missing(answers, label=name, emit=self.emit)
-        items = [item for item, _ in prompts for _ in range(samples)]
         meter = self.meters.setdefault(paradigm, Meter())
-        checked = self._heard(name, self.check(items, answers), samples, meter)
-        judged = [sample for sample in checked if self.judges(sample)]
-        meter.seconds += seconds_of(timing, name)
+        heard = self._heard(name, found, per_item, meter)
+        judged = [sample for sample in heard if self.judges(sample)]
+        meter.seconds += seconds
         meter.answers += len(judged)
         meter.errors += errors
         meter.unjudged += len(answers) - errors - len(judged)
@@ -169,7 +194,7 @@ class Sampler:
         for sample in judged:
             meter.passed += int(self.accepts(sample))
             self.count(sample, attempted=1)
-        return [checked[at : at + samples] for at in range(0, len(checked), samples)]
+        return [heard[at : at + per_item] for at in range(0, len(heard), per_item)]
 
     def count(self, sample: Sample, *, attempted: int) -> None:
         """Count an answer for the yield of its cell; ``attempted`` 0: one that was counted before and then mended."""
@@ -219,6 +244,8 @@ class Sampler:
     def accepts(self, sample: Sample) -> bool:
         """Whether the answer may be learned: the model ended it itself and it passed, its check or, where that says
         nothing, its judge; unverified, if it has words."""
+        if sample.lost:
+            return False
         if not self.section.verify:
             return bool(sample.answer.text.strip())
         by_judge = sample.verdict.judge is not None and self.bench is not None and self.bench.passes(sample.verdict)
@@ -232,6 +259,16 @@ class Sampler:
             if self.accepts(sample):
                 kept.setdefault(sample.answer.text.strip(), sample)
         return list(kept.values())[: self.section.keep_per_prompt]
+
+    def turn(self, sample: Sample) -> Message:
+        """Return the answer as it is learned: with the reasons that were given for it, where the section puts them."""
+        text, reasons = sample.answer.text.strip(), sample.rationale
+        wanted = None if self.section.distill is None else self.section.distill.rationales
+        if not reasons or wanted is None:
+            return assistant(text)
+        if wanted.place == "answer":
+            return assistant(f"{reasons}\n\n{text}")
+        return assistant(text).model_copy(update={"reasoning": reasons})
 
     def example(
         self,
@@ -251,16 +288,17 @@ class Sampler:
         from between its item and the answer.
         """
         item, text = sample.item, sample.answer.text.strip()
+        reasons = (sample.rationale,) if sample.rationale else ()
         return Example(
-            id=content_id(source, item.id, text),
-            messages=(*item.messages, assistant(text)),
+            id=content_id(source, item.id, text, *reasons),
+            messages=(*item.messages, self.turn(sample)),
             lineage=Lineage(
                 paradigm=paradigm,
                 source=source,
                 author=sample.answer.by or author,
                 parents=(item.id, *parents, sample.answer.request_id),
                 prompt=prompt,
-                sampling=self.sampling(item.task),
+                sampling=self.sampling(item.task, longest=self._longest(paradigm)),
                 seed=sample.answer.seed,
                 round=self.round,
                 verdicts=(*(() if sample.ranking is None else (sample.ranking,)), sample.verdict),
@@ -273,14 +311,19 @@ class Sampler:
             group=item.group,
         )
 
+    def _longest(self, paradigm: Paradigm) -> int | None:
+        """Most tokens of a teacher's reply that holds reasons; None: it holds none."""
+        wanted = None if self.section.distill is None else self.section.distill.rationales
+        return wanted.max_tokens if paradigm == "distill" and wanted is not None else None
+
     def preference(self, chosen: Example, rejected: Sample) -> Preference:
         """Return the pair of a kept answer and one that failed its check."""
-        text = rejected.answer.text.strip()
+        turn = self.turn(rejected)
         return Preference(
-            id=content_id("preference", chosen.id, text),
+            id=content_id("preference", chosen.id, turn.text),
             prompt=chosen.prompt,
             chosen=chosen.target,
-            rejected=assistant(text),
+            rejected=turn,
             lineage=chosen.lineage.model_copy(update={"parents": (chosen.id, rejected.answer.request_id)}),
             task=chosen.task,
             dimension=chosen.dimension,
@@ -296,7 +339,7 @@ class Sampler:
         compared, those for single answers before those from pairs.
         """
         margin = None if self.bench is None else self.bench.section.preference_margin
-        best = next((one for one in samples if one.answer.text.strip() == chosen.target.text), None)
+        best = next((one for one in samples if self.turn(one) == chosen.target), None)
         if margin is None or best is None:
             return None
         for prompt, top in _judged_scores(best).items():

@@ -15,7 +15,8 @@ MAX_LISTED = 20
 
 
 class Contamination:
-    """Drops rows of which a prompt or answer shares ``ngram`` words in a row with an item's prompt or reference.
+    """Drops rows of which a prompt or answer, with its reasoning, shares ``ngram`` words in a row with an item's prompt
+    or reference.
 
     The n-gram overlap of GPT-3 (Brown et al. 2020, appendix C). A text of fewer than ``ngram`` words is compared by
     ``short_ngram``; an item's prompt that is shorter still only as a whole turn; a shorter reference ("Paris") not at
@@ -88,9 +89,10 @@ class Contamination:
 
     def find(self, row: Example) -> tuple[str, str] | None:
         """Return the item and the words that a row shares with it, or None."""
-        for message in row.messages:
-            words = tokens(message.text)
-            if message.role == "user" and tuple(words) in self._turns:
+        said = [(message.role, text) for message in row.messages for text in (message.text, message.reasoning) if text]
+        for role, text in said:
+            words = tokens(text)
+            if role == "user" and tuple(words) in self._turns:
                 return self._turns[tuple(words)], " ".join(words)
             for size in {self.ngram, self.short_ngram}:
                 for gram in ngrams(words, size):

@@ -9,6 +9,7 @@
 | ``rendering`` | conversations to text by the tokenizer's own template |
 | ``spans`` | where the assistant's words lie in that text, for any template |
 | ``reasoning`` | taking the reasoning out of a completion |
+| ``token_bytes`` | the bytes that each token stands for |
 | ``load`` | ``load_bundle``, ``load_template``, ``save_folder`` |
 | ``bundle`` | ``Bundle``, ``ModelSource`` |
 | ``gguf_file`` | a GGUF file as a cached model folder |

@@ -14,7 +14,7 @@ from tutelage.errors import TemplateError
 from tutelage.models.reasoning import markers_of, split_reasoning
 from tutelage.models.rendering import Renderer
 from tutelage.models.spans import Span, find_end_token, find_spans
-from tutelage.records import Conversation, user
+from tutelage.records import Conversation, assistant, user
 
 MASK_RULES = 1
 """Version of the rules by which conversations become ids and masks; part of every digest."""
@@ -126,6 +126,18 @@ class ChatTemplate:
     def strip_reasoning(self, text: str) -> tuple[str, str]:
         """Return (reasoning, answer) of a completion to :meth:`encode_prompt`; reasoning is "" where there is none."""
         return split_reasoning(text, self._markers, opened=self._opens_reasoning)
+
+    @cached_property
+    def keeps_reasoning(self) -> bool:
+        """Whether the template writes the reasoning of an answer so that :meth:`strip_reasoning` finds it again."""
+        reasons, answer = "Zq7reasons", "Zq7answer"
+        turn = assistant(answer).model_copy(update={"reasoning": reasons})
+        try:
+            text, ((start, stop),) = self.spans((user("Hello"), turn))
+        except TemplateError:
+            return False
+        found = self.strip_reasoning(text[start : stop - len(self.end_token)])
+        return tuple(part.strip() for part in found) == (reasons, answer)
 
     @cached_property
     def _markers(self) -> tuple[str, str]:

@@ -7,6 +7,7 @@
 | ``disclosure`` | who is shown what, told before anything begins |
 | ``claims`` | what the numbers of items can prove, told before anything begins |
 | ``judged`` | the judge of a recipe: which rows it makes worth asking, what it sees, what it would cost |
+| ``rationales`` | reasons before answers: whether the student can write them, and what they cost |
 | ``rounds`` | the loop |
 | ``levels`` | a user's rows: what they can prove, and levels estimated from the start |
 | ``leaks`` | rows and items that no curation kept apart, in words |
@@ -16,6 +17,7 @@
 | ``final`` | the test split, the controls, the comparisons |
 | ``asking`` | prompts that the model answers while it is tuned, and who scores the answers |
 | ``own_rows`` | rows of one's own for a single tuning |
+| ``told`` | rows with what an endpoint said of its answers beside them |
 | ``hub_rows`` | rows of a data set of the hub, by commit |
 | ``engines`` | the models of a run |
 | ``spending_for`` | what endpoints took, by purpose |

@@ -63,9 +63,15 @@ def _encode(template: ChatTemplate, row: TrainingRow) -> Row:
 
 
 def sort_out(
-    rows: Sequence[TrainingRow], encoding: Encoding, section: TuneSection, *, context: int | None
+    rows: Sequence[TrainingRow],
+    encoding: Encoding,
+    section: TuneSection,
+    *,
+    context: int | None,
+    notes: tuple[str, ...] = (),
 ) -> tuple[Ledger, list[Dropped]]:
-    """Return the ledger of a training of a model of ``context`` tokens (None: unknown), and the rows that it drops."""
+    """Return the ledger of a training of a model of ``context`` tokens (None: unknown), with ``notes``, and the rows
+    that it drops."""
     reasons = dict(encoding.refused)
     for place, row in zip(encoding.places, encoding.encoded, strict=True):
         if reason := why_unusable(row, section, context):
@@ -75,8 +81,8 @@ def sort_out(
         for at, reason in sorted(reasons.items())
     ]
     counts = Counter(row.reason.partition(":")[0] for row in gone)
-    ledger = Ledger(stage="tune", rows_in=len(rows), kept=len(rows) - len(gone), dropped=dict(sorted(counts.items())))
-    return ledger, gone
+    kept = len(rows) - len(gone)
+    return Ledger(stage="tune", rows_in=len(rows), kept=kept, dropped=dict(sorted(counts.items())), notes=notes), gone
 
 
 def too_few(ledger: Ledger) -> bool:

@@ -24,6 +24,7 @@ from tutelage.pipeline.items import (
 )
 from tutelage.pipeline.judged import JudgingEstimate, Load, estimate_judging, with_the_judge
 from tutelage.pipeline.lengths import answer_tokens, row_tokens
+from tutelage.pipeline.rationales import rationales_of, with_reasons
 from tutelage.pipeline.supplies import Supply, supplies_of
 from tutelage.pipeline.teaching import Asked, Teaching, estimate_teaching
 from tutelage.pipeline.vllm_words import with_server
@@ -136,7 +137,8 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Sup
     critiques = round(_critiques(recipe, for_lessons)) * rounds
     answer, row = answer_tokens(tasks, section.max_tokens), row_tokens(tasks)
     shots = section.distill.shots if section.expert is not None else 0
-    about = [Asked(round(asked) * rounds, (shots + 1) * row - answer, answer, section.max_tokens)]
+    answers = Asked(round(asked) * rounds, (shots + 1) * row - answer, answer, section.max_tokens)
+    about = [with_reasons(answers, section.distill.rationales)]
     about += [Asked(critiques, row + CRITIC_TOKENS, CRITIQUE_TOKENS, section.max_tokens)] if critiques else []
     about += [asked for supply in supplies for asked in supply.asked]
     if tested := len(teacher_items(recipe, tasks)):
@@ -205,24 +207,26 @@ def _scoring(recipe: Recipe, tasks: Tasks, stage: str, items: int, *, times: int
 def _constructing(recipe: Recipe, tasks: Tasks, prompts: int, *, rounds: int) -> StageEstimate:
     section = recipe.construct
     for_teacher, for_lessons = _divided(recipe, prompts)
-    sampled = 0.0
+    taught = own = 0.0
     parts = []
     if section.distill is not None and for_teacher:
-        sampled += for_teacher * section.distill.samples
+        taught += for_teacher * section.distill.samples
         parts.append(f"{for_teacher:,} to the teacher × {section.distill.samples}")
     if section.self_improve is not None and for_lessons:
         lessons = section.self_improve
         failing = FAILING_SHARE * for_lessons
-        sampled += for_lessons * lessons.samples + failing * lessons.revisions
+        own += for_lessons * lessons.samples + failing * lessons.revisions
         if section.distill is not None and lessons.teacher_fallback is not False:
-            sampled += failing * lessons.samples
-        sampled += _critiques(recipe, for_lessons)
+            taught += failing * lessons.samples
+        own += _critiques(recipe, for_lessons)
         said = " + critiques" if _critiques(recipe, for_lessons) else ""
         parts.append(f"{for_lessons:,} lessons × {lessons.samples}{said} + revisions")
-    answers = round(sampled) * rounds
     if parts and rounds < recipe.rounds:
         parts[-1] += f" (in {_times(rounds, 'round')})"
-    tokens = round(answers * answer_tokens(tasks, section.max_tokens))
+    mean, reasons = answer_tokens(tasks, section.max_tokens), rationales_of(recipe)
+    replies = with_reasons(Asked(round(taught), 0, mean, section.max_tokens), reasons)
+    answers = (round(own + taught) if reasons is None else round(own) + replies.answers) * rounds
+    tokens = round((answers - replies.answers * rounds) * mean + replies.answers * rounds * replies.answer)
     if (general := section.rehearsal) is not None:
         parts.append(f"{general.prompts:,} general instructions × {general.samples}")
         rehearsed = general.prompts * general.samples * recipe.rounds

@@ -23,7 +23,7 @@ FORMS: dict[RowKind, str] = {
 }
 """What rows of each kind look like."""
 OBJECTIVES: dict[RowKind, str] = {
-    "examples": "sft or kd",
+    "examples": "sft, kd or kd_answers",
     "pairs": "dpo, ipo, orpo, simpo or reward",
     "unpaired": "kto",
 }

@@ -14,6 +14,7 @@ from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
 from tutelage.pipeline.items import kinds_of_media, stopping_items, teacher_items, unknown_names
 from tutelage.pipeline.judged import with_judge
+from tutelage.pipeline.told import problems_in_a_run
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection, CustomStep
 from tutelage.recipe.endpoint import EndpointTeacher
@@ -65,7 +66,7 @@ def preflight(recipe: Recipe, *, keys: bool = True, tunes: bool = False) -> dict
         what = f"CTranslate2 cannot put what {recipe.tune.method.kind} tuning learns before a text"
         remedy = "take transformers, or tune.method: {kind: lora}"
         problems.append(Problem(what, "engines.sampling.kind", "ctranslate2", remedy))
-    problems += _vllm(recipe, soft=soft)
+    problems += [*_vllm(recipe, soft=soft), *problems_in_a_run(recipe)]
     for where, attempt in _attempts(recipe, tasks, keys=keys):
         try:
             attempt()

@@ -8,6 +8,7 @@ from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.final import finish
 from tutelage.pipeline.levels import say_limits, settle_levels
 from tutelage.pipeline.preflight import preflight
+from tutelage.pipeline.rationales import require_reasoning
 from tutelage.pipeline.rounds import run_rounds
 from tutelage.pipeline.shop import Shop
 from tutelage.pipeline.tracking import tracked
@@ -30,6 +31,8 @@ def run(recipe: Recipe, out: Path | None = None, *, emit: Emit = silent, offline
     path = out if out is not None else Path("runs") / recipe.name
     tasks = preflight(recipe, keys=not RunDirectory(path).finished, tunes=True)
     check_optimizer(recipe.tune)
+    if not RunDirectory(path).finished:
+        require_reasoning(recipe, offline=offline)
     with RunDirectory.create(path, recipe) as folder:
         outcome_file = path / "outcome.json"
         if folder.finished:

@@ -12,6 +12,7 @@ from tutelage.pipeline.items import guarded_items, probe_items
 from tutelage.pipeline.levels import settle_levels
 from tutelage.pipeline.planning import plan_round
 from tutelage.pipeline.preflight import preflight
+from tutelage.pipeline.rationales import require_reasoning
 from tutelage.pipeline.rounds import Progress, curate_made, probe_stage
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import construct_stage, tune_stage
@@ -80,6 +81,7 @@ def _shop(
     whether trackers are told."""
     tasks = preflight(recipe, keys=teacher)
     check_optimizer(recipe.tune)
+    require_reasoning(recipe, offline=offline)
     path = out if out is not None else Path("runs") / recipe.name
     with (
         RunDirectory.create(path, recipe) as folder,

@@ -23,6 +23,7 @@ from tutelage.pipeline.asking import probe_of
 from tutelage.pipeline.judged import judge_notes
 from tutelage.pipeline.planning import Prompts
 from tutelage.pipeline.shop import Shop, Trained
+from tutelage.pipeline.told import logs_of_run
 from tutelage.pipeline.training import train_rows
 from tutelage.recipe.methods import wants_four_bits
 from tutelage.records import Answer, Example, Item, Ledger, Lesson, Preference
@@ -228,6 +229,7 @@ def tune_stage(shop: Shop, name: str, rows: Sequence[Example], *, round: int) ->
             folder=folder,
             seed=derive_seed(shop.seed, "tune"),
             open_teacher=shop.engines.taught_by,
+            answers=logs_of_run(shop.run, round),
             probe=probe_of(shop.recipe, shop.recipe.tune, shop.tasks),
             emit=shop.listening("tune", round),
         )

@@ -26,6 +26,7 @@ from tutelage.pipeline.leaks import beyond_guarded, shared_words
 from tutelage.pipeline.levels import with_levels_of
 from tutelage.pipeline.own_rows import AnyRows, Rows, given_rows, read_rows, read_training_rows, what_they_are
 from tutelage.pipeline.stages import say_rounding
+from tutelage.pipeline.told import logs_of_recipe
 from tutelage.pipeline.tracking import tracked
 from tutelage.pipeline.training import train_rows
 from tutelage.pipeline.tuned import keep_origin
@@ -132,16 +133,15 @@ def tune(
     ``out`` holds another training.
     """
     recipe = _with_section(model, section)
-    chosen = recipe.tune
+    chosen, answers = recipe.tune, logs_of_recipe(recipe)
     emit = located(emit, stage="tune") if place().rank == 0 else silent
     probe = probe_of(recipe, chosen)
     given, name = given_rows(data, recipe.folder, out=out, offline=offline)
     rows, notes, reward = _learned(given, chosen, recipe)
     say([what_they_are(name, rows), *_of_the_rate(chosen), *notes], emit)
-    trackers = recipe.trackers if place().rank == 0 else ()
     with (
         joined(pick_device(recipe.model.device)) as processes,
-        tracked(trackers, recipe, out, emit=emit, offline=offline) as follow,
+        tracked(recipe.trackers if place().rank == 0 else (), recipe, out, emit=emit, offline=offline) as follow,
         Engines(recipe, offline=offline) as engines,
     ):
         bundle = engines.bundle(four_bit=wants_four_bits(chosen.method))
@@ -155,6 +155,7 @@ def tune(
             emit=to_all(emit, follow),
             notes=notes,
             open_teacher=engines.taught_by,
+            answers=answers,
             reward=reward,
             probe=probe,
             processes=processes,

@@ -6,7 +6,9 @@ from pathlib import Path
 from tutelage.errors import TrainingError
 from tutelage.events import Emit, Event, say
 from tutelage.models.load import Bundle
-from tutelage.pipeline.encoding import TrainingRow, encode_all, keep_ledger, sort_out, too_few
+from tutelage.pipeline.encoding import Encoding, TrainingRow, encode_all, keep_ledger, sort_out, too_few
+from tutelage.pipeline.told import with_told
+from tutelage.recipe.objectives import told_by
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Dropped
 from tutelage.report.numbers import duration
@@ -28,6 +30,7 @@ def train_rows(
     seed: int,
     emit: Emit,
     open_teacher: OpenTeacher,
+    answers: Sequence[Path] = (),
     notes: Sequence[str] = (),
     reward: Reward | None = None,
     probe: Probe | None = None,
@@ -36,17 +39,16 @@ def train_rows(
     """Tune ``bundle``'s model on ``rows`` and leave the weights, ``dropped.jsonl`` and ``ledger.json`` in ``folder``.
 
     The ledger of a training that was finished before is left as it is; ``notes`` are what a new one says of the rows.
-    ``reward`` scores answers where the rows are prompts, and ``probe`` is what early stopping asks. Of several
-    ``processes`` the main one writes.
+    ``answers`` are logs of what an endpoint said, ``reward`` scores answers where the rows are prompts, ``probe`` is
+    what early stopping asks. Of several ``processes`` the main one writes.
 
     Raises
     ------
     TrainingError: more than half of the rows cannot be trained on (the ledger is written nevertheless), or whatever
     :func:`tutelage.tune.train` raises.
     """
-    encoding = encode_all(bundle.template, rows)
-    ledger, dropped = sort_out(rows, encoding, section, context=bundle.context)
-    ledger = ledger.model_copy(update={"notes": tuple(notes)})
+    encoding, said = _encoded(bundle, rows, section, answers, emit)
+    ledger, dropped = sort_out(rows, encoding, section, context=bundle.context, notes=(*notes, *said))
     if too_few(ledger):
         if processes.is_main:
             keep_ledger(folder, ledger, dropped)
@@ -79,6 +81,18 @@ def train_rows(
             case _:
                 _tell(news, total, emit)
     raise AssertionError("training ended without a summary")
+
+
+def _encoded(
+    bundle: Bundle, rows: Sequence[TrainingRow], section: TuneSection, answers: Sequence[Path], emit: Emit
+) -> tuple[Encoding, tuple[str, ...]]:
+    """Rows as ids and masks, with what an endpoint said of them where that is learned, and what is told of it."""
+    encoding, told = encode_all(bundle.template, rows), told_by(section.objective)
+    if told is None:
+        return encoding, ()
+    encoding, said = with_told(encoding, rows, told, logs=answers, bundle=bundle)
+    say([said], emit)
+    return encoding, (said,)
 
 
 def time_words(found: Duration | None, left: float, processes: int) -> str:

@@ -63,6 +63,15 @@ OBJECTIVES: Sequence[Entry] = (
         cost="as kd, and many times that: answers are sampled in every step",
     ),
     Entry(
+        kind="kd_answers",
+        name="distillation of what an endpoint says",
+        paper="Hinton et al. 2015; Kim & Rush 2016",
+        formula="Σ KL(p_teacher ‖ p_student) over its likeliest tokens, all others as one",
+        when="The better model is behind an endpoint that gives log-probabilities, and has the student's tokens.",
+        scope="examples",
+        cost="as sft; the endpoint said it all when it answered",
+    ),
+    Entry(
         kind="dpo",
         name="direct preference optimization",
         paper="Rafailov et al. 2023",

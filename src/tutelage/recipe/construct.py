@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tutelage.recipe.base import Section
 from tutelage.recipe.judge import JudgeSection
+from tutelage.recipe.rationales import RationalesSection
 from tutelage.recipe.sources import Source
 from tutelage.recipe.teacher import ModelTeacher as ModelTeacher
 from tutelage.recipe.teacher import SelfTeacher as SelfTeacher
@@ -41,6 +42,13 @@ class DistillSection(Section):
 
     samples: int = Field(default=4, ge=1)
     """Answers a prompt."""
+
+    rationales: RationalesSection | None = None
+    """Reasons that the teacher gives before its answers, to be learned with them; null asks for answers alone."""
+
+    top_logprobs: int | None = Field(default=None, ge=1, le=20)
+    """So many of the likeliest tokens in the place of each that the teacher writes are kept beside its answers, for
+    ``tune.objective: {kind: kd_answers}``; of endpoints that say them. Most allow 20 or fewer."""
 
 
 class SelfImproveSection(Section):

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tutelage.recipe.base import Section
+from tutelage.recipe.construct import DistillSection
 from tutelage.recipe.curate import ContaminationStep
+from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
 from tutelage.recipe.sources import DocumentsSource, InstructionsSource
@@ -104,6 +106,20 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
             why = "there are no demonstrations, construct.expert is null"
             yield _idle(source, "seeds", why, "construct", "sources", index)
     yield from _of_judge(recipe)
+    yield from _of_top_logprobs(section.distill)
+
+
+def _of_top_logprobs(distill: DistillSection | None) -> Iterator[Idle]:
+    if distill is None or distill.top_logprobs is None:
+        return
+    if distill.rationales is not None:
+        why = (
+            "it would be of the JSON that holds reasons and answer (rationales), whose tokens are not those of the row"
+        )
+        yield _idle(distill, "top_logprobs", why, "construct", "distill")
+    elif not isinstance(distill.teacher, EndpointTeacher):
+        why = "an endpoint is asked for it; a model on this machine reads the rows itself: tune.objective: {kind: kd}"
+        yield _idle(distill, "top_logprobs", why, "construct", "distill")
 
 
 def _of_documents(source: DocumentsSource, *place: str | int) -> Iterator[Idle]:

@@ -178,9 +178,31 @@ class KdObjective(Section):
         return self
 
 
+class KdAnswersObjective(Section):
+    """Knowledge distillation from what an endpoint said of the tokens of its own answers, which are learned
+    (``construct.distill.top_logprobs``): at each place the student is held to the endpoint's likeliest tokens, all
+    others counted as one, by forward KL. Both must have the same tokens."""
+
+    rows: ClassVar[RowKind] = "examples"
+
+    kind: Literal["kd_answers"]
+
+    answers: tuple[str, ...] = ()
+    """Logs of answers that the rows come from, such as ``runs/mine/rounds/1/construct/teacher.jsonl``, relative to the
+    recipe. A run reads its own, and takes none."""
+
+    top_k: int | None = Field(default=None, ge=1)
+    """At most so many of the tokens that were kept; null: all of them."""
+
+    unmatched: Literal["sequence", "drop"] = "sequence"
+    """What becomes of the endpoint's answers whose tokens are not the student's, or of which it said nothing:
+    ``sequence`` learns them as they are written, ``drop`` leaves them out. Rows of others are learned as written."""
+
+
 Single = Annotated[
     SftObjective
     | KdObjective
+    | KdAnswersObjective
     | DpoObjective
     | IpoObjective
     | KtoObjective
@@ -232,6 +254,10 @@ class SumObjective(Section):
             raise ValueError("its parts learn from different kinds of rows: " + ", ".join(kinds))
         if kinds.count("kd") > 1:
             raise ValueError("one teacher at a time: only one of its parts may be kd")
+        if kinds.count("kd_answers") > 1:
+            raise ValueError("only one of its parts may be kd_answers")
+        if "kd_answers" in kinds and self.rows != "examples":
+            raise ValueError(f"kd_answers learns from examples, and its parts from {self.rows}")
         if any(isinstance(part.objective, SftObjective) and part.objective.noise for part in self.parts):
             raise ValueError("noise on the embeddings would reach the other parts too; leave it out")
         return self
@@ -240,6 +266,7 @@ class SumObjective(Section):
 Objective = Annotated[
     SftObjective
     | KdObjective
+    | KdAnswersObjective
     | DpoObjective
     | IpoObjective
     | KtoObjective
@@ -257,3 +284,9 @@ def teaching_of(objective: Objective) -> KdObjective | None:
     if isinstance(objective, SumObjective):
         return objective.teacher
     return objective if isinstance(objective, KdObjective) else None
+
+
+def told_by(objective: Objective) -> KdAnswersObjective | None:
+    """Return the part of an objective that learns from what an endpoint said; None if none does."""
+    parts = [part.objective for part in objective.parts] if isinstance(objective, SumObjective) else [objective]
+    return next((part for part in parts if isinstance(part, KdAnswersObjective)), None)

@@ -6,6 +6,7 @@
 | ``messages`` | ``Message`` and its parts, ``Conversation`` |
 | ``items`` | ``Item``: what is asked |
 | ``answers`` | ``Sampling``, ``AnswerSchema``, ``Request``, ``Engine``, ``Answer`` |
+| ``logprobs`` | ``TokenChoices``: the likeliest tokens in the place of one |
 | ``structured`` | ``Loss``, ``StructuredYield`` |
 | ``verdicts`` | ``Verdict``, ``PartVerdict``; of a judge ``JudgeIdentity`` and ``CriterionScore`` |
 | ``judging`` | what judging took, and what a set of judged answers looks like |
@@ -27,6 +28,7 @@ from tutelage.records.examples import Demonstration, Example, Lesson, Preference
 from tutelage.records.items import Item
 from tutelage.records.ledger import Dropped, Ledger
 from tutelage.records.lineage import Cost, Evidence, Lineage
+from tutelage.records.logprobs import TokenChoices
 from tutelage.records.messages import (
     AudioPart,
     Conversation,
@@ -72,6 +74,7 @@ __all__ = [
     "Sampling",
     "Split",
     "TextPart",
+    "TokenChoices",
     "ToolCall",
     "Turn",
     "UnpairedPreference",

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from tutelage.records.base import Record
+from tutelage.records.logprobs import TokenChoices
 from tutelage.records.messages import Conversation
 
 FinishReason = Literal["stop", "length", "error"]
@@ -41,6 +42,7 @@ class Request(Record):
 
     ``answer_schema`` is a wish: an endpoint that offers structured output is asked for it, engines on this machine do
     not read it. Whoever needs JSON asks for it in words too (:mod:`tutelage.completers.structured.asking`).
+    ``top_logprobs`` is one too: so many of the likeliest tokens in the place of each that is written.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Request(Record):
     sampling: Sampling = Sampling()
     seed: int = 0
     answer_schema: AnswerSchema | None = None
+    top_logprobs: int | None = Field(default=None, ge=1, le=20)
 
 
 class Engine(Record):
@@ -72,6 +75,8 @@ class Answer(Record):
     ``transient`` says that the same request may be answered another time: the endpoint was down, busy or too slow.
     ``request`` is the hash of the whole request, where answers are logged to be used again. ``money`` is what it cost,
     tries that failed included, where a price is known. ``by`` is who gave it, where one of several could have.
+    ``choices`` is what stood to choice at each of its tokens, reasoning and perhaps the end token among them, where
+    that was asked for and the engine said it.
     """
 
     request_id: str
@@ -83,6 +88,7 @@ class Answer(Record):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     logprobs: tuple[float, ...] | None = None
+    choices: tuple[TokenChoices, ...] | None = None
     seed: int = 0
     request: str = ""
     money: float | None = None

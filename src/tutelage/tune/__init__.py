@@ -9,6 +9,7 @@
 | ``reference`` | log-probabilities under the model as it came |
 | ``rewards`` | what a reward model makes of documents |
 | ``teacher``, ``divergences`` | what a teacher expects, and how far the student is from it |
+| ``told`` | what an endpoint said of its tokens, as what is likely at the targets of a row |
 | ``sampling``, ``rollouts`` | the model as the one that answers, and the log of its answers |
 | ``policy``, ``own_answers`` | what is asked: groups of answers that are scored, the prompts of rows |
 | ``probing`` | what is asked to know whether to go on |

@@ -20,18 +20,20 @@ class OfLikely(PositionLoss):
     """The loss KL(expected ‖ now) in nats, over each of the ``likely`` tokens (N, k) and all others as one.
 
     That is a lower bound of the divergence over all tokens (information processing inequality). ``logprobs`` (N, k) are
-    the expected ones of the likely tokens. What the model says is that of its logits / ``temperature``.
+    the expected ones of the likely tokens, −∞ where a position has fewer than k: what stands there counts as nothing.
+    What the model says is that of its logits / ``temperature``.
     """
 
     def __init__(self, likely: Tensor, logprobs: Tensor, *, temperature: float = 1.0) -> None:
         self.likely, self.logprobs, self.temperature = likely, logprobs, temperature
+        self.absent = logprobs.isneginf() if logprobs.isneginf().any() else None
         self.expected = logprobs.exp()
         self.others = (1 - self.expected.sum(-1)).clamp_min(LEAST)
 
     def __call__(self, logits: Tensor, at: slice) -> Tensor:
         """Return the losses."""
         logits = logits / self.temperature
-        return self._losses(logits.gather(1, self.likely[at]) - logits.logsumexp(-1, keepdim=True), at)
+        return self._losses(self._now(logits, logits.logsumexp(-1, keepdim=True), at), at)
 
     def with_slopes(self, logits: Tensor, at: slice) -> tuple[Tensor, Tensor]:
         """Return the losses and their gradients in the place of ``logits``.
@@ -44,7 +46,7 @@ class OfLikely(PositionLoss):
         if self.temperature != 1:
             logits.div_(self.temperature)
         whole = logits.logsumexp(-1, keepdim=True)
-        now = logits.gather(1, likely) - whole
+        now = self._now(logits, whole, at)
         q = now.exp()
         taken = q.sum(-1, keepdim=True)
         ratio = torch.where(taken < 1 - LEAST, self.others[at][:, None] / (1 - taken), 0.0)
@@ -54,10 +56,17 @@ class OfLikely(PositionLoss):
             slopes.div_(self.temperature)
         return self._losses(now, at), slopes
 
+    def _now(self, logits: Tensor, whole: Tensor, at: slice) -> Tensor:
+        """What the model says of the likely tokens (n, k)."""
+        now = logits.gather(1, self.likely[at]) - whole
+        return now if self.absent is None else now.masked_fill(self.absent[at], -torch.inf)
+
     def _losses(self, now: Tensor, at: slice) -> Tensor:
         rest = torch.log1p(-now.exp().sum(-1).clamp_max(1 - LEAST))
-        others = self.others[at]
-        return (self.expected[at] * (self.logprobs[at] - now)).sum(-1) + others * (others.log() - rest)
+        others, apart = self.others[at], self.logprobs[at] - now
+        if self.absent is not None:
+            apart = apart.masked_fill(self.absent[at], 0.0)  # −∞ less −∞
+        return (self.expected[at] * apart).sum(-1) + others * (others.log() - rest)
 
 
 class OfWhole(PositionLoss):

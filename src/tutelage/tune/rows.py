@@ -3,11 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tutelage.models.template import Encoded
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Item
 from tutelage.records.base import RowKind
 from tutelage.tune.training.batches import unusable
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Encoded):
+    """A document with what a teacher held likely at each of its targets, in their order: ``likely`` tokens int32 (n, k)
+    and their ``logprobs`` float32 (n, k), −∞ where a place has fewer. All other tokens share what is left."""
+
+    likely: NDArray[np.int32]
+    logprobs: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

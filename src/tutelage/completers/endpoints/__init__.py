@@ -9,6 +9,7 @@
 | ``pauses`` | how long to wait: headers, random backoff |
 | ``exchange`` | one request and what comes back |
 | ``wire`` | conversations and answers as the protocol writes them |
+| ``logprobs`` | log-probabilities as the protocol writes them |
 | ``media`` | images and recordings as the protocol writes them |
 | ``spending`` | what it costs, and the ceiling |
 | ``address`` | what can be known of an endpoint before anything is sent |

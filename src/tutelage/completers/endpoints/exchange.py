@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import httpx
@@ -14,10 +14,13 @@ from tutelage.completers.endpoints.wire import (
     Complaint,
     Manner,
     NoAnswer,
+    Wish,
+    Written,
     most_prompt_tokens,
     read_complaint,
     read_completion,
-    refuses_schema,
+    refused_wish,
+    wishes_of,
     write_body,
 )
 from tutelage.records import Answer, Request
@@ -37,20 +40,21 @@ Kind = Literal["answered", "again", "plainer", "refused", "broken"]
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request as it is sent, and the most tokens that it can cost, of which ``media`` are of images and sound;
-    ``plain``: the same without its schema, if it has one."""
+    ``wishes`` are what a server may refuse of it alone, ``parts`` its media as they are sent."""
 
     request: Request
     body: bytes
     worst: Tokens
     media: int = 0
-    plain: bytes | None = None
+    wishes: frozenset[Wish] = frozenset()
+    parts: Written = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an exchange gave: an answer; a fault that may pass (``again``); a refusal of the schema alone, without
-    which it is asked at once (``plainer``); a refusal for good; an endpoint that is ``broken`` for every request (key,
-    address, account).
+    """What an exchange gave: an answer; a fault that may pass (``again``); a refusal of a wish alone (schema,
+    log-probabilities), without which it is asked at once (``plainer``); a refusal for good; an endpoint that is
+    ``broken`` for every request (key, address, account).
 
     ``cost`` are the tokens that it cost, of which ``assumed`` are the most that it can have been. ``unreached``: no
     connection was made. ``wait`` is what the endpoint asks to wait, ``exhausted`` how long its rate limit is used up.
@@ -89,8 +93,8 @@ class Exchange:
         self._patience, self._media = patience, media
         self.manner = Manner()
         """What is special to the server that is asked."""
-        self.schema_refusal = ""
-        """What the endpoint said to the first schema that it refused: from then on none is sent."""
+        self.refusals: dict[Wish, str] = {}
+        """What the endpoint said to the first wish of each kind that it refused: from then on none is sent."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         secure = base_url.startswith("https")
         # No proxy from the environment: an address on this machine must not leave it.
@@ -119,18 +123,20 @@ class Exchange:
         # Files are read in another thread: nobody waits for a disk.
         shown = await asyncio.to_thread(show, media, self._media) if media else Shown()
         body = write_body(self._model, request, shown.parts, manner=self.manner)
-        plain = None
+        schema = 0  # some show the model the schema, and count it
         if request.answer_schema is not None:
-            plain = write_body(self._model, request, shown.parts, schema=False, manner=self.manner)
-        schema = 0 if plain is None else len(body) - len(plain)  # some show the model the schema, and count it
+            plain = write_body(self._model, request, shown.parts, without=frozenset({"schema"}), manner=self.manner)
+            schema = len(body) - len(plain)
         most = most_prompt_tokens(request.messages) + shown.tokens + schema
-        return Asked(request, body, Tokens(most, request.sampling.max_tokens), shown.tokens, plain)
+        worst = Tokens(most, request.sampling.max_tokens)
+        return Asked(request, body, worst, shown.tokens, wishes_of(request), shown.parts)
 
     async def post(self, asked: Asked) -> Reply:
         """Ask once. Whatever was sent and has not come back whole may have been paid: it costs the most it can."""
         client = self._lanes.pop()  # the one used last: few connections where few are needed
         times = self._patience
-        body = asked.plain if asked.plain is not None and self.schema_refusal else asked.body
+        sent = asked.wishes - self.refusals.keys()
+        body = asked.body if sent == asked.wishes else self._without(asked, asked.wishes - sent)
         try:
             async with asyncio.timeout(times.connect_s + times.answer_s):
                 response = await client.post(self._address, content=body)
@@ -148,12 +154,15 @@ class Exchange:
         exhausted = exhausted_for(response.headers, asked.worst.all - asked.media)
         if response.status_code != 200:
             complaint = read_complaint(response.content) or Complaint(message=response.text[:_LONGEST_REASON])
-            if asked.plain is not None and body is asked.body and refuses_schema(response.status_code, complaint):
+            if (wish := refused_wish(response.status_code, complaint, sent)) is not None:
                 said = self._without_key(f"{response.status_code}: {complaint.message or complaint.code or ''}")
-                self.schema_refusal = self.schema_refusal or said
+                self.refusals.setdefault(wish, said)
                 return Reply("plainer", said, status=response.status_code)
             return self._refused(response.status_code, complaint, response, exhausted)
         return self._read(asked, response, exhausted)
+
+    def _without(self, asked: Asked, refused: frozenset[Wish]) -> bytes:
+        return write_body(self._model, asked.request, asked.parts, without=refused, manner=self.manner)
 
     def _read(self, asked: Asked, response: httpx.Response, exhausted: float) -> Reply:
         try:

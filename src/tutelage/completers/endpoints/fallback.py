@@ -7,7 +7,7 @@ from typing import Self
 
 from tutelage.completers.endpoints.spending import CeilingReached
 from tutelage.completers.preparation import failed, refuse_duplicates
-from tutelage.completers.protocol import Completer, OffersSchemas, in_groups
+from tutelage.completers.protocol import Completer, OffersSchemas, in_groups, telling
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, Event, silent
 from tutelage.records import Answer, Engine, Request
@@ -62,8 +62,10 @@ class FallbackCompleter:
         return next((one.schema_refusal for one in asked if isinstance(one, OffersSchemas) and one.schema_refusal), "")
 
     def tell(self, emit: Emit) -> None:
-        """Say to ``emit`` whenever another is asked."""
+        """Say to ``emit`` whenever another is asked, and what each of them has to say."""
         self._emit = emit
+        for member in self._members:
+            telling(member.completer, emit)
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as they arrive."""

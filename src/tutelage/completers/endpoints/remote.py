@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty
@@ -16,6 +16,7 @@ from tutelage.completers.endpoints.pauses import Patience
 from tutelage.completers.endpoints.spending import Purse
 from tutelage.completers.preparation import refuse_duplicates
 from tutelage.errors import CompletionError
+from tutelage.events import Emit, Event, silent
 from tutelage.records import Answer, Engine, Request
 
 AT_MOST = 1024
@@ -53,6 +54,8 @@ class RemoteCompleter:
         self._concurrency, self._allow_remote = min(concurrency, AT_MOST), allow_remote
         self._patience, self._purse, self._media = patience or Patience(), purse or Purse(), media or MediaSettings()
         self.standing = Standing()
+        self._emit: Emit = silent
+        self._told = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._exchange: Exchange | None = None
@@ -65,7 +68,11 @@ class RemoteCompleter:
     @property
     def schema_refusal(self) -> str:
         """What the endpoint said to the first schema that it refused; empty while it takes them."""
-        return self._exchange.schema_refusal if self._exchange is not None else ""
+        return self._exchange.refusals.get("schema", "") if self._exchange is not None else ""
+
+    def tell(self, emit: Emit) -> None:
+        """Say to ``emit``, once, that log-probabilities which were asked for do not come."""
+        self._emit = emit
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as they arrive."""
@@ -78,6 +85,7 @@ class RemoteCompleter:
         if not requests:
             return
         job = self._run(self._started(requests)).result()
+        wanting = {request.id for request in requests if request.top_logprobs is not None}
         over, came = False, 0
         try:
             while not over:
@@ -85,6 +93,7 @@ class RemoteCompleter:
                 over = arrived[-1] is None
                 answers = [one.answer for one in self._written(job, arrived) if one.answer is not None]
                 came += sum(answer.finish != "error" for answer in answers)
+                self._say_silence(answers, wanting)
                 yield answers
         finally:
             if not over:
@@ -92,6 +101,23 @@ class RemoteCompleter:
                 self._written(job, list(_there(job)))
         if job.gate.stopped is not None and came < len(requests):
             raise job.gate.stopped
+
+    def _say_silence(self, answers: Sequence[Answer], wanting: Collection[str]) -> None:
+        """Say it when the first answer comes without the log-probabilities that it was asked for."""
+        silent_one = next(
+            (a for a in answers if a.finish != "error" and a.choices is None and a.request_id in wanting), None
+        )
+        if silent_one is None or self._told:
+            return
+        self._told = True
+        refusal = self._exchange.refusals.get("logprobs") if self._exchange is not None else None
+        why = (
+            f"refuses logprobs and is asked without ({refusal})"
+            if refusal
+            else "answers without the logprobs it was asked for"
+        )
+        text = f"{endpoint_name(self._model, self._base_url)} {why}: the text is there, its distributions are not"
+        self._emit(Event("note", data={"text": text}))
 
     def _written(self, job: Job, arrived: Sequence[Outcome | None]) -> list[Outcome]:
         """Write down what the outcomes cost, make room for as many others, and return them."""

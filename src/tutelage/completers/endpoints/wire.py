@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
+from tutelage.completers.endpoints.logprobs import read_choices
 from tutelage.completers.endpoints.media import Media
 from tutelage.models.reasoning import split_unknown
 from tutelage.records import Answer, Conversation, FinishReason, Message, Request, TextPart
@@ -13,8 +15,13 @@ from tutelage.records import Answer, Conversation, FinishReason, Message, Reques
 # How an answer may end; some versions of TGI name the token.
 _ENDS: dict[str, FinishReason] = {"stop": "stop", "eos_token": "stop", "stop_sequence": "stop", "length": "length"}
 
-# By what a refusal names the field for the schema.
-_SCHEMA_FIELD = ("response format", "json schema", "structured output")
+Wish = Literal["schema", "logprobs"]
+"""A field that not every server takes, without which a request can be asked too."""
+# By what a refusal names the field, and with which status.
+_REFUSED: dict[Wish, tuple[tuple[str, ...], tuple[int, ...]]] = {
+    "schema": (("response format", "json schema", "structured output"), (400, 422)),
+    "logprobs": (("logprobs", "log probs", "log probabilities"), (400, 403, 422, 501)),
+}
 
 
 class NoAnswer(ValueError):
@@ -42,13 +49,25 @@ class Manner:
 _ANY = Manner()
 
 
+def wishes_of(request: Request) -> frozenset[Wish]:
+    """Return what ``request`` holds that a server may refuse without refusing to answer."""
+    held: dict[Wish, object] = {"schema": request.answer_schema, "logprobs": request.top_logprobs}
+    return frozenset(wish for wish, value in held.items() if value is not None)
+
+
 def write_body(
-    model: str, request: Request, written: Written | None = None, *, schema: bool = True, manner: Manner = _ANY
+    model: str,
+    request: Request,
+    written: Written | None = None,
+    *,
+    without: frozenset[Wish] = frozenset(),
+    manner: Manner = _ANY,
 ) -> bytes:
     """Return the body that asks ``request``; ``written`` holds its images and recordings as they are sent.
 
-    ``top_k`` and ``repetition_penalty`` are sent only where set, as fields that vLLM, TGI and llama.cpp read; so is the
-    schema of the answer, unless ``schema`` is false, in the form of OpenAI, which vLLM, llama.cpp and Ollama take too.
+    ``top_k`` and ``repetition_penalty`` are sent only where set, as fields that vLLM, TGI and llama.cpp read; so are
+    the schema of the answer and the wish for log-probabilities, but for those in ``without``: in the form of OpenAI,
+    which vLLM and llama.cpp take too, and of schemas Ollama.
     """
     sampling = request.sampling
     body: dict[str, object] = {
@@ -64,16 +83,23 @@ def write_body(
         body["top_k"] = sampling.top_k
     if sampling.repetition_penalty != 1:
         body["repetition_penalty"] = sampling.repetition_penalty
-    if schema and (wanted := request.answer_schema) is not None:
+    if "logprobs" not in without and request.top_logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
+    if "schema" not in without and (wanted := request.answer_schema) is not None:
         of = {"name": wanted.name, "strict": wanted.strict, "schema": wanted.json_schema}
         body["response_format"] = {"type": "json_schema", "json_schema": of}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def refuses_schema(status: int, complaint: "Complaint") -> bool:
-    """Whether a refusal speaks of the field for the schema, which the server does not know or cannot read."""
+def refused_wish(status: int, complaint: "Complaint", sent: frozenset[Wish]) -> Wish | None:
+    """Return the one of what was ``sent`` that a refusal speaks of: the server does not know the field or cannot read
+    it, or the model has none of it."""
     said = f"{complaint.message} {complaint.code} {complaint.type}".lower().replace("_", " ")
-    return status in (400, 422) and any(name in said for name in _SCHEMA_FIELD)
+    for wish in sorted(sent):
+        names, statuses = _REFUSED[wish]
+        if status in statuses and any(name in said for name in names):
+            return wish
+    return None
 
 
 def most_prompt_tokens(messages: Conversation) -> int:
@@ -123,6 +149,8 @@ class _Message(BaseModel):
 class _Choice(BaseModel):
     message: _Message
     finish_reason: str | None = None
+    # Servers write many things here; what cannot be read is no reason to throw the answer away.
+    logprobs: JsonValue = None
 
 
 class _Usage(BaseModel):
@@ -159,7 +187,15 @@ def read_completion(request: Request, body: bytes, *, manner: Manner = _ANY) -> 
         if finish == "length":
             raise NoAnswer("it is empty: max_tokens went to what is not shown", passing=False, **tokens)
         raise NoAnswer("it is empty", passing=True, **tokens)
-    return Answer(request_id=request.id, text=text, finish=finish, reasoning=reasoning, seed=request.seed, **tokens)
+    return Answer(
+        request_id=request.id,
+        text=text,
+        finish=finish,
+        reasoning=reasoning,
+        choices=None if request.top_logprobs is None else read_choices(choice.logprobs),
+        seed=request.seed,
+        **tokens,
+    )
 
 
 def _unreadable(fault: ValidationError, body: bytes) -> str:

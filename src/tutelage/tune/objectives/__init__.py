@@ -4,6 +4,7 @@
 |---|---|---|---|---|
 | ``sft`` | ``sft`` | documents | | target tokens, or rows (``average``) |
 | ``kd`` | ``kd`` | documents | | target tokens |
+| ``kd_answers`` | ``kd_answers`` | documents | | target tokens |
 | ``dpo`` | ``dpo`` | pairs | yes | pairs |
 | ``ipo`` | ``ipo`` | pairs | yes | pairs |
 | ``kto`` | ``kto`` | single answers, wanted or not | yes | answers |
@@ -22,6 +23,7 @@ from tutelage.tune.objectives.dpo import Dpo
 from tutelage.tune.objectives.grpo import Grpo
 from tutelage.tune.objectives.ipo import Ipo
 from tutelage.tune.objectives.kd import Kd
+from tutelage.tune.objectives.kd_answers import KdAnswers
 from tutelage.tune.objectives.kto import Kto
 from tutelage.tune.objectives.objective import Cost, Objective
 from tutelage.tune.objectives.orpo import Orpo
@@ -55,6 +57,8 @@ def build_objective(
         case sections.KdObjective():
             assert teacher is not None
             return Kd(teacher, own)
+        case sections.KdAnswersObjective():
+            return KdAnswers()
         case sections.DpoObjective():
             return Dpo(reference, section.beta, section.label_smoothing)
         case sections.IpoObjective():

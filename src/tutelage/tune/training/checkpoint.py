@@ -22,7 +22,7 @@ from tutelage.errors import RunError, StorageError
 from tutelage.files import atomic_folder, read_text, storage
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Record
-from tutelage.tune.rows import Asked, Pair, Rated, Row, documents_of
+from tutelage.tune.rows import Asked, Pair, Rated, Row, Told, documents_of
 from tutelage.tune.training.progress import Step, Summary
 
 WITHOUT_EFFECT = {"activation_checkpointing", "checkpoint_every", "data", "sharding", "watchdog"}
@@ -115,6 +115,8 @@ def fingerprint_of(model: nn.Module, rows: Sequence[Row], section: TuneSection, 
         for document in documents_of(row).values():
             digest.update(np.asarray(document.ids, dtype=np.int32).tobytes() + b"|")
             digest.update(np.asarray(document.targets, dtype=np.bool_).tobytes() + b"|")
+        if isinstance(row, Told):
+            digest.update(row.likely.tobytes() + row.logprobs.tobytes() + b"told|")
         if isinstance(row, Pair) and row.margin:
             digest.update(f"margin {row.margin!r}|".encode())
         if isinstance(row, Rated):
