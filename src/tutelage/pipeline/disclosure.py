@@ -15,7 +15,7 @@ HERE = "Nothing leaves this machine."
 
 def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[str] = ()) -> tuple[str, ...]:
     """Return in words who the teacher is, what it is shown of ``prompts`` items and by the sources of rows
-    (``supplies``), and what leaves this machine."""
+    (``supplies``, in words), and what leaves this machine."""
     distill, here = recipe.construct.distill, HERE
     if not prompts and not supplies:
         return ("No row has a check: no answer is sampled and no teacher is asked.", here)
