@@ -13,9 +13,20 @@ from tutelage.recipe.endpoint import EndpointTeacher
 HERE = "Nothing leaves this machine."
 
 
-def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[str] = ()) -> tuple[str, ...]:
+def who_sees_what(
+    recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[str] = (), own: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return in words who the teacher is, what it is shown of ``prompts`` items and by the sources of rows
-    (``supplies``, in words), and what leaves this machine."""
+    (``supplies``, in words), what the student is shown by sources (``own``), and what leaves this machine."""
+    if not own:
+        return _of_teacher(recipe, tasks, prompts, supplies)
+    student = f"The student writes for itself; it sees {' and '.join(own)}."
+    if not prompts and not supplies:
+        return (student, "No teacher is asked.", HERE)
+    return (student, *_of_teacher(recipe, tasks, prompts, supplies))
+
+
+def _of_teacher(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[str]) -> tuple[str, ...]:
     distill, here = recipe.construct.distill, HERE
     if not prompts and not supplies:
         return ("No row has a check: no answer is sampled and no teacher is asked.", here)

@@ -12,7 +12,7 @@ from tutelage.recipe.base import Section
 from tutelage.recipe.curate import ContaminationStep
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource
+from tutelage.recipe.sources import DocumentsSource, InstructionsSource, SelfInstructSource
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
 
 if TYPE_CHECKING:
@@ -100,9 +100,12 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     for index, source in enumerate(section.sources):
         if isinstance(source, DocumentsSource):
             yield from _of_documents(source, "construct", "sources", index)
-        elif section.expert is None:
+        elif isinstance(source, InstructionsSource) and section.expert is None:
             why = "there are no demonstrations, construct.expert is null"
             yield _idle(source, "seeds", why, "construct", "sources", index)
+        elif isinstance(source, SelfInstructSource) and source.steps == 1:
+            why = "nothing was generated before the only step, steps is 1"
+            yield _idle(source, "generated", why, "construct", "sources", index)
     yield from _of_judge(recipe)
 
 

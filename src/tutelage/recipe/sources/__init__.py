@@ -6,7 +6,15 @@ from pydantic import Field
 
 from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.sources.instructions import InstructionsSource
+from tutelage.recipe.sources.self_improvement import SelfImprovementSource
+from tutelage.recipe.sources.self_instruct import SelfInstructSource
 
-Source = Annotated[DocumentsSource | InstructionsSource, Field(discriminator="kind")]
+Source = Annotated[DocumentsSource | InstructionsSource | SelfInstructSource, Field(discriminator="kind")]
 
-__all__ = ["DocumentsSource", "InstructionsSource", "Source"]
+__all__ = [
+    "DocumentsSource",
+    "InstructionsSource",
+    "SelfImprovementSource",
+    "SelfInstructSource",
+    "Source",
+]
