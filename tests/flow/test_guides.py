@@ -216,6 +216,10 @@ def test_self_improvement(tmp_path: Path) -> None:
         assert line in said
     counts = json.loads((folder / "instructions-1_yield.json").read_text(encoding="utf-8"))
     assert counts["asked"] == 1
+    assert "4 instructions evolved 2 times, each × 1 answers" in said
+    folder = tmp_path / "runs" / "evolving" / "rounds" / "1" / "construct" / "evolve"
+    for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+        assert line in said
 
 
 def test_sampling_with_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,29 @@ def test_a_run_learns_what_a_teacher_made_of_seeds(folder: Path) -> None:
     assert "self_instruct, wanted: 6 of 6 kept" in " ".join(str(event.data.get("text")) for event in told)
 
 
+def test_a_run_learns_what_was_evolved_of_demonstrations(folder: Path) -> None:
+    out = folder / "run"
+    with endpoint(reply=reply) as server:
+        source = "{kind: evolve, by: teacher, instructions: 3, generations: 2}"
+        recipe = load_recipe(written(folder, source, TEACHER.replace("URL", server.url)))
+        estimate = estimate_run(recipe, preflight(recipe))
+        made = construct(recipe, out=out)
+        paid = server.paid.total()
+        run(recipe, out)
+        assert server.paid.total() == paid
+    (stage,) = (stage for stage in estimate.stages if stage.stage == "construct (evolve)")
+    assert stage.what == "a round: 3 instructions evolved 2 times, each × 1 answers"
+    assert "it is sent the experts' demonstrations, 3 of them, and what it made of them" in " ".join(estimate.sees)
+    assert estimate.teaching is not None
+    assert 6 < stage.answers < 6 * 3 * 1.2
+    rows = [row for row in made.rows if row.lineage.source == "evolve"]
+    assert len(rows) == 6
+    assert {row.dimension for row in rows} == {"utility"}
+    assert all(row.lineage.estimated_level and row.level is not None for row in rows)
+    learned = {row.id for row in read_records(out / "rounds/1/curate/records.jsonl", Example)}
+    assert {row.id for row in rows} <= learned
+
+
 def test_a_student_writes_for_itself_without_a_teacher(folder: Path) -> None:
     recipe = load_recipe(written(folder, "{kind: self_instruct, tasks: 2, prompts: 1, steps: 2}", "null"))
     estimate = estimate_run(recipe, preflight(recipe))

@@ -1,11 +1,14 @@
 """What filters let through has what they promise, whatever a model writes."""
 
 import string
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tutelage.construct.self_improve.bootstrap import bare
+from tutelage.construct.self_improve.elimination import MOST_APOLOGETIC, STOP_WORDS, spoils
+from tutelage.construct.self_improve.evolving import Line
 from tutelage.construct.self_improve.filters import (
     FEWEST_WORDS,
     MOST_WORDS,
@@ -13,7 +16,10 @@ from tutelage.construct.self_improve.filters import (
     faults_of_instruction,
     sift_instances,
 )
-from tutelage.records.seed_tasks import Instance
+from tutelage.construct.self_improve.seeds import Seed
+from tutelage.recipe.sources.evolve import OPERATIONS, Operation
+from tutelage.records import LEVELS, Level
+from tutelage.records.seed_tasks import Instance, SeedTask
 from tutelage.text.rouge import units
 
 SHORT = st.text(alphabet="ab: .\n", max_size=4)
@@ -71,3 +77,27 @@ def test_words_that_text_cannot_serve_are_found_anywhere(word: str, upper: bool)
 def test_taking_off_what_stands_before_an_instruction_keeps_its_words(text: str) -> None:
     line = " ".join(text.split())
     assert line.endswith(bare(text))
+
+
+@given(st.lists(st.sampled_from([*sorted(STOP_WORDS), "...", "!", "?\n", "(", ")"]), max_size=12), st.randoms())
+def test_stop_words_and_punctuation_are_no_answer_and_one_word_more_is(parts: list[str], random: Random) -> None:
+    text = " ".join(part.upper() if random.random() < 0.3 else part for part in parts)
+    assert spoils(text) == "the answer has punctuation and stop words alone"
+    assert spoils(f"{text} kettle") == ""
+
+
+@given(st.integers(0, 200))
+def test_an_answer_is_sorry_by_its_length(number: int) -> None:
+    said = spoils("sorry " + "kettle " * number)
+    assert bool(said) == (number + 1 < MOST_APOLOGETIC)
+
+
+@given(st.lists(st.sampled_from(OPERATIONS), max_size=8), st.sampled_from(LEVELS))
+def test_levels_never_fall_and_rise_by_one_at_most(operations: list[Operation], level: Level) -> None:
+    seed = Seed(SeedTask(id="a", instruction="Say it."), "utility", level)
+    before = LEVELS.index(level)
+    for number in range(len(operations) + 1):
+        found = Line(seed, "", "", tuple(operations[:number])).level
+        assert found is not None
+        assert LEVELS.index(found) - before in (0, 1)
+        before = LEVELS.index(found)

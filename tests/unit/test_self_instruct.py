@@ -188,7 +188,9 @@ def test_labels_come_first_where_it_is_classification(tmp_path: Path) -> None:
         assert flags == {"kind": {True, False}, "input_first": {False}, "output_first": {True}}[kind]
         if kind == "output_first":
             assert last_task(prompt).startswith("Sort")
-            assert prompt.index("\nLabel: ") < prompt.index("\nInput: ")
+            assert '{"instances": [{"label": "yes", "input": "We' in prompt
+        if kind == "input_first":
+            assert '{"instances": [{"input": "We' in prompt
     by_how = {row.lineage.operations: row for row in rows}
     assert set(by_how) == {("propose", "input_first"), ("propose", "output_first")}
     assert all(row.messages[0].text.startswith("Sort") for row in rows if row.lineage.operations[1] == "output_first")

@@ -7,9 +7,11 @@ from pathlib import Path
 from tutelage.construct.documents.source import document_rows
 from tutelage.construct.instructions.source import instruction_rows
 from tutelage.construct.sampling import Asker, Sampler
+from tutelage.construct.self_improve.evolve import evolve_rows
 from tutelage.construct.self_improve.self_instruct import self_instruct_rows
 from tutelage.recipe.sources import (
     DocumentsSource,
+    EvolveSource,
     InstructionsSource,
     SelfInstructSource,
     Source,
@@ -56,6 +58,10 @@ def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> li
                 )
             case SelfInstructSource():
                 rows += self_instruct_rows(
+                    source, sampler, writer=writer, demonstrations=means.demonstrations, base=means.base
+                )
+            case EvolveSource():
+                rows += evolve_rows(
                     source, sampler, writer=writer, demonstrations=means.demonstrations, base=means.base
                 )
     return rows

@@ -22,7 +22,7 @@ from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource, SelfInstructSource
+from tutelage.recipe.sources import DocumentsSource, EvolveSource, InstructionsSource, SelfInstructSource
 from tutelage.recipe.vllm import VllmEngine
 from tutelage.reflect.own import load_planner
 from tutelage.tasks.build import build_tasks, demonstrations_of
@@ -114,7 +114,7 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             case InstructionsSource() if tasks:
                 dimensions = [task.dimension for task in tasks.values()]
                 yield where, partial(check_source, source, recipe.folder, dimensions)
-            case SelfInstructSource() if tasks:
+            case SelfInstructSource() | EvolveSource() if tasks:
                 demonstrations = demonstrations_of(list(tasks.values()))
                 yield where, partial(seeds_of, source, demonstrations, recipe.folder)
     engine = recipe.engines.sampling

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from tutelage.construct.documents.source import shelve
-from tutelage.pipeline.improved import self_instruct_of
+from tutelage.pipeline.improved import evolve_of, self_instruct_of
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
 from tutelage.pipeline.ordered import Beside, Ordering, ordering_of
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource, SelfInstructSource, Source
+from tutelage.recipe.sources import DocumentsSource, EvolveSource, InstructionsSource, SelfInstructSource, Source
 
 PROMPT_TOKENS = 330
 """Of the question about a passage, the passage itself aside."""
@@ -50,6 +50,8 @@ def supplies_of(recipe: Recipe) -> list[Supply]:
                 found.append(_from_orders(source, ordering_of(source, recipe), recipe))
             case SelfInstructSource():
                 found.append(_from_orders(source, self_instruct_of(source, recipe), recipe))
+            case EvolveSource():
+                found.append(_from_orders(source, evolve_of(source, recipe), recipe))
     return found
 
 

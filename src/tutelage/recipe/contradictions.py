@@ -12,7 +12,7 @@ from tutelage.recipe.base import Section
 from tutelage.recipe.curate import ContaminationStep
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource, SelfInstructSource
+from tutelage.recipe.sources import DocumentsSource, EvolveSource, InstructionsSource, SelfInstructSource
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
         elif isinstance(source, SelfInstructSource) and source.steps == 1:
             why = "nothing was generated before the only step, steps is 1"
             yield _idle(source, "generated", why, "construct", "sources", index)
+        elif isinstance(source, EvolveSource) and source.seeds is None:
+            why = "demonstrations keep their own, and no file of seeds is named"
+            yield _idle(source, "dimension", why, "construct", "sources", index)
     yield from _of_judge(recipe)
 
 
@@ -144,7 +147,9 @@ def _of_judge(recipe: "Recipe") -> Iterator[Idle]:
     several = (distill is not None and distill.samples > 1) or (
         lessons is not None and max(lessons.samples, lessons.revisions) > 1
     )
-    several = several or any(isinstance(one, InstructionsSource) and one.samples > 1 for one in section.sources)
+    several = several or any(
+        isinstance(one, InstructionsSource | EvolveSource) and one.samples > 1 for one in section.sources
+    )
     if judge.best_of is not None and not several:
         yield _idle(judge, "best_of", "no prompt gets more than one answer (samples)", *place)
 

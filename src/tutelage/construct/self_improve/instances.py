@@ -5,6 +5,7 @@ kind are shown. The paper's filters decide first, then whether the form of an ou
 addition, then the judge of the recipe, if it has one for what no program can check.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -138,11 +139,7 @@ def _request(desk: Desk, section: SelfInstructSource, one: Told, how: str, seeds
     fit = [seed for seed in seeds if seed.task.instances and seed.task.is_classification in wanted]
     shown = drawn_seeds(fit, section.examples, section.folder, how, one.pooled.id, seed=desk.sampler.seed)
     examples = [
-        {
-            "task": " ".join(seed.task.instruction.split()),
-            "input": seed.task.instances[0].input,
-            "output": seed.task.instances[0].output,
-        }
+        {"task": " ".join(seed.task.instruction.split()), "made": _as_asked(seed.task.instances[0], how)}
         for seed in shown
     ]
     prompt = render(
@@ -154,6 +151,12 @@ def _request(desk: Desk, section: SelfInstructSource, one: Told, how: str, seeds
     )
     sampling = Sampling(temperature=0.0, max_tokens=section.max_tokens)
     return Request(id=f"{one.pooled.id}/{how}", messages=(user(prompt),), sampling=sampling)
+
+
+def _as_asked(one: Instance, how: str) -> str:
+    """An expert's instance as the reply that gives it."""
+    made = {"label": one.output, "input": one.input} if how == OUTPUT_FIRST else one.model_dump()
+    return json.dumps({"instances": [made]}, ensure_ascii=False)
 
 
 def keep_instances(
