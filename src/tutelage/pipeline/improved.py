@@ -89,7 +89,7 @@ def _bootstrapped(source: SelfInstructSource) -> tuple[int, float]:
 def _beside(recipe: Recipe, prompts: float, samples: int, request: float, answer: float) -> Beside | None:
     if recipe.construct.judge is None:
         return None
-    return Beside(prompts, samples, 0, request_tokens=request, answer_tokens=answer)
+    return Beside(prompts, samples, 0, request_tokens=request, answer_tokens=answer, named="new instructions' answers")
 
 
 def _seeds(source: SelfImprovementSource) -> str:
