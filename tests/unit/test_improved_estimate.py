@@ -70,5 +70,5 @@ def test_the_judge_is_shown_what_the_student_wrote(kind: str) -> None:
     assert found.answers > 0
     sees = with_the_judge(made, ("Nothing leaves this machine.",), 0)
     assert "it sees requests that the student wrote and its answers to them" in sees[0]
-    (taught,) = supplies_of(recipe(kind, by="teacher"))
+    (taught,) = supplies_of(recipe(kind, "  distill: {teacher: {kind: model, id: another}}\n", by="teacher"))
     assert taught.taught

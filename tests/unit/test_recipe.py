@@ -123,6 +123,7 @@ def improving(keys: str, **others: str) -> str:
         (improving("kind: evolve, operations: []"), "name one or more of add_constraints"),
         (improving("kind: evolve, operations: [deepen, deepen]"), "each once"),
         (improving("kind: evolve", expert="null"), "construct.expert is null; name a file"),
+        (improving("kind: evolve, by: teacher"), "construct.distill.teacher is the student itself; take student"),
         (improving("kind: self_instruct", expert="null"), "construct.expert is null; name a file"),
         ("name: mine\ntasks: [{kind: safety}, {kind: safety}]\n", "more than once"),
         ("name: mine\n", "tasks: name at least one"),
