@@ -204,6 +204,24 @@ def test_instructions(tmp_path: Path) -> None:
     assert counts["asked"] == 8
 
 
+def test_self_improvement(tmp_path: Path) -> None:
+    bring_rows(tmp_path)
+    said = follow("self-improvement", tmp_path)
+    told = " ".join(said.split())
+    assert "8 new tasks, in at most 2 steps of 2 requests for 8 each" in said
+    assert "The student writes for itself; it sees the experts' demonstrations and tasks that it wrote" in told
+    assert "it is sent the tasks of seeds.jsonl and tasks that it wrote, 8 in each request for new ones" in told
+    folder = tmp_path / "runs" / "improving" / "rounds" / "1" / "construct" / "self_instruct"
+    for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+        assert line in said
+    counts = json.loads((folder / "instructions-1_yield.json").read_text(encoding="utf-8"))
+    assert counts["asked"] == 1
+    assert "4 instructions evolved 2 times, each × 1 answers" in said
+    folder = tmp_path / "runs" / "evolving" / "rounds" / "1" / "construct" / "evolve"
+    for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+        assert line in said
+
+
 def test_sampling_with_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command stands for vLLM, which nobody has here."""
     for name, value in install(tmp_path / "bin", Behaviour(journal=str(tmp_path / "journal.jsonl"))).items():
@@ -240,6 +258,7 @@ PAGES = (
         "own-teacher",
         "documents",
         "instructions",
+        "self-improvement",
         "judges",
         "sampling-with-vllm",
         "reading-a-report",

@@ -63,6 +63,12 @@ def ordered(keys: str) -> str:
     return MINIMAL + ORDERED.replace("KEYS", keys)
 
 
+def improving(keys: str, **others: str) -> str:
+    """A recipe whose student writes from what experts wrote."""
+    more = "".join(f", {key}: {value}" for key, value in others.items())
+    return MINIMAL + f"construct: {{sources: [{{{keys}}}]{more}}}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -121,6 +127,15 @@ def ordered(keys: str) -> str:
         (ordered("assessor: judge"), "assessor is judge, but construct.judge is null"),
         (ordered("rows: yes"), "expected a whole number"),
         (ordered("kind_of: 3"), "there is no such key"),
+        (improving("kind: self_instruct, generated: 8"), "at least one of the 8 that are shown is an expert's"),
+        (improving("kind: self_instruct, language: xx"), "it cannot be told from other languages"),
+        (improving("kind: self_instruct, instances: 6"), "less than or equal to 5"),
+        (improving("kind: self_instruct, by: teacher", distill="null"), "the teacher writes these rows"),
+        (improving("kind: evolve, operations: []"), "name one or more of add_constraints"),
+        (improving("kind: evolve, operations: [deepen, deepen]"), "each once"),
+        (improving("kind: evolve", expert="null"), "construct.expert is null; name a file"),
+        (improving("kind: evolve, by: teacher"), "construct.distill.teacher is the student itself; take student"),
+        (improving("kind: self_instruct", expert="null"), "construct.expert is null; name a file"),
         ("name: mine\ntasks: [{kind: safety}, {kind: safety}]\n", "more than once"),
         ("name: mine\n", "tasks: name at least one"),
         ("name: mine\ntasks: []\n", "tasks: name at least one"),

@@ -44,6 +44,16 @@ def problems(text: str, *overrides: str) -> list[str]:
             "line 8, construct.sources.0.seeds",
             "construct.expert is null",
         ),
+        (
+            MINIMAL + "construct:\n  sources:\n    - kind: self_instruct\n      steps: 1\n      generated: 2\n",
+            "line 8, construct.sources.0.generated",
+            "steps is 1",
+        ),
+        (
+            MINIMAL + "construct:\n  sources:\n    - kind: evolve\n      dimension: dates\n",
+            "line 7, construct.sources.0.dimension",
+            "no file of seeds is named",
+        ),
         (UNVERIFIED + "  mend: true\n", "line 6, construct.mend", "construct.verify is false"),
         (UNVERIFIED + "  decompose: true\n", "line 6, construct.decompose", "construct.verify is false"),
         (UNVERIFIED + "  references: true\n", "line 6, construct.references", "construct.verify is false"),
@@ -119,6 +129,12 @@ def test_all_that_would_be_ignored_is_said_at_once() -> None:
         CONTAMINATION + "      short_ngram: 6\n",
         JUDGED,
         MINIMAL + "construct: {expert: null, sources: [{kind: instructions}]}\n",
+        MINIMAL + "construct: {distill: null, sources: [{kind: self_instruct, steps: 1}]}\n",
+        MINIMAL + "construct: {distill: null, sources: [{kind: evolve, seeds: seeds.jsonl, dimension: dates}]}\n",
+        JUDGED + "      best_of: pointwise\n  distill: {samples: 1}\n  self_improve: null\n  sources:\n"
+        "    - {kind: evolve, samples: 2}\n",
+        MINIMAL + "construct: {expert: null, distill: null, self_improve: null, sources: [{kind: self_instruct, "
+        "seeds: seeds.jsonl}]}\ncontrols: {few_shot: false, expert_only: false}\n",
         JUDGED + "      best_of: pairwise\n  distill: {samples: 1}\n  self_improve: null\n  sources:\n"
         "    - {kind: instructions, samples: 2}\n",
         JUDGED + "      best_of: pointwise\n      unchecked: false\n      scale: 7\n",

@@ -92,6 +92,9 @@ def test_the_dry_run_says_who_answers(tmp_path: Path, monkeypatch: pytest.Monkey
     there = told(THERE)
     assert any("the vLLM server at http://127.0.0.1:8000/v1: it is sent train items" in words for words in there)
     assert there[-1] == "Nothing leaves this machine."
+    writing = recipe(THERE, "construct: {sources: [{kind: self_instruct}]}")
+    shown = " ".join(with_server(("There is no teacher.", "Nothing leaves this machine."), writing))
+    assert "general instructions, tasks of experts and what is written from them, and reads the adapters" in shown
     far = 'base_url: "http://gpu.example:8000/v1"'
     assert "will refuse" in told(far)[-1]
     assert told(f"{far}, allow_remote: true")[-1] == "These items leave this machine for gpu.example."

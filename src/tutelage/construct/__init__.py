@@ -7,6 +7,7 @@
 | ``rationales/`` | a teacher's reasons before its answers, examined, and learned with them |
 | ``documents/`` | questions and answers about passages of documents, proved by quotes |
 | ``instructions/`` | requests that a teacher writes to order, read blind, and its answers |
+| ``self_improve/`` | new instructions of a model from those of experts, each method after its paper |
 | ``lesson`` | attempt → verdict → critique → revision → verdict |
 | ``mend`` | a draft whose form the task's own program put right |
 | ``reference`` | the known answer to an item that nobody answered right |
@@ -16,6 +17,7 @@
 | ``judged`` | a model judges where no program can, and which of several good answers is best |
 | ``missing`` | what never came: said once, and too much of it stops the stage |
 | ``sources`` | the rows that come from other sources than the items of tasks |
+| ``desk`` | who is asked and where, for the steps of a source |
 | ``ledgers`` | counts of a source's steps |
 | ``build`` | one round's data from a plan |
 | ``placebo`` | the control whose rows nobody verified |

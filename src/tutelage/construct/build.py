@@ -139,10 +139,8 @@ def _from_sources(
 ) -> list[Example]:
     """Rows from other sources than the items of tasks, where the recipe names some."""
     reader = cast.reader or cast.teacher
-    if reader is None:
-        return []
     judge = cast.judge if sampler.section.judge is not None else None
-    means = Means(reader, judge, prompts, demonstrations, seed=place.seed, base=place.folder)
+    means = Means(cast.student, reader, judge, prompts, demonstrations, seed=place.seed, base=place.folder)
     return source_rows(sampler.section.sources, sampler, means)
 
 

@@ -7,17 +7,26 @@ from pathlib import Path
 from tutelage.construct.documents.source import document_rows
 from tutelage.construct.instructions.source import instruction_rows
 from tutelage.construct.sampling import Asker, Sampler
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource, Source
+from tutelage.construct.self_improve.evolve import evolve_rows
+from tutelage.construct.self_improve.self_instruct import self_instruct_rows
+from tutelage.recipe.sources import (
+    DocumentsSource,
+    EvolveSource,
+    InstructionsSource,
+    SelfInstructSource,
+    Source,
+)
 from tutelage.records import Demonstration, Example, Level
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a round has for its sources: who writes, who judges (None: nobody), the plan in prompts by task and level,
-    the experts' demonstrations, the seed of the run, and what paths are relative to. ``teacher`` is asked without
-    demonstrations."""
+    """What a round has for its sources: the student, the teacher (None: nobody teaches), who judges (None: nobody), the
+    plan in prompts by task and level, the experts' demonstrations, the seed of the run, and what paths are relative to.
+    ``teacher`` is asked without demonstrations."""
 
-    teacher: Asker
+    student: Asker
+    teacher: Asker | None
     judge: Asker | None
     prompts: Mapping[tuple[str, Level], int]
     demonstrations: Sequence[Demonstration]
@@ -32,18 +41,28 @@ def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> li
     """
     rows: list[Example] = []
     for source in sources:
+        writer = means.teacher if source.taught else means.student
+        assert writer is not None, "a recipe whose teacher writes has one"
         match source:
             case DocumentsSource():
-                rows += document_rows(source, sampler, teacher=means.teacher, seed=means.seed, base=means.base)
+                rows += document_rows(source, sampler, teacher=writer, seed=means.seed, base=means.base)
             case InstructionsSource():
                 rows += instruction_rows(
                     source,
                     sampler,
-                    teacher=means.teacher,
+                    teacher=writer,
                     judge=means.judge,
                     plan=_by_cell(means.prompts, sampler),
                     demonstrations=means.demonstrations,
                     base=means.base,
+                )
+            case SelfInstructSource():
+                rows += self_instruct_rows(
+                    source, sampler, writer=writer, demonstrations=means.demonstrations, base=means.base
+                )
+            case EvolveSource():
+                rows += evolve_rows(
+                    source, sampler, writer=writer, demonstrations=means.demonstrations, base=means.base
                 )
     return rows
 

@@ -15,9 +15,20 @@ HERE = "Nothing leaves this machine."
 CONTROL = "as a control when all is tuned, and nothing is learned from its answers to these"
 
 
-def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[str] = ()) -> tuple[str, ...]:
+def who_sees_what(
+    recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[str] = (), own: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return in words who the teacher is, what it is shown of ``prompts`` items, by the sources of rows (``supplies``,
-    in words) and as a control, and what leaves this machine."""
+    in words) and as a control, what the student is shown by sources (``own``), and what leaves this machine."""
+    if not own:
+        return _of_teacher(recipe, tasks, prompts, supplies)
+    student = f"The student writes for itself; it sees {_and(own)}."
+    if not prompts and not supplies and not teacher_items(recipe, tasks):
+        return (student, "No teacher is asked.", HERE)
+    return (student, *_of_teacher(recipe, tasks, prompts, supplies))
+
+
+def _of_teacher(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[str]) -> tuple[str, ...]:
     tested, here = len(teacher_items(recipe, tasks)), HERE
     if not prompts and not supplies and not tested:
         return ("No row has a check: no answer is sampled and no teacher is asked.", here)

@@ -116,13 +116,19 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
         sees=with_the_judge(
             recipe,
-            with_server(who_sees_what(recipe, tasks, prompts, [supply.shown for supply in supplies]), recipe),
+            with_server(_sees(recipe, tasks, prompts, supplies), recipe),
             prompts,
         ),
         claims=claims_of(recipe, tasks, test),
         teaching=_teaching(recipe, tasks, prompts, supplies),
         judging=judging,
     )
+
+
+def _sees(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Supply]) -> tuple[str, ...]:
+    taught = [supply.shown for supply in supplies if supply.taught]
+    own = [supply.shown for supply in supplies if not supply.taught]
+    return who_sees_what(recipe, tasks, prompts, taught, own)
 
 
 def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Supply]) -> Teaching | None:
@@ -140,7 +146,7 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Sup
     answers = Asked(round(asked) * rounds, (shots + 1) * row - answer, answer, section.max_tokens)
     about = [with_reasons(answers, section.distill.rationales)]
     about += [Asked(critiques, row + CRITIC_TOKENS, CRITIQUE_TOKENS, section.max_tokens)] if critiques else []
-    about += [asked for supply in supplies for asked in supply.asked]
+    about += [asked for supply in supplies if supply.taught for asked in supply.asked]
     if tested := len(teacher_items(recipe, tasks)):
         most = recipe.evaluate.max_tokens
         about.append(Asked(tested, (shots + 1) * row - answer, answer_tokens(tasks, most), most))

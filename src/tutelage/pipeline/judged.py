@@ -15,7 +15,7 @@ from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.judge import JudgeSection
-from tutelage.recipe.sources import InstructionsSource
+from tutelage.recipe.sources import DocumentsSource
 from tutelage.recipe.teacher import ModelTeacher, SelfTeacher
 from tutelage.records import Record
 from tutelage.tasks.protocol import Task
@@ -101,12 +101,13 @@ def who(one: SelfTeacher | ModelTeacher | EndpointTeacher) -> tuple[str, ...]:
 def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[str, ...]:
     """Return who sees what, ``sees`` of all others and then what the judge is shown and what leaves for it."""
     judge = recipe.construct.judge
-    ordered = any(isinstance(source, InstructionsSource) for source in recipe.construct.sources)
-    if judge is None or not (prompts or ordered):
+    writing = [source for source in recipe.construct.sources if not isinstance(source, DocumentsSource)]
+    writers = dict.fromkeys("teacher" if source.taught else "student" for source in writing)
+    if judge is None or not (prompts or writers):
         return tuple(sees)
     items = "train items, answers to them" + (", the experts' answers to them" if judge.references else "")
-    requests = "requests that the teacher wrote and its answers to them"
-    shown = " and ".join([*([items] if prompts else []), *([requests] if ordered else [])])
+    requests = [f"requests that the {one} wrote and its answers to them" for one in writers]
+    shown = " and ".join([*([items] if prompts else []), *requests])
     never = "Items of probe, gate and test are never shown to it as the judge."
     notes = judge_notes(recipe)
     match judge.by:
@@ -181,7 +182,7 @@ def _of_source(judge: JudgeSection, beside: Beside) -> tuple[int, Tokens, str]:
     prompt = singles * (one + beside.answer_tokens) + pairs * (both + beside.answer_tokens)
     prompt += beside.read * (READING_TOKENS + beside.request_tokens)
     written = singles * reply + pairs * min(judge.max_tokens, REASON_TOKENS) + beside.read * READ_TOKENS
-    words = [f"{round(singles + pairs):,} times about ordered answers"] if singles + pairs else []
+    words = [f"{round(singles + pairs):,} times about {beside.named}"] if singles + pairs else []
     words += [f"{round(beside.read):,} ordered requests to read"] if beside.read else []
     return round(singles + pairs + beside.read), Tokens(round(prompt), round(written)), " and ".join(words)
 

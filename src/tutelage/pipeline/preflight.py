@@ -7,6 +7,7 @@ from tutelage.completers.endpoints.address import check_address, read_key
 from tutelage.construct.documents.source import shelve
 from tutelage.construct.instructions.source import check_source
 from tutelage.construct.rehearsal import rehearsal_prompts
+from tutelage.construct.self_improve.seeds import seeds_of
 from tutelage.curate.build import build_steps
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
 from tutelage.evaluate.general_texts import general_prompts
@@ -22,10 +23,10 @@ from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource
+from tutelage.recipe.sources import DocumentsSource, EvolveSource, InstructionsSource, SelfInstructSource
 from tutelage.recipe.vllm import VllmEngine
 from tutelage.reflect.own import load_planner
-from tutelage.tasks.build import build_tasks
+from tutelage.tasks.build import build_tasks, demonstrations_of
 from tutelage.tasks.protocol import Task
 
 
@@ -117,6 +118,9 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             case InstructionsSource() if tasks:
                 dimensions = [task.dimension for task in tasks.values()]
                 yield where, partial(check_source, source, recipe.folder, dimensions)
+            case SelfInstructSource() | EvolveSource() if tasks:
+                demonstrations = demonstrations_of(list(tasks.values()))
+                yield where, partial(seeds_of, source, demonstrations, recipe.folder)
     engine = recipe.engines.sampling
     if isinstance(engine, VllmEngine) and engine.base_url:
         yield "engines.sampling.base_url", lambda: check_address(engine.base_url, engine.allow_remote)

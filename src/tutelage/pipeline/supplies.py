@@ -1,13 +1,14 @@
-"""What a teacher would be asked by the sources of rows, before anything is sent."""
+"""What would be asked for the sources of rows, of the teacher or of the student, before anything is sent."""
 
 from dataclasses import dataclass
 
 from tutelage.construct.documents.source import shelve
+from tutelage.pipeline.improved import evolve_of, self_instruct_of
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
 from tutelage.pipeline.ordered import Beside, Ordering, ordering_of
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource
+from tutelage.recipe.sources import DocumentsSource, EvolveSource, InstructionsSource, SelfInstructSource, Source
 
 PROMPT_TOKENS = 330
 """Of the question about a passage, the passage itself aside."""
@@ -25,7 +26,8 @@ ACCEPTED_SHARE = 0.6
 class Supply:
     """What a source gives and takes, roughly: its ``name``, the ``rows`` of a round in the mean over all rounds with
     the tokens of one, what the teacher is ``asked`` in all, and in words what a round asks and what the teacher is
-    ``shown`` in one; ``beside`` is what a judge gets of it in a round."""
+    ``shown`` in one; ``beside`` is what a judge gets of it in a round. Not ``taught``: the student is asked and shown
+    it."""
 
     name: str
     rows: int
@@ -34,6 +36,7 @@ class Supply:
     words: str
     shown: str
     beside: Beside | None = None
+    taught: bool = True
 
 
 def supplies_of(recipe: Recipe) -> list[Supply]:
@@ -45,6 +48,10 @@ def supplies_of(recipe: Recipe) -> list[Supply]:
                 found.append(_from_documents(source, recipe))
             case InstructionsSource():
                 found.append(_from_orders(source, ordering_of(source, recipe), recipe))
+            case SelfInstructSource():
+                found.append(_from_orders(source, self_instruct_of(source, recipe), recipe))
+            case EvolveSource():
+                found.append(_from_orders(source, evolve_of(source, recipe), recipe))
     return found
 
 
@@ -66,7 +73,7 @@ def _from_documents(source: DocumentsSource, recipe: Recipe) -> Supply:
     )
 
 
-def _from_orders(source: InstructionsSource, ordering: Ordering, recipe: Recipe) -> Supply:
+def _from_orders(source: Source, ordering: Ordering, recipe: Recipe) -> Supply:
     return Supply(
         name=source.folder,
         rows=round(ordering.rows * (recipe.rounds + 1) / 2),
@@ -75,4 +82,5 @@ def _from_orders(source: InstructionsSource, ordering: Ordering, recipe: Recipe)
         words=ordering.words,
         shown=ordering.shown,
         beside=ordering.beside,
+        taught=source.taught,
     )

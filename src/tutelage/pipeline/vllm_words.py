@@ -17,20 +17,25 @@ def with_server(told: Sequence[str], recipe: Recipe) -> tuple[str, ...]:
     if not isinstance(engine, VllmEngine):
         return tuple(told)
     *others, last = told
-    leaving = list(_leaving(engine))
+    leaving, said = list(_leaving(engine)), _server(engine, _sent(recipe))
     if leaving and last == NOTHING:
-        return (*others, _server(engine), *leaving)
-    return (*others, _server(engine), last, *leaving)
+        return (*others, said, *leaving)
+    return (*others, said, last, *leaving)
 
 
-def _server(engine: VllmEngine) -> str:
+def _sent(recipe: Recipe) -> str:
+    writes = any(not source.taught for source in recipe.construct.sources)
+    return f"train items and general instructions{', tasks of experts and what is written from them' if writes else ''}"
+
+
+def _server(engine: VllmEngine, what: str) -> str:
     instead = "the transformers engine answers in its place" if engine.fallback else "the run stops"
     never = f"Where it cannot answer, {instead}. It is never asked for what is scored."
     if engine.base_url:
         where = public_address(engine.base_url)
         return (
-            f"The student answers through the vLLM server at {where}: it is sent train items and general instructions, "
-            f"and reads the adapters of this run from their folders. {never}"
+            f"The student answers through the vLLM server at {where}: it is sent {what}, and reads the adapters of "
+            f"this run from their folders. {never}"
         )
     command = find_command()
     if command is None:

@@ -14,7 +14,7 @@ from tutelage.recipe.curate import ContaminationStep
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource
+from tutelage.recipe.sources import DocumentsSource, EvolveSource, InstructionsSource, SelfInstructSource
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
 
 if TYPE_CHECKING:
@@ -102,9 +102,15 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     for index, source in enumerate(section.sources):
         if isinstance(source, DocumentsSource):
             yield from _of_documents(source, "construct", "sources", index)
-        elif section.expert is None:
+        elif isinstance(source, InstructionsSource) and section.expert is None:
             why = "there are no demonstrations, construct.expert is null"
             yield _idle(source, "seeds", why, "construct", "sources", index)
+        elif isinstance(source, SelfInstructSource) and source.steps == 1:
+            why = "nothing was generated before the only step, steps is 1"
+            yield _idle(source, "generated", why, "construct", "sources", index)
+        elif isinstance(source, EvolveSource) and source.seeds is None:
+            why = "demonstrations keep their own, and no file of seeds is named"
+            yield _idle(source, "dimension", why, "construct", "sources", index)
     yield from _of_judge(recipe)
     yield from _of_top_logprobs(section.distill)
 
@@ -157,7 +163,9 @@ def _of_judge(recipe: "Recipe") -> Iterator[Idle]:
     several = (distill is not None and distill.samples > 1) or (
         lessons is not None and max(lessons.samples, lessons.revisions) > 1
     )
-    several = several or any(isinstance(one, InstructionsSource) and one.samples > 1 for one in section.sources)
+    several = several or any(
+        isinstance(one, InstructionsSource | EvolveSource) and one.samples > 1 for one in section.sources
+    )
     if judge.best_of is not None and not several:
         yield _idle(judge, "best_of", "no prompt gets more than one answer (samples)", *place)
 

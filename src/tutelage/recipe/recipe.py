@@ -16,8 +16,9 @@ from tutelage.recipe.evaluate import ControlsSection, EvaluateSection
 from tutelage.recipe.methods import trains_new_tokens
 from tutelage.recipe.model import EnginesSection, ModelSection
 from tutelage.recipe.reflect import ReflectSection
-from tutelage.recipe.sources import InstructionsSource
+from tutelage.recipe.sources import InstructionsSource, SelfImprovementSource
 from tutelage.recipe.tasks import TaskSection
+from tutelage.recipe.teacher import SelfTeacher
 from tutelage.recipe.teaching import not_a_rival
 from tutelage.recipe.trackers import Tracker
 from tutelage.recipe.tune import TuneSection
@@ -88,15 +89,9 @@ class Recipe(Section):
             raise ValueError(
                 "tune.early_stopping: it asks probe items of the recipe's tasks, and there are none; name one"
             )
-        if construct.expert is None and construct.distill is None and construct.self_improve is None:
+        off = construct.expert is None and construct.distill is None and construct.self_improve is None
+        if off and not construct.sources:
             raise ValueError("construct: all three paradigms are switched off; leave at least one of them on")
-        if construct.sources and construct.distill is None:
-            raise ValueError("construct.sources: the teacher writes these rows, but construct.distill is null")
-        if construct.sources and not construct.verify:
-            raise ValueError("construct.sources: their rows are always verified, but construct.verify is false")
-        for source in construct.sources:
-            if isinstance(source, InstructionsSource) and source.assessor == "judge" and construct.judge is None:
-                raise ValueError("construct.sources: assessor is judge, but construct.judge is null")
         if construct.expert is None and (controls.few_shot or controls.expert_only):
             raise ValueError("controls: few_shot and expert_only need construct.expert, which is null")
         if self.evaluate.test == 0 and any(controls.model_dump().values()):
@@ -105,9 +100,6 @@ class Recipe(Section):
             raise ValueError(f"controls.teacher: {why}")
         if self.model.new_tokens and not trains_new_tokens(self.tune.method):
             raise ValueError(f"model.new_tokens: {self.tune.method.kind} does not train them; take lora, dora or full")
-        folders = [source.folder for source in construct.sources]
-        if doubles := sorted({name for name in folders if folders.count(name) > 1}):
-            raise ValueError(f"construct.sources: {', '.join(doubles)} given more than once; give one a name")
         lessons = construct.self_improve
         if construct.distill is None and lessons is not None and lessons.teacher_fallback:
             raise ValueError("construct.self_improve.teacher_fallback: there is no teacher, construct.distill is null")
@@ -117,6 +109,35 @@ class Recipe(Section):
         if doubles := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"tasks: {', '.join(doubles)} given more than once")
         return self
+
+    @model_validator(mode="after")
+    def _sources_fit(self) -> Self:
+        construct = self.construct
+        if any(source.taught for source in construct.sources) and construct.distill is None:
+            raise ValueError("construct.sources: the teacher writes these rows, but construct.distill is null")
+        if construct.sources and not construct.verify:
+            raise ValueError("construct.sources: their rows are always verified, but construct.verify is false")
+        for source in construct.sources:
+            if isinstance(source, InstructionsSource) and source.assessor == "judge" and construct.judge is None:
+                raise ValueError("construct.sources: assessor is judge, but construct.judge is null")
+            if isinstance(source, SelfImprovementSource):
+                self._can_begin(source)
+        folders = [source.folder for source in construct.sources]
+        if doubles := sorted({name for name in folders if folders.count(name) > 1}):
+            raise ValueError(f"construct.sources: {', '.join(doubles)} given more than once; give one a name")
+        return self
+
+    def _can_begin(self, source: SelfImprovementSource) -> None:
+        """Raise where a source has no seeds, or where its teacher is the student."""
+        distill = self.construct.distill
+        if source.seeds is None and self.construct.expert is None:
+            raise ValueError(
+                "construct.sources: demonstrations are the seeds, but construct.expert is null; name a file"
+            )
+        if source.taught and distill is not None and isinstance(distill.teacher, SelfTeacher):
+            raise ValueError(
+                "construct.sources: by is teacher, but construct.distill.teacher is the student itself; take student"
+            )
 
     @model_validator(mode="after")
     def _nothing_ignored(self, info: ValidationInfo) -> Self:

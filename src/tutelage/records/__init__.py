@@ -13,6 +13,7 @@
 | ``lineage`` | ``Lineage``, ``Evidence``, ``Cost`` |
 | ``documents`` | ``Document``, ``Passage`` |
 | ``instructions`` | ``Order``, ``Assessment`` |
+| ``seed_tasks`` | ``SeedTask``, ``Pooled`` |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |

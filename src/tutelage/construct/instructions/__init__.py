@@ -5,7 +5,7 @@
 | ``definitions`` | what dimensions and levels are: one text for who writes and who reads |
 | ``listing`` | topics and personas from the recipe, a file, or the package |
 | ``orders`` | cells, topics, personas and languages, in turn |
-| ``desk`` | who is asked, where it is logged, what it took |
+| ``desk`` | the desk of this source, where who is asked is the teacher |
 | ``personas`` | people that the teacher thinks of |
 | ``checks`` | what is wrong with a request, by program |
 | ``requests`` | requests are written, checked, and held against those before |

@@ -1,10 +1,10 @@
 """Several answers to what a user said last, of which the best that passes is kept: by program, then by the judge."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tutelage.construct.instructions.desk import Desk
+from tutelage.construct.desk import Desk
 from tutelage.construct.instructions.form import form_verdict
 from tutelage.construct.instructions.requests import Asked
 from tutelage.construct.judged import Bench, Heard, rank_of
@@ -39,13 +39,20 @@ class Chat:
         return self.messages[-1].text
 
 
-def answer_each(desk: Desk, label: str, chats: Sequence[Chat]) -> tuple[list[Chat], list[Dropped]]:
-    """Return the conversations with their best answer, and those that got none, with the reason.
+def nothing(text: str) -> str:
+    """Find nothing in an answer beside its form."""
+    return ""
+
+
+def answer_each(
+    desk: Desk, label: str, chats: Sequence[Chat], *, samples: int, eliminate: Callable[[str], str] = nothing
+) -> tuple[list[Chat], list[Dropped]]:
+    """Return the conversations with the best of ``samples`` answers, and those that got none, with the reason.
 
     An answer is kept if its form is right and, where the recipe has a judge for what no program can check, if the judge
-    passes it. Raises what :meth:`Desk.answer` and :meth:`Bench.score` raise.
+    passes it. ``eliminate`` says of its text why it is not kept whatever its form; "": nothing. Raises what
+    :meth:`Desk.answer` and :meth:`Bench.score` raise.
     """
-    samples = desk.section.samples
     requests = [
         Request(
             id=f"{chat.asked.order.id}/{label}/{number}",
@@ -58,22 +65,21 @@ def answer_each(desk: Desk, label: str, chats: Sequence[Chat]) -> tuple[list[Cha
     ]
     answers = desk.answer(label, requests)
     heard = [
-        Heard(_item(chat), answer, _by_form(chat, answer))
+        Heard(_item(chat, desk.section.kind), answer, _by_program(chat, answer, eliminate))
         for chat, own in zip(chats, _groups(answers, samples), strict=True)
         for answer in own
     ]
-    bench = desk.sampler.bench
-    own_bench = None if bench is None else replace(bench, folder=desk.folder)
-    heard, rankings = _judged(desk, own_bench, label, heard)
+    bench = desk.bench
+    heard, rankings = _judged(desk, bench, label, heard, samples)
     kept: list[Chat] = []
     dropped: list[Dropped] = []
     for chat, group in zip(chats, _groups(heard, samples), strict=True):
-        good = [one for one in group if _passes(one, own_bench)]
+        good = [one for one in group if passes(one, bench)]
         replies = (*chat.replies, *(one.answer for one in group))
         if not good:
             name = f"{chat.asked.order.id}/{label}"
             row = group[0].answer.to_json()
-            dropped.append(Dropped(id=name, step=STEP, reason=_why(group), row=row))
+            dropped.append(Dropped(id=name, step=STEP, reason=_why(group, eliminate), row=row))
             continue
         best = min(good, key=lambda one: rank_of((rankings.get(one.answer.request_id), one.verdict), one.answer.text))
         ranking = rankings.get(best.answer.request_id)
@@ -93,7 +99,9 @@ def _groups(flat: Sequence[T], size: int) -> list[Sequence[T]]:
     return [flat[at : at + size] for at in range(0, len(flat), size)]
 
 
-def _judged(desk: Desk, bench: Bench | None, label: str, heard: list[Heard]) -> tuple[list[Heard], dict[str, Verdict]]:
+def _judged(
+    desk: Desk, bench: Bench | None, label: str, heard: list[Heard], samples: int
+) -> tuple[list[Heard], dict[str, Verdict]]:
     """What the judge says: of each answer by itself, and of those of one request that passed beside one another.
 
     Refusals that are due are shown to no judge: a program has passed them, and a rubric praises doing what is asked.
@@ -103,15 +111,14 @@ def _judged(desk: Desk, bench: Bench | None, label: str, heard: list[Heard]) -> 
     verdicts, scoring = bench.score(label, heard)
     heard = [replace(one, verdict=verdict) for one, verdict in zip(heard, verdicts, strict=True)]
     good = [
-        [one for one in group if _passes(one, bench) and one.item.facet != HARMFUL]
-        for group in _groups(heard, desk.section.samples)
+        [one for one in group if passes(one, bench) and one.item.facet != HARMFUL] for group in _groups(heard, samples)
     ]
     rankings, ranking = bench.rank(label, good)
     desk.judging = desk.judging.plus(scoring).plus(ranking)
     return heard, rankings
 
 
-def _passes(one: Heard, bench: Bench | None) -> bool:
+def passes(one: Heard, bench: Bench | None) -> bool:
     """Whether an answer may be learned. Without a judge for it, a right form is enough, and its verdict says so."""
     if one.answer.finish == "error" or one.verdict.score == 0:
         return False
@@ -122,11 +129,14 @@ def _passes(one: Heard, bench: Bench | None) -> bool:
     return bench.passes(one.verdict)
 
 
-def _why(group: Sequence[Heard]) -> str:
+def _why(group: Sequence[Heard], eliminate: Callable[[str], str]) -> str:
     """Why none of the answers to a request was kept: what speaks against the one that came furthest."""
     came = [one for one in group if one.answer.finish != "error"]
     if not came:
         return f"no answer came: {group[0].answer.error}"
+    reasons = [eliminate(one.answer.text) for one in came]
+    if all(reasons):
+        return reasons[0]
     judged = [one for one in came if one.verdict.judge is not None]
     if any(one.verdict.score is not None for one in judged):
         return "no answer was good enough for the judge"
@@ -135,19 +145,21 @@ def _why(group: Sequence[Heard]) -> str:
     return f"no answer was right in form: {came[0].verdict.reason}"
 
 
-def _by_form(chat: Chat, answer: Answer) -> Verdict:
+def _by_program(chat: Chat, answer: Answer, eliminate: Callable[[str], str]) -> Verdict:
     """The verdict on the form. A later turn may say numbers that stand anywhere in the conversation."""
     asked = chat.asked
+    if answer.finish != "error" and (reason := eliminate(answer.text)):
+        return Verdict(score=0.0, reason=f"{reason[:1].upper()}{reason[1:]}.")
     there = "\n".join(message.text for message in chat.messages) if asked.order.facet == STATED else ""
     return form_verdict(answer, asked.order, request=chat.request, material=there)
 
 
-def _item(chat: Chat) -> Item:
+def _item(chat: Chat, task: str) -> Item:
     """The conversation as a judge is shown it."""
     order = chat.asked.order
     return Item(
         id=order.id,
-        task=TASK,
+        task=task,
         dimension=order.dimension,
         level=order.level,
         split="train",

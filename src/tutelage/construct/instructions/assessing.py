@@ -58,7 +58,7 @@ def assess(desk: Desk, label: str, asked: Sequence[Asked]) -> tuple[list[Asked],
     """
     requests = [_request(desk, one) for one in asked]
     ends = desk.assess(label, requests, form=form_of_assessment(desk.section))
-    by = (desk.assessor or desk.teacher).name
+    by = (desk.assessor or desk.writer).name
     kept: list[Asked] = []
     dropped: list[Dropped] = []
     for one, end in zip(asked, ends, strict=True):

@@ -70,16 +70,16 @@ def faults(request: str, material: str, order: Order) -> Iterator[Fault]:
     yield from _of_material(said, brought, order)
 
 
-def faults_of_words(said: str, order: Order) -> Iterator[Fault]:
-    """Yield what is wrong with the words of a user, whatever stands before them."""
+def faults_of_words(said: str, order: Order, *, most: int = MOST_WORDS) -> Iterator[Fault]:
+    """Yield what is wrong with the words of a user, at most ``most`` of them, whatever stands before them."""
     number = len(units(said))
     if not normalize(said):
         yield "the request is empty", ""
         return
     if number < FEWEST_WORDS:
         yield "the request is too short", f"{number} words, at least {FEWEST_WORDS}"
-    if number > MOST_WORDS:
-        yield "the request is too long", f"{number} words, at most {MOST_WORDS}"
+    if number > most:
+        yield "the request is too long", f"{number} words, at most {most}"
     if found := other_language(said, order.language):
         yield "the request is in another language", f"it reads as {found}, and {NAMES[order.language]} was ordered"
     for pattern, reason in (

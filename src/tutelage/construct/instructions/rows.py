@@ -23,7 +23,7 @@ def row_of(chat: Chat, desk: Desk) -> Example:
         lineage=Lineage(
             paradigm="distill",
             source=SOURCE,
-            author=last.by or desk.teacher.name,
+            author=last.by or desk.writer.name,
             parents=(order.id, asked.replies[0].request_id, *(answer.request_id for answer in chat.chosen)),
             prompt=version(PROMPT),
             sampling=desk.answering,

@@ -15,15 +15,13 @@ from tutelage.construct.instructions.requests import write_requests
 from tutelage.construct.instructions.rows import row_of
 from tutelage.construct.instructions.turns import go_on
 from tutelage.construct.ledgers import ledger_of, ledger_words
-from tutelage.construct.sampling import Asker, Meter, Sampler
+from tutelage.construct.sampling import Asker, Sampler
 from tutelage.errors import DataError, Problem
 from tutelage.events import say
 from tutelage.recipe.sources.instructions import InstructionsSource
 from tutelage.records import Demonstration, Dropped, Example, Ledger
 from tutelage.records.instructions import Order
 from tutelage.records.jsonl import write_records
-from tutelage.records.judging import Judging
-from tutelage.records.lineage import total
 from tutelage.text.rouge import Nearest
 
 
@@ -115,7 +113,9 @@ def _one_pass(
     """Have ``orders`` written, read, answered and gone on with, and enter all of it in ``book``."""
     asked, unwritten, absent = write_requests(desk, f"{label}requests", orders, demonstrations, before=before)
     read, unfit = assess(desk, f"{label}assessments", asked)
-    chats, unanswered = answer_each(desk, f"{label}answers", [Chat.begin(one) for one in read])
+    chats, unanswered = answer_each(
+        desk, f"{label}answers", [Chat.begin(one) for one in read], samples=desk.section.samples
+    )
     whole, ended, counts = go_on(desk, label, chats)
     book.orders += orders
     book.rows += [row_of(chat, desk) for chat in whole]
@@ -168,11 +168,5 @@ def _ordered(wanted: Wanted, book: Book) -> Ledger:
 
 def _count(desk: Desk, book: Book) -> None:
     """Put what was asked on the meter of distillation: an order is an attempt, a row one that passed."""
-    meter = desk.sampler.meters.setdefault("distill", Meter())
-    meter.answers += len(book.orders) - book.absent
-    meter.passed += len(book.rows)
-    meter.errors += book.absent
-    meter.seconds += desk.seconds()
-    meter.tokens = total([meter.tokens, desk.tokens()])
-    if desk.judging != Judging():
-        meter.judging = (meter.judging or Judging()).plus(desk.judging)
+    came = len(book.orders) - book.absent
+    desk.attempted("distill", answers=came, passed=len(book.rows), errors=book.absent)

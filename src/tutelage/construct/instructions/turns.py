@@ -74,7 +74,7 @@ def go_on(desk: Desk, label: str, chats: Sequence[Chat]) -> tuple[list[Chat], li
         if not open_chats:
             break
         said, ended = _next(desk, f"{label}turns-{number}", open_chats)
-        open_chats, failed = answer_each(desk, f"{label}answers-{number}", said)
+        open_chats, failed = answer_each(desk, f"{label}answers-{number}", said, samples=desk.section.samples)
         dropped += [*ended, *(row.model_copy(update={"step": STEP}) for row in failed)]
         kept += len(open_chats)
         there |= {chat.asked.order.id: chat for chat in open_chats}

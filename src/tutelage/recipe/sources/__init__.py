@@ -5,8 +5,20 @@ from typing import Annotated
 from pydantic import Field
 
 from tutelage.recipe.sources.documents import DocumentsSource
+from tutelage.recipe.sources.evolve import EvolveSource
 from tutelage.recipe.sources.instructions import InstructionsSource
+from tutelage.recipe.sources.self_improvement import SelfImprovementSource
+from tutelage.recipe.sources.self_instruct import SelfInstructSource
 
-Source = Annotated[DocumentsSource | InstructionsSource, Field(discriminator="kind")]
+Source = Annotated[
+    DocumentsSource | InstructionsSource | SelfInstructSource | EvolveSource, Field(discriminator="kind")
+]
 
-__all__ = ["DocumentsSource", "InstructionsSource", "Source"]
+__all__ = [
+    "DocumentsSource",
+    "EvolveSource",
+    "InstructionsSource",
+    "SelfImprovementSource",
+    "SelfInstructSource",
+    "Source",
+]
