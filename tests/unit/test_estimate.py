@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tutelage.pipeline.estimate import Estimate, StageEstimate, estimate_run
+from tutelage.pipeline.estimate import Estimate, estimate_run
 from tutelage.pipeline.lengths import answer_tokens, row_tokens
+from tutelage.pipeline.stage_estimates import StageEstimate
 from tutelage.recipe import parse_recipe
 from tutelage.tasks.build import build_tasks
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from tutelage.cli.console import OUT, say, say_json, table
 from tutelage.cli.recipe import look_for_optimizer
-from tutelage.pipeline.estimate import RATES_HOLD_FOR, Estimate, estimate_run
+from tutelage.pipeline.estimate import Estimate, estimate_run
 from tutelage.pipeline.preflight import preflight
+from tutelage.pipeline.stage_estimates import RATES_HOLD_FOR
 from tutelage.recipe import Recipe
 
 
