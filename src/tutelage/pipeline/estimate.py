@@ -1,9 +1,9 @@
 """What a run would do before it does it: answers, tokens, rough minutes, who sees what, what can be shown.
 
 The counts of items and answers are exact up to what sampling decides (how many attempts fail). Tokens and minutes are
-rough: they rest on constants (also in ``constructing`` and ``stage_estimates``), measured with SmolLM2-135M-Instruct in bfloat16 on two cores of a virtual
-machine (AMD EPYC with AVX-512 BF16, no accelerator; docs/decisions/0004). For another model or an accelerator only the
-tokens are given.
+rough: they rest on constants here, in ``constructing`` and in ``stage_estimates``, measured with SmolLM2-135M-Instruct
+in bfloat16 on two cores of a virtual machine (AMD EPYC with AVX-512 BF16, no accelerator; docs/decisions/0004). For
+another model or an accelerator only the tokens are given.
 """
 
 import math
