@@ -141,7 +141,7 @@ def test_judges_decide_what_is_learned_and_nothing_that_is_measured() -> None:
     judged = {
         file.name for file in python_files() for _, _, name in imports(file) if name == "tutelage.pipeline.judged"
     }
-    assert judged == {"estimate.py", "preflight.py", "stages.py"}
+    assert judged == {"constructing.py", "estimate.py", "preflight.py", "stages.py"}
 
 
 def test_no_import_inside_a_function() -> None:
