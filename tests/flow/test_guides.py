@@ -190,6 +190,20 @@ def test_documents(tmp_path: Path) -> None:
     assert counts["asked"] == 6
 
 
+def test_instructions(tmp_path: Path) -> None:
+    bring_rows(tmp_path)
+    said = follow("instructions", tmp_path)
+    assert "8 requests to order × 2 answers" in said
+    assert "orders for 8 conversations a round" in said
+    assert "32 requests to order × 3 answers, up to 2 turns; 16 personas" in said
+    assert "requests that the teacher wrote and its answers to them" in " ".join(said.split())
+    folder = tmp_path / "runs" / "ordering" / "rounds" / "1" / "construct" / "instructions"
+    for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+        assert line in said
+    counts = json.loads((folder / "requests_yield.json").read_text(encoding="utf-8"))
+    assert counts["asked"] == 8
+
+
 def test_sampling_with_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command stands for vLLM, which nobody has here."""
     for name, value in install(tmp_path / "bin", Behaviour(journal=str(tmp_path / "journal.jsonl"))).items():
@@ -217,6 +231,7 @@ PAGES = (
         "own-task",
         "own-teacher",
         "documents",
+        "instructions",
         "judges",
         "sampling-with-vllm",
         "reading-a-report",

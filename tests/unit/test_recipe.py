@@ -8,6 +8,7 @@ from tutelage.errors import RecipeError
 from tutelage.recipe import Recipe, load_recipe, parse_recipe
 
 MINIMAL = "name: mine\ntasks:\n  - {kind: constraints}\n"
+ORDERED = "construct: {sources: [{kind: instructions, KEYS}]}\n"
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
 
@@ -55,6 +56,11 @@ def test_a_key_given_twice_is_refused() -> None:
     assert "given twice" in found
 
 
+def ordered(keys: str) -> str:
+    """A recipe that orders instructions."""
+    return MINIMAL + ORDERED.replace("KEYS", keys)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -84,6 +90,26 @@ def test_a_key_given_twice_is_refused() -> None:
             "construct.sources: documents given more than once",
         ),
         (MINIMAL + "construct: {sources: [{kind: documents, path: a, name: ../b}]}\n", "lower-case letters"),
+        (ordered("cells: []"), "name one or more, or planned, or every"),
+        (ordered("cells: [{dimension: dates, level: basic}]"), "nobody knows what dates is"),
+        (
+            ordered("cells: [{dimension: safety, level: basic}], languages: [de]"),
+            "safety is ordered in English alone",
+        ),
+        (
+            ordered("cells: [{dimension: utility, level: basic}, {dimension: utility, level: basic}]"),
+            "each of them once",
+        ),
+        (ordered("dimensions: {utility: It helps.}"), "utility is defined already"),
+        (ordered("dimensions: {dates: ' '}"), "say what its requests are"),
+        (ordered("languages: [en, xx]"), "xx cannot be told from other languages"),
+        (ordered("languages: [en, en]"), "each once"),
+        (ordered("personas: 0"), "1 or more"),
+        (ordered("personas: yes"), "give a list, a text file, or how many"),
+        (ordered("topics: []"), "none of them may be empty"),
+        (ordered("assessor: judge"), "assessor is judge, but construct.judge is null"),
+        (ordered("rows: yes"), "expected a whole number"),
+        (ordered("kind_of: 3"), "there is no such key"),
         ("name: mine\ntasks: [{kind: safety}, {kind: safety}]\n", "more than once"),
         ("name: mine\n", "tasks: name at least one"),
         ("name: mine\ntasks: []\n", "tasks: name at least one"),

@@ -39,6 +39,11 @@ def problems(text: str, *overrides: str) -> list[str]:
             "no passage",
         ),
         (DOCUMENTS + "      abstention: No.\n", "line 8, construct.sources.0.abstention", "unanswerable is 0"),
+        (
+            MINIMAL + "construct:\n  expert: null\n  sources:\n    - kind: instructions\n      seeds: 2\n",
+            "line 8, construct.sources.0.seeds",
+            "construct.expert is null",
+        ),
         (UNVERIFIED + "  mend: true\n", "line 6, construct.mend", "construct.verify is false"),
         (UNVERIFIED + "  decompose: true\n", "line 6, construct.decompose", "construct.verify is false"),
         (UNVERIFIED + "  references: true\n", "line 6, construct.references", "construct.verify is false"),
@@ -102,6 +107,9 @@ def test_all_that_would_be_ignored_is_said_at_once() -> None:
         CONTAMINATION,
         CONTAMINATION + "      short_ngram: 6\n",
         JUDGED,
+        MINIMAL + "construct: {expert: null, sources: [{kind: instructions}]}\n",
+        JUDGED + "      best_of: pairwise\n  distill: {samples: 1}\n  self_improve: null\n  sources:\n"
+        "    - {kind: instructions, samples: 2}\n",
         JUDGED + "      best_of: pointwise\n      unchecked: false\n      scale: 7\n",
         "name: x\nrounds: 3\ntasks: [{kind: grounded, sample_from: 3}]\nconstruct: {max_tokens: 32}\n",
     ],

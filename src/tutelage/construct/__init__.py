@@ -5,6 +5,7 @@
 | ``expert`` | demonstrations as rows, and as the teacher's prompt |
 | ``distill`` | a teacher answers, its check decides (context distillation by default) |
 | ``documents/`` | questions and answers about passages of documents, proved by quotes |
+| ``instructions/`` | requests that a teacher writes to order, read blind, and its answers |
 | ``lesson`` | attempt → verdict → critique → revision → verdict |
 | ``mend`` | a draft whose form the task's own program put right |
 | ``reference`` | the known answer to an item that nobody answered right |
@@ -13,6 +14,8 @@
 | ``sampling`` | asking for several answers an item, replay, checks, rows with lineage |
 | ``judged`` | a model judges where no program can, and which of several good answers is best |
 | ``missing`` | what never came: said once, and too much of it stops the stage |
+| ``sources`` | the rows that come from other sources than the items of tasks |
+| ``ledgers`` | counts of a source's steps |
 | ``build`` | one round's data from a plan |
 | ``placebo`` | the control whose rows nobody verified |
 | ``prompts/`` | prompts as templates, one file each |

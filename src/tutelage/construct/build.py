@@ -10,7 +10,7 @@ from tutelage.construct.judged import Bench, judge_of
 from tutelage.construct.lesson import Taught, teach
 from tutelage.construct.rehearsal import rehearse
 from tutelage.construct.sampling import Asker, Meter, Place, Sampler
-from tutelage.construct.sources import source_rows
+from tutelage.construct.sources import Means, source_rows
 from tutelage.recipe.construct import ConstructSection
 from tutelage.records import PARADIGMS, Demonstration, Example, Item, Lesson, Level, Paradigm, Preference
 from tutelage.records.jsonl import write_records
@@ -88,7 +88,7 @@ def construct(
         )
         distilled = rows, pairs
     taught = _taught(lessons_for, sampler, cast=cast, contexts=contexts)
-    others = _from_sources(section, sampler, cast=cast, place=place)
+    others = _from_sources(sampler, cast=cast, place=place, prompts=prompts, demonstrations=experts)
     general = section.rehearsal
     rehearsed = rehearse(general, sampler, start=cast.start, seed=place.seed) if general is not None else []
     written = {row.messages for row in own}
@@ -129,12 +129,21 @@ def _taught(items: Sequence[Item], sampler: Sampler, *, cast: Cast, contexts: Co
     )
 
 
-def _from_sources(section: ConstructSection, sampler: Sampler, *, cast: Cast, place: Place) -> list[Example]:
+def _from_sources(
+    sampler: Sampler,
+    *,
+    cast: Cast,
+    place: Place,
+    prompts: Mapping[tuple[str, Level], int],
+    demonstrations: Sequence[Demonstration],
+) -> list[Example]:
     """Rows from other sources than the items of tasks, where the recipe names some."""
     reader = cast.reader or cast.teacher
     if reader is None:
         return []
-    return source_rows(section.sources, sampler, teacher=reader, seed=place.seed, base=place.folder)
+    judge = cast.judge if sampler.section.judge is not None else None
+    means = Means(reader, judge, prompts, demonstrations, seed=place.seed, base=place.folder)
+    return source_rows(sampler.section.sources, sampler, means)
 
 
 def _new_items(tasks: Mapping[str, Task], prompts: Mapping[tuple[str, Level], int], seed: int) -> list[Item]:

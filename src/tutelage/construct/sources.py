@@ -1,21 +1,57 @@
 """The rows of a round that come from other sources than the items of tasks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.construct.documents.source import document_rows
+from tutelage.construct.instructions.source import instruction_rows
 from tutelage.construct.sampling import Asker, Sampler
-from tutelage.recipe.sources import Source
-from tutelage.records import Example
+from tutelage.recipe.sources import DocumentsSource, InstructionsSource, Source
+from tutelage.records import Demonstration, Example, Level
 
 
-def source_rows(sources: Sequence[Source], sampler: Sampler, *, teacher: Asker, seed: int, base: Path) -> list[Example]:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a round has for its sources: who writes, who judges (None: nobody), the plan in prompts by task and level,
+    the experts' demonstrations, the seed of the run, and what paths are relative to. ``teacher`` is asked without
+    demonstrations."""
+
+    teacher: Asker
+    judge: Asker | None
+    prompts: Mapping[tuple[str, Level], int]
+    demonstrations: Sequence[Demonstration]
+    seed: int
+    base: Path
+
+
+def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> list[Example]:
     """Return the rows of a round from all ``sources``, in their order; each writes into a folder of its name.
 
-    ``teacher`` is asked without demonstrations. ``seed`` is the run's, ``base`` what paths are relative to. Raises what
-    the sources raise.
+    Raises what the sources raise.
     """
     rows: list[Example] = []
     for source in sources:
-        rows += document_rows(source, sampler, teacher=teacher, seed=seed, base=base)
+        match source:
+            case DocumentsSource():
+                rows += document_rows(source, sampler, teacher=means.teacher, seed=means.seed, base=means.base)
+            case InstructionsSource():
+                rows += instruction_rows(
+                    source,
+                    sampler,
+                    teacher=means.teacher,
+                    judge=means.judge,
+                    plan=_by_cell(means.prompts, sampler),
+                    demonstrations=means.demonstrations,
+                    base=means.base,
+                )
     return rows
+
+
+def _by_cell(prompts: Mapping[tuple[str, Level], int], sampler: Sampler) -> dict[tuple[str, Level], int]:
+    """The plan's prompts by dimension and level."""
+    found: dict[tuple[str, Level], int] = {}
+    for (name, level), number in prompts.items():
+        cell = (sampler.tasks[name].dimension, level)
+        found[cell] = found.get(cell, 0) + number
+    return found

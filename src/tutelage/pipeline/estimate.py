@@ -86,7 +86,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
     test = final_items(recipe, tasks)
     prompts = _prompts(recipe, tasks)
     supplies = supplies_of(recipe)
-    judging = _judging(recipe, tasks, prompts)
+    judging = _judging(recipe, tasks, prompts, supplies)
     rows, length = _rows(recipe, prompts, written), row_tokens(tasks)
     for supply in supplies:
         length = (rows * length + supply.rows * supply.row_tokens) / max(1, rows + supply.rows)
@@ -139,7 +139,7 @@ def _teaching(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Sup
     return estimate_teaching(section.distill.teacher, about, media=kinds_of_media(tasks.values(), "train"))
 
 
-def _judging(recipe: Recipe, tasks: Tasks, prompts: int) -> JudgingEstimate | None:
+def _judging(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Supply]) -> JudgingEstimate | None:
     """What the judge is asked for."""
     for_teacher, for_lessons = _divided(recipe, prompts)
     load = Load(
@@ -149,6 +149,7 @@ def _judging(recipe: Recipe, tasks: Tasks, prompts: int) -> JudgingEstimate | No
         row_tokens=row_tokens(tasks),
         answer_tokens=answer_tokens(tasks, recipe.construct.max_tokens),
         rounds=_sampled_rounds(recipe),
+        beside=tuple(supply.beside for supply in supplies if supply.beside is not None),
     )
     return estimate_judging(recipe, tasks, load)
 

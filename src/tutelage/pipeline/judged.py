@@ -10,10 +10,12 @@ from tutelage.completers.endpoints.spending import Tariff, Tokens
 from tutelage.judging.prompts import source
 from tutelage.pipeline.disclosure import HERE
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
+from tutelage.pipeline.ordered import READ_TOKENS, READING_TOKENS, Beside
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.judge import JudgeSection
+from tutelage.recipe.sources import InstructionsSource
 from tutelage.recipe.teacher import ModelTeacher, SelfTeacher
 from tutelage.records import Record
 from tutelage.tasks.protocol import Task
@@ -40,7 +42,7 @@ class JudgingEstimate(Record):
 @dataclass(frozen=True, slots=True)
 class Load:
     """What a round samples: prompts for the teacher and for lessons, ``failing`` of these; mean tokens of a row and of
-    an answer; rounds."""
+    an answer; rounds. ``beside`` is what sources have judged in each round of the run."""
 
     for_teacher: float
     for_lessons: float
@@ -48,6 +50,7 @@ class Load:
     row_tokens: float
     answer_tokens: float
     rounds: int
+    beside: tuple[Beside, ...] = ()
 
     def groups(self, section: ConstructSection) -> list[tuple[float, int]]:
         """Return numbers of prompts, each with the answers that a prompt of them gets at once."""
@@ -98,9 +101,12 @@ def who(one: SelfTeacher | ModelTeacher | EndpointTeacher) -> tuple[str, ...]:
 def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[str, ...]:
     """Return who sees what, ``sees`` of all others and then what the judge is shown and what leaves for it."""
     judge = recipe.construct.judge
-    if judge is None or not prompts:
+    ordered = any(isinstance(source, InstructionsSource) for source in recipe.construct.sources)
+    if judge is None or not (prompts or ordered):
         return tuple(sees)
-    shown = "train items, answers to them" + (", the experts' answers to them" if judge.references else "")
+    items = "train items, answers to them" + (", the experts' answers to them" if judge.references else "")
+    requests = "requests that the teacher wrote and its answers to them"
+    shown = " and ".join([*([items] if prompts else []), *([requests] if ordered else [])])
     never = "Items of probe, gate and test are never shown to it."
     notes = judge_notes(recipe)
     match judge.by:
@@ -109,9 +115,8 @@ def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[s
         case ModelTeacher(id=model):
             return (f"The judge is {model}, run on this machine; it sees {shown}. {never}", *notes, *sees)
         case EndpointTeacher(base_url=url, model=model, allow_remote=allowed):
-            told = (
-                f"The judge is {model} at {public_address(url)}; it is sent {shown}, also those of the student. {never}"
-            )
+            also = ", also those of the student" if prompts else ""
+            told = f"The judge is {model} at {public_address(url)}; it is sent {shown}{also}. {never}"
             host = urlsplit(url).hostname or url
             if is_loopback(host):
                 return (told, *notes, *sees)
@@ -141,6 +146,13 @@ def estimate_judging(recipe: Recipe, tasks: Mapping[str, Task], load: Load) -> J
     answers = round((singles + pairs) * load.rounds)
     parts = [f"{round(alone):,} answers without a check"] if alone else []
     parts += [f"at most {round(compared):,} requests to choose the best"] if compared else []
+    for beside in load.beside:
+        more, spent, said = _of_source(judge, beside)
+        answers += more * recipe.rounds
+        tokens = Tokens(
+            tokens.prompt + spent.prompt * recipe.rounds, tokens.completion + spent.completion * recipe.rounds
+        )
+        parts.append(said)
     price = judge.by.price if isinstance(judge.by, EndpointTeacher) else None
     money = None if price is None else round(Tariff(price.prompt, price.completion).money(tokens), 4)
     return JudgingEstimate(
@@ -152,6 +164,26 @@ def estimate_judging(recipe: Recipe, tasks: Mapping[str, Task], load: Load) -> J
         what=f"a round: {' and '.join(parts)}" if parts else "nothing: every row has a check, and best_of is null",
         words=_words(judge, answers, tokens, money),
     )
+
+
+def _of_source(judge: JudgeSection, beside: Beside) -> tuple[int, Tokens, str]:
+    """What a source asks of the judge in a round: replies, tokens, and it in words."""
+    answers = beside.prompts * beside.samples
+    alone = answers if judge.unchecked else 0.0
+    compared = beside.prompts * _comparisons(judge, beside.samples, 1.0 if judge.unchecked else 0.0)
+    pairwise = judge.best_of == "pairwise"
+    singles = alone + (0.0 if pairwise else compared)
+    pairs = compared if pairwise else 0.0
+    fixed = sum(map(len, judge.criteria.values()))
+    one = beside.request_tokens + (len(source("pointwise")) + fixed) / CHARACTERS_A_TOKEN
+    both = beside.request_tokens + beside.answer_tokens + (len(source("pairwise")) + fixed) / CHARACTERS_A_TOKEN
+    reply = min(judge.max_tokens, REASON_TOKENS * len(judge.criteria))
+    prompt = singles * (one + beside.answer_tokens) + pairs * (both + beside.answer_tokens)
+    prompt += beside.read * (READING_TOKENS + beside.request_tokens)
+    written = singles * reply + pairs * min(judge.max_tokens, REASON_TOKENS) + beside.read * READ_TOKENS
+    words = [f"{round(singles + pairs):,} times about ordered answers"] if singles + pairs else []
+    words += [f"{round(beside.read):,} ordered requests to read"] if beside.read else []
+    return round(singles + pairs + beside.read), Tokens(round(prompt), round(written)), " and ".join(words)
 
 
 def _unchecked(tasks: Mapping[str, Task]) -> float:

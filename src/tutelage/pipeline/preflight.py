@@ -5,6 +5,7 @@ from functools import partial
 
 from tutelage.completers.endpoints.address import check_address, read_key
 from tutelage.construct.documents.source import shelve
+from tutelage.construct.instructions.source import check_source
 from tutelage.construct.rehearsal import rehearsal_prompts
 from tutelage.curate.build import build_steps
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
@@ -20,6 +21,7 @@ from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
+from tutelage.recipe.sources import DocumentsSource, InstructionsSource
 from tutelage.recipe.vllm import VllmEngine
 from tutelage.reflect.own import load_planner
 from tutelage.tasks.build import build_tasks
@@ -34,7 +36,7 @@ def preflight(recipe: Recipe, *, keys: bool = True, tunes: bool = False) -> dict
 
     Raises
     ------
-    RecipeError: with every problem of tasks, guards, facets, documents, steps, planner, chat template and endpoint at
+    RecipeError: with every problem of tasks, guards, facets, sources, steps, planner, chat template and endpoint at
     once; or the recipe is one for ``tutelage tune`` alone.
     """
     if recipe.tune.data is not None:
@@ -104,7 +106,13 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
     if isinstance(planner, CustomPlanner):
         yield "reflect.planner", lambda: load_planner(planner.path, planner.options, recipe.folder)
     for index, source in enumerate(recipe.construct.sources):
-        yield f"construct.sources.{index}", partial(shelve, source, recipe.folder)
+        where = f"construct.sources.{index}"
+        match source:
+            case DocumentsSource():
+                yield where, partial(shelve, source, recipe.folder)
+            case InstructionsSource() if tasks:
+                dimensions = [task.dimension for task in tasks.values()]
+                yield where, partial(check_source, source, recipe.folder, dimensions)
     engine = recipe.engines.sampling
     if isinstance(engine, VllmEngine) and engine.base_url:
         yield "engines.sampling.base_url", lambda: check_address(engine.base_url, engine.allow_remote)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from tutelage.construct.documents.source import shelve
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
+from tutelage.pipeline.ordered import Beside, Ordering, ordering_of
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
-from tutelage.recipe.sources import DocumentsSource
+from tutelage.recipe.sources import DocumentsSource, InstructionsSource
 
 PROMPT_TOKENS = 330
 """Of the question about a passage, the passage itself aside."""
@@ -22,11 +23,9 @@ ACCEPTED_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What a source gives and takes, roughly.
-
-    Its ``name``, the ``rows`` of a round in the mean over all rounds with the tokens of one, what the teacher is
-    ``asked`` in all, and in words what a round asks and what the teacher is ``shown`` in one.
-    """
+    """What a source gives and takes, roughly: its ``name``, the ``rows`` of a round in the mean over all rounds with
+    the tokens of one, what the teacher is ``asked`` in all, and in words what a round asks and what the teacher is
+    ``shown`` in one; ``beside`` is what a judge gets of it in a round."""
 
     name: str
     rows: int
@@ -34,11 +33,19 @@ class Supply:
     asked: tuple[Asked, ...]
     words: str
     shown: str
+    beside: Beside | None = None
 
 
 def supplies_of(recipe: Recipe) -> list[Supply]:
     """Return what each source of a recipe asks; what it reads is read for it."""
-    return [_from_documents(source, recipe) for source in recipe.construct.sources]
+    found: list[Supply] = []
+    for source in recipe.construct.sources:
+        match source:
+            case DocumentsSource():
+                found.append(_from_documents(source, recipe))
+            case InstructionsSource():
+                found.append(_from_orders(source, ordering_of(source, recipe), recipe))
+    return found
 
 
 def _from_documents(source: DocumentsSource, recipe: Recipe) -> Supply:
@@ -56,4 +63,16 @@ def _from_documents(source: DocumentsSource, recipe: Recipe) -> Supply:
         asked=(Asked(answers, PROMPT_TOKENS + length, min(REPLY_TOKENS, source.max_tokens), source.max_tokens),),
         words=f"{passages:,} of {there:,} passages of {len(shelf.documents):,} documents × {source.per_chunk}",
         shown=f"{passages:,} passages of documents a round",
+    )
+
+
+def _from_orders(source: InstructionsSource, ordering: Ordering, recipe: Recipe) -> Supply:
+    return Supply(
+        name=source.folder,
+        rows=round(ordering.rows * (recipe.rounds + 1) / 2),
+        row_tokens=ordering.row_tokens,
+        asked=ordering.asked,
+        words=ordering.words,
+        shown=ordering.shown,
+        beside=ordering.beside,
     )

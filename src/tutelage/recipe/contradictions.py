@@ -12,7 +12,7 @@ from tutelage.recipe.base import Section
 from tutelage.recipe.curate import ContaminationStep
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
-from tutelage.recipe.sources import DocumentsSource
+from tutelage.recipe.sources import DocumentsSource, InstructionsSource
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
 
 if TYPE_CHECKING:
@@ -98,7 +98,11 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     if lessons is not None and not lessons.revisions:
         yield _idle(lessons, "critic", "nothing is revised, revisions is 0", "construct", "self_improve")
     for index, source in enumerate(section.sources):
-        yield from _of_documents(source, "construct", "sources", index)
+        if isinstance(source, DocumentsSource):
+            yield from _of_documents(source, "construct", "sources", index)
+        elif section.expert is None:
+            why = "there are no demonstrations, construct.expert is null"
+            yield _idle(source, "seeds", why, "construct", "sources", index)
     yield from _of_judge(recipe)
 
 
@@ -137,6 +141,7 @@ def _of_judge(recipe: "Recipe") -> Iterator[Idle]:
     several = (distill is not None and distill.samples > 1) or (
         lessons is not None and max(lessons.samples, lessons.revisions) > 1
     )
+    several = several or any(isinstance(one, InstructionsSource) and one.samples > 1 for one in section.sources)
     if judge.best_of is not None and not several:
         yield _idle(judge, "best_of", "no prompt gets more than one answer (samples)", *place)
 

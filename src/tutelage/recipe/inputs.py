@@ -7,13 +7,13 @@ from tutelage.recipe.curate import CustomStep
 from tutelage.recipe.recipe import Recipe
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
-from tutelage.recipe.sources.documents import DocumentsSource
+from tutelage.recipe.sources import DocumentsSource, InstructionsSource
 from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
-    """Return the files of rows, of code (``file.py:name``), of documents and of the chat template, by name as the
-    recipe writes it.
+    """Return the files of rows, of code (``file.py:name``), of documents, topics and personas and of the chat template,
+    by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -45,7 +45,11 @@ def _names(recipe: Recipe) -> Iterator[str]:
 def source_files(recipe: Recipe) -> Iterator[str]:
     """Return the files that the sources of rows name; a folder's may come and go."""
     for source in recipe.construct.sources:
-        yield from document_files(source, recipe.folder)
+        match source:
+            case DocumentsSource():
+                yield from document_files(source, recipe.folder)
+            case InstructionsSource(topics=topics, personas=personas):
+                yield from (name for name in (topics, personas) if isinstance(name, str))
 
 
 def document_files(section: DocumentsSource, folder: Path) -> list[str]:

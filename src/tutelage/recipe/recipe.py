@@ -16,6 +16,7 @@ from tutelage.recipe.evaluate import ControlsSection, EvaluateSection
 from tutelage.recipe.methods import trains_new_tokens
 from tutelage.recipe.model import EnginesSection, ModelSection
 from tutelage.recipe.reflect import ReflectSection
+from tutelage.recipe.sources import InstructionsSource
 from tutelage.recipe.tasks import TaskSection
 from tutelage.recipe.trackers import Tracker
 from tutelage.recipe.tune import TuneSection
@@ -92,6 +93,9 @@ class Recipe(Section):
             raise ValueError("construct.sources: the teacher writes these rows, but construct.distill is null")
         if construct.sources and not construct.verify:
             raise ValueError("construct.sources: their rows are always verified, but construct.verify is false")
+        for source in construct.sources:
+            if isinstance(source, InstructionsSource) and source.assessor == "judge" and construct.judge is None:
+                raise ValueError("construct.sources: assessor is judge, but construct.judge is null")
         if construct.expert is None and (controls.few_shot or controls.expert_only):
             raise ValueError("controls: few_shot and expert_only need construct.expert, which is null")
         if self.evaluate.test == 0 and (controls.few_shot or controls.expert_only or controls.placebo):

@@ -11,6 +11,7 @@
 | ``judging`` | what judging took, and what a set of judged answers looks like |
 | ``lineage`` | ``Lineage``, ``Evidence``, ``Cost`` |
 | ``documents`` | ``Document``, ``Passage`` |
+| ``instructions`` | ``Order``, ``Assessment`` |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |

@@ -11,7 +11,10 @@ from tutelage.records.verdicts import Verdict
 
 
 class Example(Record):
-    """A conversation that ends in the assistant turn to be learned; one schema for all three paradigms."""
+    """A conversation that ends in an assistant turn; one schema for all three paradigms.
+
+    All its assistant turns are learned (:mod:`tutelage.models.template`), so who makes one vouches for each of them.
+    """
 
     id: str
     messages: Conversation

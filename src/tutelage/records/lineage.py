@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tutelage.records.answers import Answer, Sampling
 from tutelage.records.base import Paradigm, Record
+from tutelage.records.instructions import Assessment, Order
 from tutelage.records.verdicts import Verdict
 
 
@@ -54,9 +55,10 @@ class Lineage(Record):
     """Paradigm, parents, author, prompt, sampling, seed, verdicts, evidence and cost of one record.
 
     ``source`` names the method inside the paradigm (``examples``, ``context_distillation``, ``rejection``,
-    ``revision``, ``replay``, ``documents``); ``author`` the model or person that wrote the answer; ``prompt`` the hash
-    or name of the prompt that asked for it; ``evidence`` what of a document proves it; ``cost.completion_tokens``
-    counts the record's own tokens and those of the attempts that were thrown away for it.
+    ``revision``, ``replay``, ``documents``, ``instructions``); ``author`` the model or person that wrote the answer;
+    ``prompt`` the hash or name of the prompt that asked for it; ``evidence`` what of a document proves it; ``order``
+    what of a request was ordered, and ``assessment`` what a reader who did not know took it for;
+    ``cost.completion_tokens`` counts the record's own tokens and those of the attempts that were thrown away for it.
     """
 
     paradigm: Paradigm
@@ -69,4 +71,6 @@ class Lineage(Record):
     round: int | None = None
     verdicts: tuple[Verdict, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    order: Order | None = None
+    assessment: Assessment | None = None
     cost: Cost = Field(default_factory=Cost)

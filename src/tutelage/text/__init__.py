@@ -6,4 +6,7 @@
 | ``repetition`` | repeated n-grams, echo of a prompt |
 | ``verbatim`` | whether a quote stands in a text, typography aside |
 | ``language`` | language identification (py3langid) |
+| ``languages`` | names of languages, and which are taken for one another |
+| ``rouge`` | ROUGE-L, exact and fast enough for thousands of texts |
+| ``numbers`` | numbers as digits |
 """

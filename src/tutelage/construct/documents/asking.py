@@ -12,6 +12,7 @@ from tutelage.records import Level, Request, Sampling, user
 from tutelage.records.documents import Passage
 from tutelage.records.structured import Loss
 from tutelage.seeds import derive_seed
+from tutelage.text.numbers import numbers
 from tutelage.text.repetition import longest_echo
 from tutelage.text.verbatim import bare, find_verbatim, plain
 from tutelage.text.words import normalize, words
@@ -50,7 +51,6 @@ _POINTS_AT = re.compile(
     r"|\b(?:el|este|del|al)\s+(?:texto|pasaje|documento|párrafo|fragmento)\b",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"\d+(?:[.,’'\u202f\u00a0]\d+)*")
 
 
 class Grounded(BaseModel):
@@ -172,11 +172,6 @@ def _of_answer(value: Grounded, passage: str) -> list[Fault]:
     length = len(normalize(passage).split())
     if longest_echo(passage, value.answer) >= COPIED * length:
         return [("the answer is a copy of the whole passage", "")]
-    there = set(_numbers(f"{passage} {value.question}"))
-    new = [number for number in _numbers(value.answer) if number not in there]
+    there = set(numbers(f"{passage} {value.question}"))
+    new = [number for number in numbers(value.answer) if number not in there]
     return [("a number of the answer stands neither in the passage nor in the question", new[0])] if new else []
-
-
-def _numbers(text: str) -> list[str]:
-    """Numbers as digits alone, so that 1,000 and 1 000 are one."""
-    return [re.sub(r"\D", "", found) for found in _NUMBER.findall(text)]

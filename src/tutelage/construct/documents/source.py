@@ -1,6 +1,5 @@
 """A round's rows from documents: passages are chosen, the teacher is asked, what it can quote is kept."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from tutelage.construct.documents.asking import FORM, Examiner, Grounded, questi
 from tutelage.construct.documents.passages import FEWEST_WORDS, cut
 from tutelage.construct.documents.reading import read_documents
 from tutelage.construct.documents.rows import Writer, abstentions, once
+from tutelage.construct.ledgers import ledger_of, ledger_words
 from tutelage.construct.missing import count_missing
 from tutelage.construct.sampling import Asker, Meter, Sampler
 from tutelage.errors import DataError, Problem
@@ -60,8 +60,8 @@ def shelve(section: DocumentsSource, folder: Path) -> Shelf:
             [Problem(what, name, remedy="give longer ones") for name in section.paths],
         )
     ledgers = [
-        _ledger("files", len(library.documents), library.dropped, notes),
-        _ledger("passages", len(passages), short),
+        ledger_of("files", len(library.documents), library.dropped, notes),
+        ledger_of("passages", len(passages), short),
     ]
     return Shelf(library.documents, passages, ledgers, [*library.dropped, *short])
 
@@ -95,13 +95,13 @@ def document_rows(
     kept, twice = once(made, closed=section.form == "closed_book")
     absent, unfit = abstentions(kept, shelf.passages, writer, seed=sampler.seed) if section.unanswerable else ([], [])
     lost = [*map(_lost, (end for end in ends if end.loss is not None)), *twice]
-    ledgers = [*shelf.ledgers, _ledger("questions", len(kept), lost)]
-    ledgers += [_ledger("abstentions", len(absent), unfit)] if section.unanswerable else []
+    ledgers = [*shelf.ledgers, ledger_of("questions", len(kept), lost)]
+    ledgers += [ledger_of("abstentions", len(absent), unfit)] if section.unanswerable else []
     write_records(folder / "dropped.jsonl", [*shelf.dropped, *lost, *unfit])
     write_records(folder / "ledger.jsonl", ledgers)
     _count(sampler, ends, way, errors=errors, passed=len(made), absent=len(absent))
     for ledger in ledgers:
-        sampler.emit(Event("note", data={"text": f"{section.folder}, {_words(ledger)}"}))
+        sampler.emit(Event("note", data={"text": f"{section.folder}, {ledger_words(ledger)}"}))
     return [*(one.row for one in kept), *absent]
 
 
@@ -112,19 +112,6 @@ def passages_of_round(passages: Sequence[Passage], most: int | None, *, round: i
     count = len(order) if most is None else min(most, len(order))
     first = (round - 1) * count
     return [order[at % len(order)] for at in range(first, first + count)]
-
-
-def _ledger(stage: str, kept: int, dropped: Sequence[Dropped], notes: Sequence[str] = ()) -> Ledger:
-    reasons = Counter(row.reason.partition(":")[0].partition(" (")[0] for row in dropped)
-    return Ledger(
-        stage=stage, rows_in=kept + len(dropped), kept=kept, dropped=dict(sorted(reasons.items())), notes=tuple(notes)
-    )
-
-
-def _words(ledger: Ledger) -> str:
-    lost = "; ".join(f"{count:,} {reason}" for reason, count in ledger.dropped.items())
-    said = f"{ledger.stage}: {ledger.kept:,} of {ledger.rows_in:,} kept"
-    return f"{said}{f', dropped: {lost}' if lost else ''}{''.join(f'. {note}' for note in ledger.notes)}"
 
 
 def _lost(end: Ended[Grounded]) -> Dropped:

@@ -1,5 +1,6 @@
 """Prompts as templates, one file each with its source."""
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -25,6 +26,6 @@ def version(name: str) -> str:
     return f"{name}@{content_id(_text(name))}"
 
 
-def render(name: str, **values: str) -> str:
+def render(name: str, **values: str | Sequence[Mapping[str, str]]) -> str:
     """Return the prompt ``name`` with its ``values`` filled in; a missing value is an error."""
     return _template(name).render(**values).strip()
