@@ -15,7 +15,7 @@ HERE = "Nothing leaves this machine."
 
 def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[str] = ()) -> tuple[str, ...]:
     """Return in words who the teacher is, what it is shown of ``prompts`` items and by the sources of rows
-    (``supplies``, in words), and what leaves this machine."""
+    (``supplies``), and what leaves this machine."""
     distill, here = recipe.construct.distill, HERE
     if not prompts and not supplies:
         return ("No row has a check: no answer is sampled and no teacher is asked.", here)
@@ -24,18 +24,28 @@ def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence
     expert = recipe.construct.expert is not None
     shots = f"up to {distill.shots} expert demonstrations" if expert else "no demonstration"
     items = [f"train items with {shots} each"] if prompts else []
-    shown = " and ".join([*items, *supplies])
+    lessons = recipe.construct.self_improve
+    criticizes = lessons is not None and lessons.critic == "teacher"
+    failed = ["the student's failed attempts"] if criticizes and prompts else []
+    shown = _and([*items, *failed, *supplies])
     match distill.teacher:
         case SelfTeacher():
             return (f"The teacher is the student itself; it sees {shown}.", here)
         case ModelTeacher(id=model):
             return (f"The teacher is {model}, run on this machine; it sees {shown}.", here)
         case EndpointTeacher() as teacher:
-            what = "These items" if not supplies else "These items and texts" if prompts else "These texts"
-            return _endpoints(teacher, shown, what, kinds_of_media(tasks.values(), "train") if prompts else ())
+            short = [*(["items"] if items else []), *(["attempts"] if failed else []), *(["texts"] if supplies else [])]
+            media = kinds_of_media(tasks.values(), "train") if prompts else ()
+            return _endpoints(teacher, shown, f"These {_and(short)}", media, criticizes=criticizes)
 
 
-def _endpoints(teacher: EndpointTeacher, shown: str, what: str, media: Sequence[str]) -> tuple[str, ...]:
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _endpoints(
+    teacher: EndpointTeacher, shown: str, what: str, media: Sequence[str], *, criticizes: bool
+) -> tuple[str, ...]:
     """``shown`` is all that is sent; ``what`` is it in short."""
     first, *others = [endpoint_name(endpoint.model, endpoint.base_url) for endpoint in teacher.endpoints]
     seen = f", and the {' and the '.join(media)} in them" if media else ""
@@ -43,7 +53,8 @@ def _endpoints(teacher: EndpointTeacher, shown: str, what: str, media: Sequence[
     for before, name in pairwise([first, *others]):
         said.append(f"What {before} does not answer is sent to {name}, in the same way.")
     to = "any of them" if others else "it"
-    said.append(f"Probe, gate and test items and the student's answers are not sent to {to}.")
+    other = "all other answers of the student" if criticizes else "the student's answers"
+    said.append(f"Probe, gate and test items and {other} are not sent to {to}.")
     hosts = {urlsplit(one.base_url).hostname or one.base_url: one.allow_remote for one in teacher.endpoints}
     away = {host: allowed for host, allowed in hosts.items() if not is_loopback(host)}
     for host, allowed in away.items():
