@@ -6,6 +6,9 @@
 | ``distill`` | a teacher answers, its check decides (context distillation by default) |
 | ``documents/`` | questions and answers about passages of documents, proved by quotes |
 | ``instructions/`` | requests that a teacher writes to order, read blind, and its answers |
+| ``constitution/`` | answers of the student, criticized by principles and revised |
+| ``reflection/`` | rows that are there, reflected on and written anew |
+| ``given``, ``approval``, ``traces`` | prompts that sources are given; what may be learned; what a text must not show |
 | ``lesson`` | attempt → verdict → critique → revision → verdict |
 | ``mend`` | a draft whose form the task's own program put right |
 | ``reference`` | the known answer to an item that nobody answered right |
@@ -15,6 +18,7 @@
 | ``judged`` | a model judges where no program can, and which of several good answers is best |
 | ``missing`` | what never came: said once, and too much of it stops the stage |
 | ``sources`` | the rows that come from other sources than the items of tasks |
+| ``speaker`` | who is asked by a source, and what it took |
 | ``ledgers`` | counts of a source's steps |
 | ``build`` | one round's data from a plan |
 | ``placebo`` | the control whose rows nobody verified |

@@ -4,48 +4,85 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tutelage.construct.constitution.source import constitution_rows
 from tutelage.construct.documents.source import document_rows
 from tutelage.construct.instructions.source import instruction_rows
+from tutelage.construct.reflection.source import reflection_rows
 from tutelage.construct.sampling import Asker, Sampler
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource, Source
-from tutelage.records import Demonstration, Example, Level
+from tutelage.recipe.sources import (
+    ConstitutionSource,
+    DocumentsSource,
+    InstructionsSource,
+    ReflectionSource,
+    Source,
+)
+from tutelage.records import Demonstration, Example, Level, Preference
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a round has for its sources: who writes, who judges (None: nobody), the plan in prompts by task and level,
     the experts' demonstrations, the seed of the run, and what paths are relative to. ``teacher`` is asked without
-    demonstrations."""
+    demonstrations; None: there is none, and no source asks one."""
 
-    teacher: Asker
+    teacher: Asker | None
+    student: Asker
     judge: Asker | None
     prompts: Mapping[tuple[str, Level], int]
     demonstrations: Sequence[Demonstration]
     seed: int
     base: Path
 
+    @property
+    def taught_by(self) -> Asker:
+        """The teacher of a source that needs one: a recipe without is refused."""
+        assert self.teacher is not None
+        return self.teacher
 
-def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> list[Example]:
-    """Return the rows of a round from all ``sources``, in their order; each writes into a folder of its name.
+
+def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> tuple[list[Example], list[Preference]]:
+    """Return the rows of a round from all ``sources``, in their order, and the preferences that came of them; each
+    writes into a folder of its name.
 
     Raises what the sources raise.
     """
     rows: list[Example] = []
+    pairs: list[Preference] = []
     for source in sources:
         match source:
             case DocumentsSource():
-                rows += document_rows(source, sampler, teacher=means.teacher, seed=means.seed, base=means.base)
+                rows += document_rows(source, sampler, teacher=means.taught_by, seed=means.seed, base=means.base)
             case InstructionsSource():
                 rows += instruction_rows(
                     source,
                     sampler,
-                    teacher=means.teacher,
+                    teacher=means.taught_by,
                     judge=means.judge,
                     plan=_by_cell(means.prompts, sampler),
                     demonstrations=means.demonstrations,
                     base=means.base,
                 )
-    return rows
+            case ConstitutionSource():
+                made, told = constitution_rows(
+                    source,
+                    sampler,
+                    student=means.student,
+                    teacher=means.teacher,
+                    seed=means.seed,
+                    base=means.base,
+                )
+                rows, pairs = [*rows, *made], [*pairs, *told]
+            case ReflectionSource():
+                made, told = reflection_rows(
+                    source,
+                    sampler,
+                    student=means.student,
+                    teacher=means.teacher,
+                    seed=means.seed,
+                    base=means.base,
+                )
+                rows, pairs = [*rows, *made], [*pairs, *told]
+    return rows, pairs
 
 
 def _by_cell(prompts: Mapping[tuple[str, Level], int], sampler: Sampler) -> dict[tuple[str, Level], int]:

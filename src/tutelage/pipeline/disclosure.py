@@ -9,6 +9,7 @@ from tutelage.pipeline.items import Tasks, kinds_of_media
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ModelTeacher, SelfTeacher
 from tutelage.recipe.endpoint import EndpointTeacher
+from tutelage.recipe.sources import ConstitutionSource
 
 HERE = "Nothing leaves this machine."
 
@@ -17,7 +18,9 @@ def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence
     """Return in words who the teacher is, what it is shown of ``prompts`` items and by the sources of rows
     (``supplies``), and what leaves this machine."""
     distill, here = recipe.construct.distill, HERE
-    if not prompts and not supplies:
+    if distill is not None and not prompts and not supplies and recipe.construct.sources:
+        return ("No teacher is asked: the student alone answers, for construct.sources.", here)
+    if not prompts and not supplies and not recipe.construct.sources:
         return ("No row has a check: no answer is sampled and no teacher is asked.", here)
     if distill is None:
         return ("There is no teacher.", here)
@@ -26,6 +29,7 @@ def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence
     items = [f"train items with {shots} each"] if prompts else []
     lessons = recipe.construct.self_improve
     criticizes = lessons is not None and lessons.critic == "teacher"
+    revising = any(isinstance(one, ConstitutionSource) and one.asks_teacher for one in recipe.construct.sources)
     failed = ["the student's failed attempts"] if criticizes and prompts else []
     shown = _and([*items, *failed, *supplies])
     match distill.teacher:
@@ -36,7 +40,7 @@ def who_sees_what(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence
         case EndpointTeacher() as teacher:
             short = [*(["items"] if items else []), *(["attempts"] if failed else []), *(["texts"] if supplies else [])]
             media = kinds_of_media(tasks.values(), "train") if prompts else ()
-            return _endpoints(teacher, shown, f"These {_and(short)}", media, criticizes=criticizes)
+            return _endpoints(teacher, shown, f"These {_and(short)}", media, criticizes=criticizes or revising)
 
 
 def _and(words: Sequence[str]) -> str:

@@ -112,7 +112,9 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         minutes=round(sum(known), 1) if len(known) == len(stages) else None,
         sees=with_the_judge(
             recipe,
-            with_server(who_sees_what(recipe, tasks, prompts, [supply.shown for supply in supplies]), recipe),
+            with_server(
+                who_sees_what(recipe, tasks, prompts, [supply.shown for supply in supplies if supply.shown]), recipe
+            ),
             prompts,
         ),
         claims=claims_of(recipe, tasks, test),
@@ -241,12 +243,13 @@ def _critiques(recipe: Recipe, for_lessons: int) -> float:
 
 
 def _supplying(recipe: Recipe, supply: Supply) -> StageEstimate:
-    tokens = round(sum(asked.answers * asked.answer for asked in supply.asked))
+    all_asked = (*supply.asked, *supply.own)
+    tokens = round(sum(asked.answers * asked.answer for asked in all_asked))
     return StageEstimate(
         stage=f"construct ({supply.name})",
         times=recipe.rounds,
         what=f"a round: {supply.words}",
-        answers=sum(asked.answers for asked in supply.asked),
+        answers=sum(asked.answers for asked in all_asked),
         tokens=tokens,
         minutes=_minutes(recipe, tokens, SAMPLING_TOKENS_S[_sampling_engine(recipe)]),
     )

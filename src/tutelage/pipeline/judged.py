@@ -15,7 +15,6 @@ from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.judge import JudgeSection
-from tutelage.recipe.sources import InstructionsSource
 from tutelage.recipe.teacher import ModelTeacher, SelfTeacher
 from tutelage.records import Record
 from tutelage.tasks.protocol import Task
@@ -101,12 +100,11 @@ def who(one: SelfTeacher | ModelTeacher | EndpointTeacher) -> tuple[str, ...]:
 def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[str, ...]:
     """Return who sees what, ``sees`` of all others and then what the judge is shown and what leaves for it."""
     judge = recipe.construct.judge
-    ordered = any(isinstance(source, InstructionsSource) for source in recipe.construct.sources)
-    if judge is None or not (prompts or ordered):
+    texts = _texts_of_sources(recipe) if judge is not None else []
+    if judge is None or not (prompts or texts):
         return tuple(sees)
     items = "train items, answers to them" + (", the experts' answers to them" if judge.references else "")
-    requests = "requests that the teacher wrote and its answers to them"
-    shown = " and ".join([*([items] if prompts else []), *([requests] if ordered else [])])
+    shown = " and ".join([*([items] if prompts else []), *texts])
     never = "Items of probe, gate and test are never shown to it."
     notes = judge_notes(recipe)
     match judge.by:
@@ -123,6 +121,18 @@ def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[s
             refused = f"{host} is not this machine and allow_remote is false: the run will refuse to start."
             leaves = f"What the judge is sent leaves this machine for {host}." if allowed else refused
             return (told, *notes, *(said for said in sees if said != HERE), leaves)
+
+
+def _texts_of_sources(recipe: Recipe) -> list[str]:
+    """What a judge is shown of what sources of rows make, each kind once."""
+    said = {
+        "instructions": "requests that the teacher wrote and its answers to them",
+        "constitution": "prompts with the student's answers and their revisions",
+        "reflection": "rows that are there already and what was made of them",
+    }
+    kinds = dict.fromkeys(source.kind for source in recipe.construct.sources)
+    scores = recipe.construct.judge is not None and recipe.construct.judge.unchecked
+    return [said[kind] for kind in kinds if kind in said and (scores or kind == "instructions")]
 
 
 def estimate_judging(recipe: Recipe, tasks: Mapping[str, Task], load: Load) -> JudgingEstimate | None:
@@ -181,7 +191,7 @@ def _of_source(judge: JudgeSection, beside: Beside) -> tuple[int, Tokens, str]:
     prompt = singles * (one + beside.answer_tokens) + pairs * (both + beside.answer_tokens)
     prompt += beside.read * (READING_TOKENS + beside.request_tokens)
     written = singles * reply + pairs * min(judge.max_tokens, REASON_TOKENS) + beside.read * READ_TOKENS
-    words = [f"{round(singles + pairs):,} times about ordered answers"] if singles + pairs else []
+    words = [f"{round(singles + pairs):,} times about {beside.what}"] if singles + pairs else []
     words += [f"{round(beside.read):,} ordered requests to read"] if beside.read else []
     return round(singles + pairs + beside.read), Tokens(round(prompt), round(written)), " and ".join(words)
 

@@ -33,13 +33,15 @@ PEOPLE_TOKENS, PERSONA_TOKENS = 130, 35
 @dataclass(frozen=True, slots=True)
 class Beside:
     """What a judge gets of a source in a round: requests with so many answers each, which no program can check, and
-    requests that it reads blind (``read``); mean tokens of a request with what stands before it, and of an answer."""
+    requests that it reads blind (``read``); mean tokens of a request with what stands before it, and of an answer;
+    ``what`` the answers are."""
 
     prompts: float
     samples: int
     read: float
     request_tokens: float
     answer_tokens: float
+    what: str = "ordered answers"
 
 
 @dataclass(frozen=True, slots=True)

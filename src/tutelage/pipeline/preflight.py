@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from tutelage.completers.endpoints.address import check_address, read_key
+from tutelage.construct.constitution.source import check_source as check_constitution
 from tutelage.construct.documents.source import shelve
 from tutelage.construct.instructions.source import check_source
+from tutelage.construct.reflection.source import check_source as check_reflection
 from tutelage.construct.rehearsal import rehearsal_prompts
 from tutelage.curate.build import build_steps
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
@@ -21,7 +23,7 @@ from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource
+from tutelage.recipe.sources import ConstitutionSource, DocumentsSource, InstructionsSource, ReflectionSource
 from tutelage.recipe.vllm import VllmEngine
 from tutelage.reflect.own import load_planner
 from tutelage.tasks.build import build_tasks
@@ -113,6 +115,10 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             case InstructionsSource() if tasks:
                 dimensions = [task.dimension for task in tasks.values()]
                 yield where, partial(check_source, source, recipe.folder, dimensions)
+            case ConstitutionSource():
+                yield where, partial(check_constitution, source, recipe.folder)
+            case ReflectionSource():
+                yield where, partial(check_reflection, source, recipe.folder)
     engine = recipe.engines.sampling
     if isinstance(engine, VllmEngine) and engine.base_url:
         yield "engines.sampling.base_url", lambda: check_address(engine.base_url, engine.allow_remote)

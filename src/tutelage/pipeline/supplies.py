@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from tutelage.construct.documents.source import shelve
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
 from tutelage.pipeline.ordered import Beside, Ordering, ordering_of
+from tutelage.pipeline.revising import Revising, revising_of
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource
+from tutelage.recipe.sources import ConstitutionSource, DocumentsSource, InstructionsSource, ReflectionSource
 
 PROMPT_TOKENS = 330
 """Of the question about a passage, the passage itself aside."""
@@ -25,7 +26,8 @@ ACCEPTED_SHARE = 0.6
 class Supply:
     """What a source gives and takes, roughly: its ``name``, the ``rows`` of a round in the mean over all rounds with
     the tokens of one, what the teacher is ``asked`` in all, and in words what a round asks and what the teacher is
-    ``shown`` in one; ``beside`` is what a judge gets of it in a round."""
+    ``shown`` in one, "" for nothing; ``beside`` is what a judge gets of it in a round, ``own`` what the student is
+    asked in all."""
 
     name: str
     rows: int
@@ -34,6 +36,7 @@ class Supply:
     words: str
     shown: str
     beside: Beside | None = None
+    own: tuple[Asked, ...] = ()
 
 
 def supplies_of(recipe: Recipe) -> list[Supply]:
@@ -45,6 +48,8 @@ def supplies_of(recipe: Recipe) -> list[Supply]:
                 found.append(_from_documents(source, recipe))
             case InstructionsSource():
                 found.append(_from_orders(source, ordering_of(source, recipe), recipe))
+            case ConstitutionSource() | ReflectionSource():
+                found.append(_from_revising(source.folder, revising_of(source, recipe), recipe))
     return found
 
 
@@ -75,4 +80,17 @@ def _from_orders(source: InstructionsSource, ordering: Ordering, recipe: Recipe)
         words=ordering.words,
         shown=ordering.shown,
         beside=ordering.beside,
+    )
+
+
+def _from_revising(name: str, revising: Revising, recipe: Recipe) -> Supply:
+    return Supply(
+        name=name,
+        rows=round(revising.rows * (recipe.rounds + 1) / 2),
+        row_tokens=revising.row_tokens,
+        asked=revising.asked,
+        words=revising.words,
+        shown=revising.shown,
+        beside=revising.beside,
+        own=revising.own,
     )

@@ -12,7 +12,13 @@ from tutelage.recipe.base import Section
 from tutelage.recipe.curate import ContaminationStep
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource
+from tutelage.recipe.sources import (
+    ConstitutionSource,
+    DocumentsSource,
+    InstructionsSource,
+    ReflectionSource,
+    Source,
+)
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
 
 if TYPE_CHECKING:
@@ -98,12 +104,22 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     if lessons is not None and not lessons.revisions:
         yield _idle(lessons, "critic", "nothing is revised, revisions is 0", "construct", "self_improve")
     for index, source in enumerate(section.sources):
-        if isinstance(source, DocumentsSource):
-            yield from _of_documents(source, "construct", "sources", index)
-        elif section.expert is None:
-            why = "there are no demonstrations, construct.expert is null"
-            yield _idle(source, "seeds", why, "construct", "sources", index)
+        yield from _of_source(source, recipe, "construct", "sources", index)
     yield from _of_judge(recipe)
+
+
+def _of_source(source: Source, recipe: "Recipe", *place: str | int) -> Iterator[Idle]:
+    section = recipe.construct
+    match source:
+        case DocumentsSource():
+            yield from _of_documents(source, *place)
+        case InstructionsSource() if section.expert is None:
+            yield _idle(source, "seeds", "there are no demonstrations, construct.expert is null", *place)
+        case ConstitutionSource() if source.principles is not None:
+            yield _idle(source, "domain", "the principles are those of a file (principles)", *place)
+        case ReflectionSource() if section.judge is None or not section.judge.unchecked:
+            why = "no judge scores rows that no program can check (construct.judge)"
+            yield _idle(source, "originals", why, *place)
 
 
 def _of_documents(source: DocumentsSource, *place: str | int) -> Iterator[Idle]:

@@ -7,13 +7,13 @@ from tutelage.recipe.curate import CustomStep
 from tutelage.recipe.recipe import Recipe
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource
+from tutelage.recipe.sources import ConstitutionSource, DocumentsSource, InstructionsSource, ReflectionSource
 from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
-    """Return the files of rows, of code (``file.py:name``), of documents, topics and personas and of the chat template,
-    by name as the recipe writes it.
+    """Return the files of rows, of code (``file.py:name``), of the sources (documents, topics, personas, prompts,
+    principles) and of the chat template, by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -50,6 +50,10 @@ def source_files(recipe: Recipe) -> Iterator[str]:
                 yield from document_files(source, recipe.folder)
             case InstructionsSource(topics=topics, personas=personas):
                 yield from (name for name in (topics, personas) if isinstance(name, str))
+            case ConstitutionSource(prompts=prompts, principles=principles):
+                yield from (name for name in (prompts, principles) if name is not None)
+            case ReflectionSource(path=path):
+                yield path
 
 
 def document_files(section: DocumentsSource, folder: Path) -> list[str]:

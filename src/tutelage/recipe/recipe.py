@@ -89,7 +89,7 @@ class Recipe(Section):
             )
         if construct.expert is None and construct.distill is None and construct.self_improve is None:
             raise ValueError("construct: all three paradigms are switched off; leave at least one of them on")
-        if construct.sources and construct.distill is None:
+        if any(source.asks_teacher for source in construct.sources) and construct.distill is None:
             raise ValueError("construct.sources: the teacher writes these rows, but construct.distill is null")
         if construct.sources and not construct.verify:
             raise ValueError("construct.sources: their rows are always verified, but construct.verify is false")

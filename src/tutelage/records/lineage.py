@@ -55,9 +55,10 @@ class Lineage(Record):
     """Paradigm, parents, author, prompt, sampling, seed, verdicts, evidence and cost of one record.
 
     ``source`` names the method inside the paradigm (``examples``, ``context_distillation``, ``rejection``,
-    ``revision``, ``replay``, ``documents``, ``instructions``); ``author`` the model or person that wrote the answer;
-    ``prompt`` the hash or name of the prompt that asked for it; ``evidence`` what of a document proves it; ``order``
-    what of a request was ordered, and ``assessment`` what a reader who did not know took it for;
+    ``revision``, ``replay``, ``documents``, ``instructions``, ``constitution``, ``reflection``); ``author`` the model
+    or person that wrote the answer; ``prompt`` the hash or name of the prompt that asked for it; ``evidence`` what of a
+    document proves it; ``order`` what of a request was ordered, and ``assessment`` what a reader who did
+    not know took it for; ``principles`` by what the answer was criticized, in this order, each with a mark of its text;
     ``cost.completion_tokens`` counts the record's own tokens and those of the attempts that were thrown away for it.
     """
 
@@ -73,4 +74,5 @@ class Lineage(Record):
     evidence: tuple[Evidence, ...] = ()
     order: Order | None = None
     assessment: Assessment | None = None
+    principles: tuple[str, ...] = ()
     cost: Cost = Field(default_factory=Cost)

@@ -8,7 +8,7 @@ from tutelage.recipe.base import Section
 
 
 class SourceSection(Section):
-    """A source of rows beside the items of tasks. The teacher that it asks is that of ``construct.distill``."""
+    """A source of rows beside the items of tasks. The teacher, where it asks one, is that of ``construct.distill``."""
 
     kind: str
 
@@ -19,6 +19,11 @@ class SourceSection(Section):
     def folder(self) -> str:
         """The name of its folder, and its own among all sources of a recipe."""
         return self.name or self.kind
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether the teacher takes part."""
+        return True
 
     @field_validator("name")
     @classmethod
