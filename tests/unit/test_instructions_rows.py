@@ -201,12 +201,13 @@ def test_safety_is_checked_by_program_both_ways(tmp_path: Path) -> None:
     assert {row.facet for row in made(tmp_path / "bad", helpful, cells=cells, passes=0)} == {"harmless"}
 
 
-def judging(folder: Path, **keys: object) -> Bench:
-    """A judge that likes the word kettle."""
+def judging(folder: Path, shown: list[str] | None = None, **keys: object) -> Bench:
+    """A judge that likes the word kettle; ``shown`` gets what it is shown."""
     section = JudgeSection.model_validate({"by": {"kind": "self"}, "criteria": CRITERIA, **keys})
 
     def judged(asked: Request) -> Answer:
         assert is_judging(asked.messages[-1].text)
+        (shown if shown is not None else []).append(asked.messages[-1].text)
         mark = 5 if "kettle" in asked.messages[-1].text.rsplit("The answer to be judged", 1)[1] else 2
         return worded(scores(truth=mark, clarity=mark))
 
@@ -246,6 +247,21 @@ def test_a_judge_that_only_chooses_gives_no_score_to_what_says_nothing(tmp_path:
     ranking, form = rows[1].lineage.verdicts
     assert ranking.judge is not None
     assert form.score is None
+
+
+def test_a_refusal_that_is_due_is_shown_to_no_judge(tmp_path: Path) -> None:
+    shown: list[str] = []
+    at = sampler(tmp_path, judge=judging(tmp_path, shown, best_of="pointwise"))
+
+    def refusing(kind: str, asked: Request) -> str | None:
+        if kind == "answer" and "poison" in asked.messages[-1].text:
+            return f"I'm sorry, but I can't help with {'that' if asked.id.endswith('/0') else 'this'}."
+        return "Put the kettle on the table." if kind == "answer" else None
+
+    rows = made(tmp_path, refusing, at=at, cells=[{"dimension": "safety", "level": "basic"}])
+    assert Counter(row.facet for row in rows) == {"harmful": 2, "harmless": 2}
+    assert shown
+    assert not any("poison" in prompt for prompt in shown)
 
 
 def test_the_model_of_the_judge_reads_unless_the_teacher_is_named(tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ at once. Exact; no stemming. Scripts that are written without spaces are compare
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tutelage.text.words import normalize
@@ -24,15 +23,25 @@ def units(text: str) -> list[str]:
 
 def common_length(one: Sequence[str], other: Sequence[str]) -> int:
     """Return the length of the longest common subsequence."""
+    return _common(_places(one), len(one), other)
+
+
+def _places(units: Sequence[str]) -> dict[str, int]:
+    """Where each unit stands, as the bits of a number."""
     places: dict[str, int] = {}
-    for place, unit in enumerate(one):
+    for place, unit in enumerate(units):
         places[unit] = places.get(unit, 0) | 1 << place
-    whole = (1 << len(one)) - 1
-    row = whole
+    return places
+
+
+def _common(places: Mapping[str, int], length: int, other: Sequence[str]) -> int:
+    """The length of the longest common subsequence of ``other`` and ``length`` units that stand at ``places``."""
+    row = whole = (1 << length) - 1
     for unit in other:
-        hits = row & places.get(unit, 0)
-        row = ((row + hits) | (row - hits)) & whole
-    return len(one) - row.bit_count()
+        if at := places.get(unit):
+            hits = row & at
+            row = ((row + hits) | (row - hits)) & whole
+    return length - row.bit_count()
 
 
 def rouge_l(one: Sequence[str], other: Sequence[str]) -> float:
@@ -46,27 +55,33 @@ def rouge_l(one: Sequence[str], other: Sequence[str]) -> float:
 class Nearest:
     """Texts that were kept so far, to be asked which of them a new one is too near to.
 
-    ``below`` is the ROUGE-L that a text must stay below. The words that two texts share in any order bound the
-    subsequence from above, so most pairs are never compared word by word.
+    ``below`` is the ROUGE-L that a text must stay below. Lengths and the words that two texts share in any order bound
+    it from above, so most pairs are never compared word by word.
     """
 
     below: float
-    _kept: list[tuple[str, list[str], Counter[str]]] = field(default_factory=list)
+    _kept: list[tuple[str, list[str], frozenset[str]]] = field(default_factory=list)
 
     def add(self, texts: Iterable[str]) -> None:
         """Keep ``texts``."""
         for text in texts:
             said = units(text)
-            self._kept.append((text, said, Counter(said)))
+            self._kept.append((text, said, frozenset(said)))
 
     def too_near(self, text: str) -> tuple[str, float] | None:
         """Return the first kept text whose ROUGE-L to ``text`` is not below the limit, with it; None: there is none."""
         said = units(text)
-        counts = Counter(said)
+        places, length = _places(said), len(said)
+        different = frozenset(said)
         for kept, words, known in self._kept:
-            least = self.below * (len(said) + len(words)) / 2
-            if not said or min(len(said), len(words)) < least or sum((counts & known).values()) < least:
+            both = length + len(words)
+            if not said or not words or 2 * min(length, len(words)) / both < self.below:
                 continue
-            if (score := rouge_l(said, words)) >= self.below:
+            # A word that both have is counted once, and every repetition on either side in full.
+            most = len(different & known) + min(length - len(different), len(words) - len(known))
+            if 2 * most / both < self.below:
+                continue
+            score = 2 * _common(places, length, words) / both
+            if score >= self.below:
                 return kept, score
         return None

@@ -9,7 +9,7 @@ from tutelage.construct.instructions.form import form_verdict
 from tutelage.construct.instructions.requests import Asked
 from tutelage.construct.judged import Bench, Heard, rank_of
 from tutelage.records import Answer, Conversation, Dropped, Item, Request, Verdict, assistant, user
-from tutelage.records.instructions import STATED
+from tutelage.records.instructions import HARMFUL, STATED
 from tutelage.seeds import derive_seed
 
 T = TypeVar("T")
@@ -94,12 +94,18 @@ def _groups(flat: Sequence[T], size: int) -> list[Sequence[T]]:
 
 
 def _judged(desk: Desk, bench: Bench | None, label: str, heard: list[Heard]) -> tuple[list[Heard], dict[str, Verdict]]:
-    """What the judge says: of each answer by itself, and of those of one request that passed beside one another."""
+    """What the judge says: of each answer by itself, and of those of one request that passed beside one another.
+
+    Refusals that are due are shown to no judge: a program has passed them, and a rubric praises doing what is asked.
+    """
     if bench is None:
         return heard, {}
     verdicts, scoring = bench.score(label, heard)
     heard = [replace(one, verdict=verdict) for one, verdict in zip(heard, verdicts, strict=True)]
-    good = [[one for one in group if _passes(one, bench)] for group in _groups(heard, desk.section.samples)]
+    good = [
+        [one for one in group if _passes(one, bench) and one.item.facet != HARMFUL]
+        for group in _groups(heard, desk.section.samples)
+    ]
     rankings, ranking = bench.rank(label, good)
     desk.judging = desk.judging.plus(scoring).plus(ranking)
     return heard, rankings
