@@ -222,6 +222,18 @@ def test_self_improvement(tmp_path: Path) -> None:
         assert line in said
 
 
+def test_principles(tmp_path: Path) -> None:
+    bring_rows(tmp_path)
+    said = follow("principles", tmp_path)
+    assert "up to 3 prompts of asked.jsonl × 2 critiques and revisions, by the student" in " ".join(said.split())
+    folder = tmp_path / "runs" / "revising-both" / "rounds" / "1" / "construct"
+    for name in ("constitution", "reflection"):
+        for line in (folder / name / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+            assert line in said
+    counts = json.loads((folder / "reflection" / "instruction_yield.json").read_text(encoding="utf-8"))
+    assert counts["asked"] == 2
+
+
 def test_sampling_with_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command stands for vLLM, which nobody has here."""
     for name, value in install(tmp_path / "bin", Behaviour(journal=str(tmp_path / "journal.jsonl"))).items():
@@ -260,6 +272,7 @@ PAGES = (
         "instructions",
         "self-improvement",
         "judges",
+        "principles",
         "sampling-with-vllm",
         "reading-a-report",
         "serving",

@@ -93,6 +93,19 @@ def improving(keys: str, **others: str) -> str:
             "the teacher writes these rows",
         ),
         (
+            MINIMAL + "construct: {distill: null, sources: [{kind: constitution, by: teacher}]}\n",
+            "the teacher writes these rows",
+        ),
+        (
+            MINIMAL + "construct: {distill: null, sources: [{kind: reflection, path: a.jsonl}]}\n",
+            "the teacher writes these rows",
+        ),
+        (
+            MINIMAL + "construct: {sources: [{kind: reflection, path: a.jsonl, parts: [response, instruction]}]}\n",
+            "both in this order",
+        ),
+        (MINIMAL + "construct: {sources: [{kind: constitution, domain: cooking}]}\n", "general"),
+        (
             MINIMAL + "construct: {verify: false, sources: [{kind: documents, path: docs}]}\n",
             "construct.verify is false",
         ),

@@ -54,6 +54,17 @@ def problems(text: str, *overrides: str) -> list[str]:
             "line 7, construct.sources.0.dimension",
             "no file of seeds is named",
         ),
+        (
+            MINIMAL
+            + "construct:\n  sources:\n    - kind: constitution\n      principles: a.yaml\n      domain: legal\n",
+            "line 8, construct.sources.0.domain",
+            "the principles are those of a file",
+        ),
+        (
+            MINIMAL + "construct:\n  sources:\n    - kind: reflection\n      path: a.jsonl\n      originals: better\n",
+            "line 8, construct.sources.0.originals",
+            "no judge scores rows",
+        ),
         (UNVERIFIED + "  mend: true\n", "line 6, construct.mend", "construct.verify is false"),
         (UNVERIFIED + "  decompose: true\n", "line 6, construct.decompose", "construct.verify is false"),
         (UNVERIFIED + "  references: true\n", "line 6, construct.references", "construct.verify is false"),
@@ -135,6 +146,8 @@ def test_all_that_would_be_ignored_is_said_at_once() -> None:
         "    - {kind: evolve, samples: 2}\n",
         MINIMAL + "construct: {expert: null, distill: null, self_improve: null, sources: [{kind: self_instruct, "
         "seeds: seeds.jsonl}]}\ncontrols: {few_shot: false, expert_only: false}\n",
+        MINIMAL + "construct: {distill: null, sources: [{kind: constitution, principles: a.yaml}]}\n",
+        MINIMAL + "construct: {sources: [{kind: reflection, path: a.jsonl}]}\n",
         JUDGED + "      best_of: pairwise\n  distill: {samples: 1}\n  self_improve: null\n  sources:\n"
         "    - {kind: instructions, samples: 2}\n",
         JUDGED + "      best_of: pointwise\n      unchecked: false\n      scale: 7\n",

@@ -8,6 +8,9 @@
 | ``documents/`` | questions and answers about passages of documents, proved by quotes |
 | ``instructions/`` | requests that a teacher writes to order, read blind, and its answers |
 | ``self_improve/`` | new instructions of a model from those of experts, each method after its paper |
+| ``constitution/`` | answers of the student, criticized by principles and revised |
+| ``reflection/`` | rows that are there, reflected on and written anew |
+| ``given``, ``approval``, ``traces`` | prompts that sources are given; what may be learned; what a text must not show |
 | ``lesson`` | attempt → verdict → critique → revision → verdict |
 | ``mend`` | a draft whose form the task's own program put right |
 | ``reference`` | the known answer to an item that nobody answered right |
@@ -17,7 +20,7 @@
 | ``judged`` | a model judges where no program can, and which of several good answers is best |
 | ``missing`` | what never came: said once, and too much of it stops the stage |
 | ``sources`` | the rows that come from other sources than the items of tasks |
-| ``desk`` | who is asked and where, for the steps of a source |
+| ``speaker``, ``desk`` | who is asked by a source and where, and what it took |
 | ``ledgers`` | counts of a source's steps |
 | ``build`` | one round's data from a plan |
 | ``placebo`` | the control whose rows nobody verified |

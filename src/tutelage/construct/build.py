@@ -88,12 +88,12 @@ def construct(
         )
         distilled = rows, pairs
     taught = _taught(lessons_for, sampler, cast=cast, contexts=contexts)
-    others = _from_sources(sampler, cast=cast, place=place, prompts=prompts, demonstrations=experts)
+    others, more = _from_sources(sampler, cast=cast, place=place, prompts=prompts, demonstrations=experts)
     general = section.rehearsal
     rehearsed = rehearse(general, sampler, start=cast.start, seed=place.seed) if general is not None else []
     written = {row.messages for row in own}
     rows = [*own, *(row for row in (*distilled[0], *taught.rows) if row.messages not in written), *others, *rehearsed]
-    made = Constructed(rows, [*distilled[1], *taught.pairs], taught.lessons, _tradeoffs(rows, sampler.meters))
+    made = Constructed(rows, [*distilled[1], *taught.pairs, *more], taught.lessons, _tradeoffs(rows, sampler.meters))
     write_records(folder / "records.jsonl", made.rows)
     write_records(folder / "preferences.jsonl", made.preferences)
     write_records(folder / "lessons.jsonl", made.lessons)
@@ -136,8 +136,8 @@ def _from_sources(
     place: Place,
     prompts: Mapping[tuple[str, Level], int],
     demonstrations: Sequence[Demonstration],
-) -> list[Example]:
-    """Rows from other sources than the items of tasks, where the recipe names some."""
+) -> tuple[list[Example], list[Preference]]:
+    """Rows and pairs from other sources than the items of tasks, where the recipe names some."""
     reader = cast.reader or cast.teacher
     judge = cast.judge if sampler.section.judge is not None else None
     means = Means(cast.student, reader, judge, prompts, demonstrations, seed=place.seed, base=place.folder)

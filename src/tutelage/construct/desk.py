@@ -5,14 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from tutelage.completers.replay import Spent, answer_all, seconds_of
-from tutelage.completers.structured.asking import Ended, Judge, Way, ask_structured
+from tutelage.completers.structured.asking import Ended, Judge
 from tutelage.completers.structured.forms import Form
 from tutelage.construct.judged import Bench
-from tutelage.construct.missing import count_missing
 from tutelage.construct.sampling import Asker, Meter, Sampler
-from tutelage.records import Answer, Cost, Dropped, Paradigm, Request, Sampling
-from tutelage.records.jsonl import RecordLog
+from tutelage.construct.speaker import Speaker
+from tutelage.records import Answer, Paradigm, Request, Sampling
 from tutelage.records.judging import Judging
 from tutelage.records.lineage import total
 
@@ -60,8 +58,11 @@ class Desk:
     writer: Asker
     assessor: Asker | None = None
     judging: Judging = field(default_factory=Judging)
-    _replies: list[Answer] = field(default_factory=list)
-    _labels: list[str] = field(default_factory=list)
+    _speaker: Speaker = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Seat the writer."""
+        self._speaker = self._seated(self.writer)
 
     @property
     def folder(self) -> Path:
@@ -92,13 +93,7 @@ class Desk:
         self, label: str, requests: Sequence[Request], *, form: Form[V], examine: Judge[V] | None = None
     ) -> list[Ended[V]]:
         """Return what the writer says in a form; every try is logged as ``<label>.jsonl``."""
-        if not requests:
-            return []
-        way = self._way(label, self.writer)
-        ends, _ = ask_structured(self.writer.open, requests, form=form, way=way, judge=examine)
-        self._took(label, [answer for end in ends for answer in end.answers], way.labels())
-        count_missing([end.answers[-1] for end in ends], label=label, emit=self.sampler.emit)
-        return ends
+        return self._speaker.ask(label, requests, form=form, examine=examine) if requests else []
 
     def assess(
         self, label: str, requests: Sequence[Request], *, form: Form[V], examine: Judge[V] | None = None
@@ -106,51 +101,24 @@ class Desk:
         """Return what the assessor says in a form. What the model of a judge takes is counted as judging."""
         if self.assessor is None:
             return self.ask(label, requests, form=form, examine=examine)
-        way = self._way(label, self.assessor)
-        ends, counts = ask_structured(self.assessor.open, requests, form=form, way=way, judge=examine)
-        replies = [answer for end in ends for answer in end.answers]
-        cost = Cost.of(replies)
-        timing = RecordLog(self.folder / "timing.jsonl", Spent)
+        reader = self._seated(self.assessor)
+        ends = reader.ask(label, requests, form=form, examine=examine)
         self.judging = self.judging.plus(
             Judging(
                 judged=len(ends),
-                unscored=len(ends) - counts.values,
-                requests=len(replies),
-                prompt_tokens=cost.prompt_tokens,
-                completion_tokens=cost.completion_tokens,
-                seconds=sum(seconds_of(timing, label) for label in way.labels()),
-                money=cost.money,
+                unscored=sum(end.loss is not None for end in ends),
+                requests=reader.requests,
+                prompt_tokens=reader.cost.prompt_tokens,
+                completion_tokens=reader.cost.completion_tokens,
+                seconds=reader.seconds(),
+                money=reader.cost.money,
             )
         )
-        count_missing([end.answers[-1] for end in ends], label=label, emit=self.sampler.emit)
         return ends
 
     def answer(self, label: str, requests: Sequence[Request]) -> list[Answer]:
         """Return the writer's answers, logged as ``<label>.jsonl``."""
-        if not requests:
-            return []
-        answers = answer_all(
-            self.writer.open,
-            requests,
-            log=RecordLog(self.folder / f"{label}.jsonl", Answer),
-            chunk=self.sampler.chunk,
-            emit=self.sampler.emit,
-            label=label,
-            timing=RecordLog(self.folder / "timing.jsonl", Spent),
-            again=self.writer.again,
-        )
-        self._took(label, answers, [label])
-        count_missing(answers, label=label, emit=self.sampler.emit)
-        return answers
-
-    def seconds(self) -> float:
-        """What the writer took."""
-        timing = RecordLog(self.folder / "timing.jsonl", Spent)
-        return sum(seconds_of(timing, label) for label in self._labels)
-
-    def tokens(self) -> int | None:
-        """What the writer wrote; None: unknown."""
-        return total([Cost.of(self._replies).completion_tokens])
+        return self._speaker.answer(label, requests) if requests else []
 
     def attempted(self, paradigm: Paradigm, *, answers: int, passed: int, errors: int) -> None:
         """Put what was asked on the meter of a paradigm: attempts, those that gave a row, those that never came."""
@@ -158,24 +126,10 @@ class Desk:
         meter.answers += answers
         meter.passed += passed
         meter.errors += errors
-        meter.seconds += self.seconds()
-        meter.tokens = total([meter.tokens, self.tokens()])
+        meter.seconds += self._speaker.seconds()
+        meter.tokens = total([meter.tokens, self._speaker.tokens()])
         if self.judging != Judging():
             meter.judging = (meter.judging or Judging()).plus(self.judging)
 
-    def _way(self, label: str, asker: Asker) -> Way:
-        sampler = self.sampler
-        return Way(
-            self.folder, label, sampler.chunk, retries=self.section.retries, again=asker.again, emit=sampler.emit
-        )
-
-    def _took(self, label: str, replies: Sequence[Answer], labels: Sequence[str]) -> None:
-        self._replies += replies
-        self._labels += [one for one in labels if one not in self._labels]
-
-
-def lost(end: Ended[V], step: str) -> Dropped:
-    """Return what a request that ended in a loss is dropped as."""
-    assert end.loss is not None
-    reason = f"{end.loss.reason}: {end.loss.detail}" if end.loss.detail else end.loss.reason
-    return Dropped(id=end.request.id, step=step, reason=reason, row=end.answers[-1].to_json())
+    def _seated(self, asker: Asker) -> Speaker:
+        return Speaker(asker, self.sampler, self.folder, self.section.retries)

@@ -4,19 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tutelage.construct.constitution.source import constitution_rows
 from tutelage.construct.documents.source import document_rows
 from tutelage.construct.instructions.source import instruction_rows
+from tutelage.construct.reflection.source import reflection_rows
 from tutelage.construct.sampling import Asker, Sampler
 from tutelage.construct.self_improve.evolve import evolve_rows
 from tutelage.construct.self_improve.self_instruct import self_instruct_rows
 from tutelage.recipe.sources import (
+    ConstitutionSource,
     DocumentsSource,
     EvolveSource,
     InstructionsSource,
+    ReflectionSource,
     SelfInstructSource,
     Source,
 )
-from tutelage.records import Demonstration, Example, Level
+from tutelage.records import Demonstration, Example, Level, Preference
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +37,21 @@ class Means:
     seed: int
     base: Path
 
+    @property
+    def taught_by(self) -> Asker:
+        """The teacher of a source that needs one: a recipe without is refused."""
+        assert self.teacher is not None
+        return self.teacher
 
-def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> list[Example]:
-    """Return the rows of a round from all ``sources``, in their order; each writes into a folder of its name.
+
+def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> tuple[list[Example], list[Preference]]:
+    """Return the rows of a round from all ``sources``, in their order, and the preferences that came of them; each
+    writes into a folder of its name.
 
     Raises what the sources raise.
     """
     rows: list[Example] = []
+    pairs: list[Preference] = []
     for source in sources:
         writer = means.teacher if source.taught else means.student
         assert writer is not None, "a recipe whose teacher writes has one"
@@ -64,7 +76,17 @@ def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> li
                 rows += evolve_rows(
                     source, sampler, writer=writer, demonstrations=means.demonstrations, base=means.base
                 )
-    return rows
+            case ConstitutionSource():
+                made, told = constitution_rows(
+                    source, sampler, student=means.student, teacher=means.teacher, seed=means.seed, base=means.base
+                )
+                rows, pairs = [*rows, *made], [*pairs, *told]
+            case ReflectionSource():
+                made, told = reflection_rows(
+                    source, sampler, student=means.student, teacher=means.teacher, seed=means.seed, base=means.base
+                )
+                rows, pairs = [*rows, *made], [*pairs, *told]
+    return rows, pairs
 
 
 def _by_cell(prompts: Mapping[tuple[str, Level], int], sampler: Sampler) -> dict[tuple[str, Level], int]:

@@ -75,12 +75,13 @@ def _critiques(recipe: Recipe, for_lessons: int) -> float:
 
 def supplying(recipe: Recipe, supply: Supply) -> StageEstimate:
     """Return what a source of rows takes."""
-    tokens = round(sum(asked.answers * asked.answer for asked in supply.asked))
+    all_asked = (*supply.asked, *supply.own)
+    tokens = round(sum(asked.answers * asked.answer for asked in all_asked))
     return StageEstimate(
         stage=f"construct ({supply.name})",
         times=recipe.rounds,
         what=f"a round: {supply.words}",
-        answers=sum(asked.answers for asked in supply.asked),
+        answers=sum(asked.answers for asked in all_asked),
         tokens=tokens,
         minutes=minutes_of(recipe, tokens, SAMPLING_TOKENS_S[sampling_engine(recipe)]),
     )

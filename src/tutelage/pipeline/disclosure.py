@@ -9,6 +9,7 @@ from tutelage.pipeline.items import Tasks, kinds_of_media, teacher_items
 from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ModelTeacher, SelfTeacher
 from tutelage.recipe.endpoint import EndpointTeacher
+from tutelage.recipe.sources import ConstitutionSource
 from tutelage.recipe.teaching import who_teaches
 
 HERE = "Nothing leaves this machine."
@@ -39,6 +40,7 @@ def _of_teacher(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[s
     items = [f"train items with {shots} each"] if prompts and recipe.construct.distill is not None else []
     lessons = recipe.construct.self_improve
     failed = ["the student's failed attempts"] if prompts and lessons and lessons.critic == "teacher" else []
+    revising = any(isinstance(one, ConstitutionSource) and one.taught for one in recipe.construct.sources)
     control = [f"{tested:,} test items with {shots} each, {CONTROL}"] if tested else []
     shown = _and([*items, *failed, *supplies, *control])
     match teaching.by:
@@ -51,7 +53,7 @@ def _of_teacher(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[s
             kinds = {"items": bool(prompts or tested), "attempts": bool(failed), "texts": bool(supplies)}
             what = f"These {_and([name for name, there in kinds.items() if there])}"
             never = "Probe and gate items" if tested else "Probe, gate and test items"
-            own = "all other answers of the student" if failed else "the student's answers"
+            own = "all other answers of the student" if failed or revising else "the student's answers"
             return _endpoints(teacher, shown, what, media, never=f"{never} and {own}")
 
 

@@ -101,13 +101,11 @@ def who(one: SelfTeacher | ModelTeacher | EndpointTeacher) -> tuple[str, ...]:
 def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[str, ...]:
     """Return who sees what, ``sees`` of all others and then what the judge is shown and what leaves for it."""
     judge = recipe.construct.judge
-    writing = [source for source in recipe.construct.sources if not isinstance(source, DocumentsSource)]
-    writers = dict.fromkeys("teacher" if source.taught else "student" for source in writing)
-    if judge is None or not (prompts or writers):
+    texts = _texts_of_sources(recipe) if judge is not None else []
+    if judge is None or not (prompts or texts):
         return tuple(sees)
     items = "train items, answers to them" + (", the experts' answers to them" if judge.references else "")
-    requests = [f"requests that the {one} wrote and its answers to them" for one in writers]
-    shown = " and ".join([*([items] if prompts else []), *requests])
+    shown = " and ".join([*([items] if prompts else []), *texts])
     never = "Items of probe, gate and test are never shown to it as the judge."
     notes = judge_notes(recipe)
     match judge.by:
@@ -124,6 +122,23 @@ def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[s
             refused = f"{host} is not this machine and allow_remote is false: the run will refuse to start."
             leaves = f"What the judge is sent leaves this machine for {host}." if allowed else refused
             return (told, *notes, *(said for said in sees if said != HERE), leaves)
+
+
+def _texts_of_sources(recipe: Recipe) -> list[str]:
+    """What a judge is shown of what sources of rows make, each kind once."""
+    said = {
+        "constitution": "prompts with the student's answers and their revisions",
+        "reflection": "rows that are there already and what was made of them",
+    }
+    scores = recipe.construct.judge is not None and recipe.construct.judge.unchecked
+    found: list[str] = []
+    for one in recipe.construct.sources:
+        if one.kind in said:
+            found += [said[one.kind]] if scores else []
+        elif not isinstance(one, DocumentsSource):
+            writer = "teacher" if one.taught else "student"
+            found.append(f"requests that the {writer} wrote and its answers to them")
+    return list(dict.fromkeys(found))
 
 
 def estimate_judging(recipe: Recipe, tasks: Mapping[str, Task], load: Load) -> JudgingEstimate | None:

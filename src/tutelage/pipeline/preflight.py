@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from tutelage.completers.endpoints.address import check_address, read_key
+from tutelage.construct.constitution.source import check_source as check_constitution
 from tutelage.construct.documents.source import shelve
 from tutelage.construct.instructions.source import check_source
+from tutelage.construct.reflection.source import check_source as check_reflection
 from tutelage.construct.rehearsal import rehearsal_prompts
 from tutelage.construct.self_improve.seeds import seeds_of
 from tutelage.curate.build import build_steps
@@ -23,7 +25,14 @@ from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
-from tutelage.recipe.sources import DocumentsSource, EvolveSource, InstructionsSource, SelfInstructSource
+from tutelage.recipe.sources import (
+    ConstitutionSource,
+    DocumentsSource,
+    EvolveSource,
+    InstructionsSource,
+    ReflectionSource,
+    SelfInstructSource,
+)
 from tutelage.recipe.vllm import VllmEngine
 from tutelage.reflect.own import load_planner
 from tutelage.tasks.build import build_tasks, demonstrations_of
@@ -121,6 +130,10 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             case SelfInstructSource() | EvolveSource() if tasks:
                 demonstrations = demonstrations_of(list(tasks.values()))
                 yield where, partial(seeds_of, source, demonstrations, recipe.folder)
+            case ConstitutionSource():
+                yield where, partial(check_constitution, source, recipe.folder)
+            case ReflectionSource():
+                yield where, partial(check_reflection, source, recipe.folder)
     engine = recipe.engines.sampling
     if isinstance(engine, VllmEngine) and engine.base_url:
         yield "engines.sampling.base_url", lambda: check_address(engine.base_url, engine.allow_remote)

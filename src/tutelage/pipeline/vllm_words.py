@@ -24,8 +24,12 @@ def with_server(told: Sequence[str], recipe: Recipe) -> tuple[str, ...]:
 
 
 def _sent(recipe: Recipe) -> str:
-    writes = any(not source.taught for source in recipe.construct.sources)
-    return f"train items and general instructions{', tasks of experts and what is written from them' if writes else ''}"
+    own = {source.kind for source in recipe.construct.sources if not source.taught or source.kind == "constitution"}
+    sent = ["train items and general instructions"]
+    sent += ["tasks of experts and what is written from them"] if own & {"self_instruct", "evolve"} else []
+    sent += ["prompts of a constitution"] if "constitution" in own else []
+    sent += ["rows to reflect on"] if "reflection" in own else []
+    return ", ".join(sent)
 
 
 def _server(engine: VllmEngine, what: str) -> str:

@@ -98,7 +98,8 @@ class ConstructSection(Section):
     """Rows that keep what the start can do; null leaves them out."""
 
     sources: tuple[Source, ...] = ()
-    """Where more rows come from than from the items of tasks: of the teacher (``distill.teacher``) or the student."""
+    """Where more rows come from than from the items of tasks; who writes them is the teacher (``distill.teacher``), or
+    the student where a source says so."""
 
     judge: JudgeSection | None = None
     """A model that judges answers where no program can, or chooses among those that passed; null: nobody does."""

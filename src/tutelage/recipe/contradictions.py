@@ -14,7 +14,15 @@ from tutelage.recipe.curate import ContaminationStep
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
-from tutelage.recipe.sources import DocumentsSource, EvolveSource, InstructionsSource, SelfInstructSource
+from tutelage.recipe.sources import (
+    ConstitutionSource,
+    DocumentsSource,
+    EvolveSource,
+    InstructionsSource,
+    ReflectionSource,
+    SelfInstructSource,
+    Source,
+)
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
 
 if TYPE_CHECKING:
@@ -100,17 +108,7 @@ def _of_construct(recipe: "Recipe") -> Iterator[Idle]:
     if lessons is not None and not lessons.revisions:
         yield _idle(lessons, "critic", "nothing is revised, revisions is 0", "construct", "self_improve")
     for index, source in enumerate(section.sources):
-        if isinstance(source, DocumentsSource):
-            yield from _of_documents(source, "construct", "sources", index)
-        elif isinstance(source, InstructionsSource) and section.expert is None:
-            why = "there are no demonstrations, construct.expert is null"
-            yield _idle(source, "seeds", why, "construct", "sources", index)
-        elif isinstance(source, SelfInstructSource) and source.steps == 1:
-            why = "nothing was generated before the only step, steps is 1"
-            yield _idle(source, "generated", why, "construct", "sources", index)
-        elif isinstance(source, EvolveSource) and source.seeds is None:
-            why = "demonstrations keep their own, and no file of seeds is named"
-            yield _idle(source, "dimension", why, "construct", "sources", index)
+        yield from _of_source(source, recipe, "construct", "sources", index)
     yield from _of_judge(recipe)
     yield from _of_top_logprobs(section.distill)
 
@@ -126,6 +124,25 @@ def _of_top_logprobs(distill: DistillSection | None) -> Iterator[Idle]:
     elif not isinstance(distill.teacher, EndpointTeacher):
         why = "an endpoint is asked for it; a model on this machine reads the rows itself: tune.objective: {kind: kd}"
         yield _idle(distill, "top_logprobs", why, "construct", "distill")
+
+
+def _of_source(source: Source, recipe: "Recipe", *place: str | int) -> Iterator[Idle]:
+    section = recipe.construct
+    match source:
+        case DocumentsSource():
+            yield from _of_documents(source, *place)
+        case InstructionsSource() if section.expert is None:
+            yield _idle(source, "seeds", "there are no demonstrations, construct.expert is null", *place)
+        case SelfInstructSource() if source.steps == 1:
+            yield _idle(source, "generated", "nothing was generated before the only step, steps is 1", *place)
+        case EvolveSource() if source.seeds is None:
+            why = "demonstrations keep their own, and no file of seeds is named"
+            yield _idle(source, "dimension", why, *place)
+        case ConstitutionSource() if source.principles is not None:
+            yield _idle(source, "domain", "the principles are those of a file (principles)", *place)
+        case ReflectionSource() if section.judge is None or not section.judge.unchecked:
+            why = "no judge scores rows that no program can check (construct.judge)"
+            yield _idle(source, "originals", why, *place)
 
 
 def _of_documents(source: DocumentsSource, *place: str | int) -> Iterator[Idle]:

@@ -7,13 +7,19 @@ from tutelage.recipe.curate import CustomStep
 from tutelage.recipe.recipe import Recipe
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
-from tutelage.recipe.sources import DocumentsSource, InstructionsSource, SelfImprovementSource
+from tutelage.recipe.sources import (
+    ConstitutionSource,
+    DocumentsSource,
+    InstructionsSource,
+    ReflectionSource,
+    SelfImprovementSource,
+)
 from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
-    """Return the files of rows, of code (``file.py:name``), of documents, topics, personas and seed tasks and of the
-    chat template, by name as the recipe writes it.
+    """Return the files of rows, of code (``file.py:name``), of the sources (documents, topics, personas, seed tasks,
+    prompts, principles) and of the chat template, by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -52,6 +58,10 @@ def source_files(recipe: Recipe) -> Iterator[str]:
                 yield from (name for name in (topics, personas) if isinstance(name, str))
             case SelfImprovementSource(seeds=str() as seeds):
                 yield seeds
+            case ConstitutionSource(prompts=prompts, principles=principles):
+                yield from (name for name in (prompts, principles) if name is not None)
+            case ReflectionSource(path=path):
+                yield path
 
 
 def document_files(section: DocumentsSource, folder: Path) -> list[str]:

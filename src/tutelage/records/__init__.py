@@ -14,13 +14,14 @@
 | ``documents`` | ``Document``, ``Passage`` |
 | ``instructions`` | ``Order``, ``Assessment`` |
 | ``seed_tasks`` | ``SeedTask``, ``Pooled`` |
+| ``prompts`` | ``Prompt``: a question alone |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |
 | ``heldout`` | the loss of references that were held out |
 | ``tradeoff`` | what each paradigm of data construction gave and took |
 | ``jsonl`` | reading and writing records, with errors by file, line and key |
-| ``tables``, ``importers`` | a user's files: rows of any common format, as examples or preferences |
+| ``tables``, ``importers`` | a user's files: rows of any common format, as examples, preferences or prompts |
 """
 
 from tutelage.records.answers import Answer, AnswerSchema, Engine, FinishReason, Request, Sampling
@@ -41,6 +42,7 @@ from tutelage.records.messages import (
     system,
     user,
 )
+from tutelage.records.prompts import Prompt
 from tutelage.records.verdicts import CriterionScore, JudgeIdentity, PartVerdict, Verdict, all_of, unscored
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "Paradigm",
     "PartVerdict",
     "Preference",
+    "Prompt",
     "Record",
     "Request",
     "Sampling",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tutelage.construct import desk
-from tutelage.construct.desk import lost as lost
+from tutelage.construct.speaker import lost as lost
 from tutelage.recipe.sources.instructions import InstructionsSource
 
 

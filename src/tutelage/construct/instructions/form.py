@@ -32,10 +32,10 @@ _LIST_NUMBER = re.compile(r"^\s*(?:\*\*)?\d{1,2}[.)](?=\s)", re.MULTILINE)
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+", re.DOTALL)
 
 
-def other_language(text: str, code: str) -> str:
-    """Return the name of the language that ``text`` clearly is in, where that is not ``code``; "" if it may be.
+def told_language(text: str) -> str:
+    """Return the ISO 639-1 code of the language that ``text`` clearly is in; "" where it cannot be told.
 
-    Code is left aside. A short text is not told, nor is one that reads as a close relative.
+    Code is left aside. A short text is not told.
     """
     prose = _CODE.sub(" ", text)
     letters = [one for one in prose if one.isalpha()]
@@ -43,9 +43,16 @@ def other_language(text: str, code: str) -> str:
     if weight < LETTERS_TO_TELL:
         return ""
     found, probability = detect(prose.lower())
-    if not found or found == code or found in near(code) or probability < SURE:
-        return ""
-    return NAMES.get(found, found)
+    return found if probability >= SURE else ""
+
+
+def other_language(text: str, code: str) -> str:
+    """Return the name of the language that ``text`` clearly is in, where that is not ``code``; "" if it may be.
+
+    A text that reads as a close relative may be.
+    """
+    found = told_language(text)
+    return "" if not found or found == code or found in near(code) else NAMES.get(found, found)
 
 
 def form_verdict(answer: Answer, order: Order, *, request: str, material: str = "", may_echo: bool = False) -> Verdict:

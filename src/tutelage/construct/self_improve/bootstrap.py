@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict
 
 from tutelage.completers.structured.forms import form_of
-from tutelage.construct.desk import Desk, lost
+from tutelage.construct.desk import Desk
 from tutelage.construct.ledgers import ledger_of
 from tutelage.construct.prompts import render
 from tutelage.construct.self_improve.filters import faults_of_instruction
 from tutelage.construct.self_improve.seeds import Seed, drawn_seeds
+from tutelage.construct.speaker import lost
 from tutelage.recipe.sources import SelfInstructSource
 from tutelage.records import Answer, Dropped, Ledger, Request, Sampling, user
 from tutelage.records.seed_tasks import Pooled

@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tutelage.completers.structured.asking import Ended
 from tutelage.completers.structured.forms import form_of
-from tutelage.construct.desk import Desk, lost
+from tutelage.construct.desk import Desk
 from tutelage.construct.instructions.checks import faults_of_words
 from tutelage.construct.instructions.requests import Asked
 from tutelage.construct.instructions.requests import Written as WrittenRequest
 from tutelage.construct.prompts import render
 from tutelage.construct.self_improve.elimination import copies
 from tutelage.construct.self_improve.seeds import Seed
+from tutelage.construct.speaker import lost
 from tutelage.judging.fence import mark_for
 from tutelage.recipe.sources import EvolveSource
 from tutelage.recipe.sources.evolve import Operation

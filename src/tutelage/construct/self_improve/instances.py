@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel, ConfigDict
 
 from tutelage.completers.structured.forms import form_of
-from tutelage.construct.desk import Desk, lost
+from tutelage.construct.desk import Desk
 from tutelage.construct.instructions.answers import passes
 from tutelage.construct.instructions.form import form_verdict
 from tutelage.construct.judged import Heard
@@ -20,6 +20,7 @@ from tutelage.construct.prompts import render
 from tutelage.construct.self_improve.bootstrap import Told
 from tutelage.construct.self_improve.filters import sift_instances
 from tutelage.construct.self_improve.seeds import Seed, drawn_seeds, request_of
+from tutelage.construct.speaker import lost
 from tutelage.recipe.sources import SelfInstructSource
 from tutelage.records import LEVELS, Answer, Dropped, Item, Request, Sampling, Verdict, user
 from tutelage.records.instructions import Order

@@ -4,20 +4,25 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tutelage.recipe.sources.constitution import ConstitutionSource
 from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.sources.evolve import EvolveSource
 from tutelage.recipe.sources.instructions import InstructionsSource
+from tutelage.recipe.sources.reflection import ReflectionSource
 from tutelage.recipe.sources.self_improvement import SelfImprovementSource
 from tutelage.recipe.sources.self_instruct import SelfInstructSource
 
 Source = Annotated[
-    DocumentsSource | InstructionsSource | SelfInstructSource | EvolveSource, Field(discriminator="kind")
+    DocumentsSource | InstructionsSource | SelfInstructSource | EvolveSource | ConstitutionSource | ReflectionSource,
+    Field(discriminator="kind"),
 ]
 
 __all__ = [
+    "ConstitutionSource",
     "DocumentsSource",
     "EvolveSource",
     "InstructionsSource",
+    "ReflectionSource",
     "SelfImprovementSource",
     "SelfInstructSource",
     "Source",

@@ -12,6 +12,7 @@
 | | | and ``margin`` if it is known: a number, by how much the chosen one is better |
 | | ``preference`` | a :class:`Preference` as this library writes it |
 | ``unpaired`` | any example of the above | and ``label``: true for an answer that is wanted, or false |
+| ``prompts`` | any example of the above | its last answer is not read, and need not be there |
 
 Every row may also have ``system``, ``task``, ``dimension``, ``level``, ``facet`` and ``group``; other columns are not
 read.
@@ -19,6 +20,7 @@ read.
 
 from tutelage.records.importers.examples import import_examples
 from tutelage.records.importers.preferences import import_preferences, import_unpaired, kind_of
+from tutelage.records.importers.prompts import import_prompts
 from tutelage.records.importers.turns import RowFault
 
-__all__ = ["RowFault", "import_examples", "import_preferences", "import_unpaired", "kind_of"]
+__all__ = ["RowFault", "import_examples", "import_preferences", "import_prompts", "import_unpaired", "kind_of"]
