@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tutelage.completers.replay import Spent, answer_all, seconds_of
-from tutelage.construct.missing import count_missing
 from tutelage.construct.prompts import render
 from tutelage.construct.sampling import Asker, Meter, Sample, Sampler
+from tutelage.construct.speaker import Speaker
 from tutelage.events import Event
-from tutelage.records import Answer, Cost, Request, user
-from tutelage.records.jsonl import RecordLog
+from tutelage.judging.fence import mark_for
+from tutelage.records import Answer, Request, user
 from tutelage.records.lineage import total
 from tutelage.seeds import derive_seed
 from tutelage.text.repetition import longest_echo
@@ -41,7 +40,7 @@ def criticize(attempts: Sequence[Sample], sampler: Sampler, critic: Asker | None
     """Return what is said to each of ``attempts``, which failed; by ``critic``, if there is one, where it is of use.
 
     What the critic wrote is logged as ``critiques.jsonl`` and put on the meter of self-improvement. Raises what
-    :func:`answer_all` and :func:`count_missing` raise.
+    :meth:`Speaker.answer` raises.
     """
     plain = [Critique(render("critique", reason=_reason(sample))) for sample in attempts]
     if critic is None or not attempts:
@@ -70,27 +69,19 @@ def _asked(attempts: Sequence[Sample], sampler: Sampler, critic: Asker) -> list[
         )
         for sample in attempts
     ]
-    timing = RecordLog(sampler.folder / "timing.jsonl", Spent)
-    answers = answer_all(
-        critic.open,
-        requests,
-        log=RecordLog(sampler.folder / f"{LABEL}.jsonl", Answer),
-        chunk=sampler.chunk,
-        emit=sampler.emit,
-        label=LABEL,
-        timing=timing,
-        again=critic.again,
-    )
-    count_missing(answers, label=LABEL, emit=sampler.emit)
+    speaker = Speaker(critic, sampler, sampler.folder, retries=0)
+    answers = speaker.answer(LABEL, requests)
     meter = sampler.meters.setdefault("self", Meter())
-    meter.seconds += seconds_of(timing, LABEL)
-    meter.tokens = total([meter.tokens, Cost.of(answers).completion_tokens])
+    meter.seconds += speaker.seconds()
+    meter.tokens = total([meter.tokens, speaker.tokens()])
     return answers
 
 
 def _question(sample: Sample) -> str:
     turns = "\n\n".join(f"{message.role}: {message.text}" for message in sample.item.messages)
-    return render("teacher_critique", task=turns, attempt=sample.answer.text.strip(), reason=_reason(sample))
+    attempt, reason = sample.answer.text.strip(), _reason(sample)
+    mark = mark_for([turns, attempt, reason])
+    return render("teacher_critique", mark=mark, task=turns, attempt=attempt, reason=reason)
 
 
 def _reason(sample: Sample) -> str:

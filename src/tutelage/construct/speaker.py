@@ -1,4 +1,4 @@
-"""One who is asked by a source of rows: every reply is logged in the source's folder, and what it took is counted."""
+"""One who is asked beside the items of tasks: every reply is logged in a folder, and what it took is counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
