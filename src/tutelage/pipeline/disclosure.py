@@ -23,7 +23,7 @@ def who_sees_what(
     in words) and as a control, what the student is shown by sources (``own``), and what leaves this machine."""
     if not own:
         return _of_teacher(recipe, tasks, prompts, supplies)
-    student = f"The student writes for itself; it sees {_and(own)}."
+    student = f"The student writes for itself; it sees {'; '.join(own)}."
     if not prompts and not supplies and not teacher_items(recipe, tasks):
         return (student, "No teacher is asked.", HERE)
     return (student, *_of_teacher(recipe, tasks, prompts, supplies))
