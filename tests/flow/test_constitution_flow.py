@@ -158,6 +158,8 @@ def test_the_student_alone_needs_no_teacher(reader: Path) -> None:
     recipe = load_recipe(file)
     estimate = estimate_run(recipe, preflight(recipe))
     assert estimate.teaching is None
-    assert estimate.sees == ("There is no teacher.", "Nothing leaves this machine.")
+    own = "its own answers to up to 3 prompts a round, to criticize and revise them"
+    student = f"The student writes for itself; it sees {own}."
+    assert estimate.sees == (student, "No teacher is asked.", "Nothing leaves this machine.")
     made = construct(recipe, out=reader / "run")
     assert {row.lineage.paradigm for row in made.rows} == {"expert"}

@@ -43,7 +43,7 @@ HERE = Path(__file__).parent
 ROWS = [{"prompt": f"Name {n} colors.", "completion": "Here they are."} for n in range(4)]
 RECIPE = """
 name: rows
-model: {id: ./base, template: chatml, new_tokens: ["<|im_start|>", "<|im_end|>"]}
+model: {id: ./base, dtype: float32, template: chatml, new_tokens: ["<|im_start|>", "<|im_end|>"]}
 tune: {data: {path: rows.jsonl}, method: {kind: METHOD}, optimizer: {kind: adamw, lr: 2e-2}, batch_size: 2, epochs: 20}
 """
 SECTION = TuneSection(
@@ -111,7 +111,7 @@ def test_from_the_recipe_to_answers_and_exports(
     tuned = load_bundle(*plain[1:2], adapter=weights if method == "lora" else None, merge=True, dtype="float32")
     ids = tuned.template.encode((user("Name 3 colors."), assistant("Here."))).ids.tolist()
     assert tuned.tokenizer.convert_tokens_to_ids(NEW[0]) in ids
-    code, said = call("export", "out", "whole", "--merged", "--gguf")
+    code, said = call("export", "out", "whole", "--merged", "--gguf", "--dtype", "float32")
     assert code == 0, said
     again = load_bundle("whole", dtype="float32")
     assert again.template.encode((user("Name 3 colors."), assistant("Here."))).ids.tolist() == ids
