@@ -86,10 +86,13 @@ def _can_be_checked(task: Task, item: Item) -> bool:
     return is_checked(item) or not isinstance(task, RowsTask)
 
 
-def of_round(entries: Sequence[T], most: int | None, *, round: int, seed: int) -> list[T]:
-    """Return the next ``most`` of a shuffled circle of ``entries``, each once; all of them where that is fewer."""
+def of_round(entries: Sequence[T], most: int | None, *, round: int, seed: int, name: str = "given") -> list[T]:
+    """Return the next ``most`` of a circle of ``entries``, each once; all of them where that is fewer.
+
+    The circle is shuffled by the stream ``name`` of ``seed``.
+    """
     order = list(entries)
-    stream(seed, "given").shuffle(order)
+    stream(seed, name).shuffle(order)
     count = len(order) if most is None else min(most, len(order))
     first = (round - 1) * count
     return [order[at % len(order)] for at in range(first, first + count)]

@@ -37,12 +37,6 @@ class Means:
     seed: int
     base: Path
 
-    @property
-    def taught_by(self) -> Asker:
-        """The teacher of a source that needs one: a recipe without is refused."""
-        assert self.teacher is not None
-        return self.teacher
-
 
 def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> tuple[list[Example], list[Preference]]:
     """Return the rows of a round from all ``sources``, in their order, and the preferences that came of them; each

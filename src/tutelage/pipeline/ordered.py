@@ -46,8 +46,8 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
-    """What a round gives and takes: ``rows`` with the tokens of one, what the teacher is ``asked`` over all rounds,
-    what a judge gets ``beside`` in one."""
+    """What a round gives and takes: ``rows`` with the tokens of one, what who writes is ``asked`` over all rounds and
+    ``shown`` in one, what a judge gets ``beside`` in one. ``own``: what the student is asked beside a teacher."""
 
     rows: float
     row_tokens: float
@@ -55,6 +55,7 @@ class Ordering:
     beside: Beside | None
     words: str
     shown: str
+    own: tuple[Asked, ...] = ()
 
 
 def ordering_of(source: InstructionsSource, recipe: Recipe) -> Ordering:

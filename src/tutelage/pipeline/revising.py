@@ -1,12 +1,11 @@
 """What a constitution and reflection would ask for, before anything is sent. Nothing here was measured."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tutelage.construct.given import prompts_of_file
 from tutelage.construct.reflection.rows import read_cases
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN, FRAME_TOKENS
-from tutelage.pipeline.ordered import Beside
+from tutelage.pipeline.ordered import Beside, Ordering
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
 from tutelage.recipe.sources import ConstitutionSource, ReflectionSource
@@ -32,27 +31,12 @@ REFLECTING_TOKENS, REFLECTION_TOKENS = 290, 120
 """Of the request for a reflection, the row aside, and of the reflection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Revising:
-    """What a round gives and takes: ``rows`` with the tokens of one; over all rounds what the teacher is ``asked`` and
-    what the student (``own``); what a judge gets ``beside`` in one; in words what it is and what who writes is
-    ``shown``."""
-
-    rows: float
-    row_tokens: float
-    asked: tuple[Asked, ...]
-    own: tuple[Asked, ...]
-    beside: Beside | None
-    words: str
-    shown: str
-
-
-def revising_of(source: ConstitutionSource | ReflectionSource, recipe: Recipe) -> Revising:
+def revising_of(source: ConstitutionSource | ReflectionSource, recipe: Recipe) -> Ordering:
     """Return what a source would ask in a run of ``recipe``; its file is read for it."""
     return _constitution(source, recipe) if isinstance(source, ConstitutionSource) else _reflection(source, recipe)
 
 
-def _constitution(source: ConstitutionSource, recipe: Recipe) -> Revising:
+def _constitution(source: ConstitutionSource, recipe: Recipe) -> Ordering:
     prompts, length = source.rows, float(PROMPT_TOKENS)
     if source.prompts is not None:
         there = prompts_of_file(recipe.folder / source.prompts, source.kind)
@@ -79,7 +63,7 @@ def _constitution(source: ConstitutionSource, recipe: Recipe) -> Revising:
     steps = f"{source.revisions:,} critiques and revisions" if source.revisions > 1 else "1 critique and revision"
     whose = "the student's" if taught else "its own"
     of = source.prompts if source.prompts is not None else "the tasks"
-    return Revising(
+    return Ordering(
         rows=rows * (APPROVED_SHARE if judge is not None or source.prompts is None else 1),
         row_tokens=FRAME_TOKENS + length + answer,
         asked=_over_all(by, recipe) if taught else (),
@@ -90,7 +74,7 @@ def _constitution(source: ConstitutionSource, recipe: Recipe) -> Revising:
     )
 
 
-def _reflection(source: ReflectionSource, recipe: Recipe) -> Revising:
+def _reflection(source: ReflectionSource, recipe: Recipe) -> Ordering:
     there = read_cases(recipe.folder / source.path)
     rows = len(there) if source.rows is None else min(source.rows, len(there))
     length = _mean([_tokens(row.prompt) for row in there])
@@ -105,7 +89,7 @@ def _reflection(source: ReflectionSource, recipe: Recipe) -> Revising:
     taught, judge = source.by == "teacher", recipe.construct.judge
     pairs = judge is not None and source.parts == ("response",) and judge.preference_margin is not None
     judged = left * (2 if source.originals == "better" or pairs else 1)
-    return Revising(
+    return Ordering(
         rows=left * (1 if judge is None else APPROVED_SHARE),
         row_tokens=FRAME_TOKENS + length + answer,
         asked=_over_all(by, recipe) if taught else (),

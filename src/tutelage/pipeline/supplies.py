@@ -6,7 +6,7 @@ from tutelage.construct.documents.source import shelve
 from tutelage.pipeline.improved import evolve_of, self_instruct_of
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
 from tutelage.pipeline.ordered import Beside, Ordering, ordering_of
-from tutelage.pipeline.revising import Revising, revising_of
+from tutelage.pipeline.revising import revising_of
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
 from tutelage.recipe.sources import (
@@ -34,9 +34,9 @@ ACCEPTED_SHARE = 0.6
 @dataclass(frozen=True, slots=True)
 class Supply:
     """What a source gives and takes, roughly: its ``name``, the ``rows`` of a round in the mean over all rounds with
-    the tokens of one, what the teacher is ``asked`` in all, and in words what a round asks and what the teacher is
-    ``shown`` in one; ``beside`` is what a judge gets of it in a round. Not ``taught``: it is the
-    student that is asked and shown it. ``own`` is what the student is asked beside a teacher."""
+    the tokens of one, what who writes is ``asked`` in all, and in words what a round asks and what who writes is
+    ``shown`` in one; ``beside`` is what a judge gets of it in a round. ``taught``: the teacher writes, or else the
+    student. ``own`` is what the student is asked beside a teacher."""
 
     name: str
     rows: int
@@ -63,7 +63,7 @@ def supplies_of(recipe: Recipe) -> list[Supply]:
             case EvolveSource():
                 found.append(_from_orders(source, evolve_of(source, recipe), recipe))
             case ConstitutionSource() | ReflectionSource():
-                found.append(_from_revising(source.folder, revising_of(source, recipe), recipe, taught=source.taught))
+                found.append(_from_orders(source, revising_of(source, recipe), recipe))
     return found
 
 
@@ -95,18 +95,5 @@ def _from_orders(source: Source, ordering: Ordering, recipe: Recipe) -> Supply:
         shown=ordering.shown,
         beside=ordering.beside,
         taught=source.taught,
-    )
-
-
-def _from_revising(name: str, revising: Revising, recipe: Recipe, *, taught: bool) -> Supply:
-    return Supply(
-        name=name,
-        rows=round(revising.rows * (recipe.rounds + 1) / 2),
-        row_tokens=revising.row_tokens,
-        asked=revising.asked,
-        words=revising.words,
-        shown=revising.shown,
-        beside=revising.beside,
-        taught=taught,
-        own=revising.own,
+        own=ordering.own,
     )

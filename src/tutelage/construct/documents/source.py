@@ -4,23 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.completers.replay import Spent, seconds_of
-from tutelage.completers.structured.asking import Ended, Way, ask_structured
+from tutelage.completers.structured.asking import Ended
 from tutelage.construct.documents.asking import FORM, Examiner, Grounded, questions
 from tutelage.construct.documents.passages import FEWEST_WORDS, cut
 from tutelage.construct.documents.reading import read_documents
 from tutelage.construct.documents.rows import Writer, abstentions, once
+from tutelage.construct.given import of_round
 from tutelage.construct.ledgers import ledger_of, ledger_words
-from tutelage.construct.missing import count_missing
 from tutelage.construct.sampling import Asker, Meter, Sampler
+from tutelage.construct.speaker import Speaker, lost
 from tutelage.errors import DataError, Problem
 from tutelage.events import Event
 from tutelage.recipe.sources.documents import DocumentsSource
-from tutelage.records import Cost, Dropped, Example, Ledger, Sampling
+from tutelage.records import Dropped, Example, Ledger, Sampling
 from tutelage.records.documents import Document, Passage
-from tutelage.records.jsonl import RecordLog, write_records
+from tutelage.records.jsonl import write_records
 from tutelage.records.lineage import total
-from tutelage.seeds import stream
 
 LABEL = "questions"
 
@@ -76,7 +75,7 @@ def document_rows(
     ``ledger.jsonl`` their counts. ``seed`` is the run's, ``base`` what paths are relative to. What it cost is put on
     ``sampler.meters``.
 
-    Raises what :func:`shelve`, :func:`ask_structured` and :func:`count_missing` raise.
+    Raises what :func:`shelve` and :meth:`Speaker.ask` raise.
     """
     folder = sampler.folder / section.folder
     shelf = shelve(section, base)
@@ -87,19 +86,18 @@ def document_rows(
         temperature=sampler.section.temperature, top_p=sampler.section.top_p, max_tokens=section.max_tokens
     )
     requests, asked = questions(chosen, section, sampling=sampling, seed=sampler.seed)
-    way = Way(folder, LABEL, sampler.chunk, retries=section.retries, again=teacher.again, emit=sampler.emit)
-    ends, _ = ask_structured(teacher.open, requests, form=FORM, way=way, judge=Examiner(asked, section))
-    errors = count_missing([end.answers[-1] for end in ends], label=LABEL, emit=sampler.emit)
+    speaker = Speaker(teacher, sampler, folder, section.retries)
+    ends = speaker.ask(LABEL, requests, form=FORM, examine=Examiner(asked, section))
     writer = Writer(section, teacher.name, sampling, sampler.round)
     made = [writer.row(asked[end.request.id], end) for end in ends if end.loss is None]
     kept, twice = once(made, closed=section.form == "closed_book")
     absent, unfit = abstentions(kept, shelf.passages, writer, seed=sampler.seed) if section.unanswerable else ([], [])
-    lost = [*map(_lost, (end for end in ends if end.loss is not None)), *twice]
-    ledgers = [*shelf.ledgers, ledger_of("questions", len(kept), lost)]
+    unused = [*(lost(end, LABEL) for end in ends if end.loss is not None), *twice]
+    ledgers = [*shelf.ledgers, ledger_of("questions", len(kept), unused)]
     ledgers += [ledger_of("abstentions", len(absent), unfit)] if section.unanswerable else []
-    write_records(folder / "dropped.jsonl", [*shelf.dropped, *lost, *unfit])
+    write_records(folder / "dropped.jsonl", [*shelf.dropped, *unused, *unfit])
     write_records(folder / "ledger.jsonl", ledgers)
-    _count(sampler, ends, way, errors=errors, passed=len(made), absent=len(absent))
+    _count(sampler, ends, speaker, passed=len(made), absent=len(absent))
     for ledger in ledgers:
         sampler.emit(Event("note", data={"text": f"{section.folder}, {ledger_words(ledger)}"}))
     return [*(one.row for one in kept), *absent]
@@ -107,27 +105,15 @@ def document_rows(
 
 def passages_of_round(passages: Sequence[Passage], most: int | None, *, round: int, seed: int) -> list[Passage]:
     """Return the next ``most`` of a shuffled circle of passages, each once; all of them where that is fewer."""
-    order = list(passages)
-    stream(seed, "passages").shuffle(order)
-    count = len(order) if most is None else min(most, len(order))
-    first = (round - 1) * count
-    return [order[at % len(order)] for at in range(first, first + count)]
+    return of_round(passages, most, round=round, seed=seed, name="passages")
 
 
-def _lost(end: Ended[Grounded]) -> Dropped:
-    assert end.loss is not None
-    reason = f"{end.loss.reason}: {end.loss.detail}" if end.loss.detail else end.loss.reason
-    return Dropped(id=end.request.id, step="questions", reason=reason, row=end.answers[-1].to_json())
-
-
-def _count(
-    sampler: Sampler, ends: Sequence[Ended[Grounded]], way: Way, *, errors: int, passed: int, absent: int
-) -> None:
+def _count(sampler: Sampler, ends: Sequence[Ended[Grounded]], speaker: Speaker, *, passed: int, absent: int) -> None:
     """Put what was asked on the meter of distillation; a row that abstains is made by program, and counts as judged."""
-    timing = RecordLog(way.folder / "timing.jsonl", Spent)
+    errors = sum(end.answers[-1].finish == "error" for end in ends)
     meter = sampler.meters.setdefault("distill", Meter())
     meter.answers += len(ends) - errors + absent
     meter.passed += passed + absent
     meter.errors += errors
-    meter.seconds += sum(seconds_of(timing, label) for label in way.labels())
-    meter.tokens = total([meter.tokens, Cost.of([answer for end in ends for answer in end.answers]).completion_tokens])
+    meter.seconds += speaker.seconds()
+    meter.tokens = total([meter.tokens, speaker.tokens()])
