@@ -12,9 +12,9 @@ after. ``grpo``: the score of the recipe's levels on test items; the control lea
 verdicts of a step dealt out at random.
 
 A seed decides which rows are held out, their order and what begins at random; of ``dpo`` it is the fold that is held
-out, and no pair is held out twice. What is finished is kept in ``--output``
-and not done again; a tuning that was interrupted goes on. Intervals are Wilson's for shares and bootstraps over rows
-(of one seed) for losses; the table over seeds has a t interval.
+out, and no pair is held out twice. What is finished is kept in ``--output`` and not done again, and processes with
+other ``--seeds`` may share it; a tuning that was interrupted goes on. Intervals are Wilson's for shares and bootstraps
+over rows (of one seed) for losses; the table over seeds has a t interval.
 """
 
 import argparse
@@ -295,6 +295,16 @@ EXPERIMENTS: dict[str, Callable[[Sequence[Any], int, Path, argparse.Namespace], 
 }
 
 
+def kept_in(output: Path, settings: dict[str, str]) -> dict[str, Any]:
+    """What is finished of these settings."""
+    if not output.is_file():
+        return {"settings": settings, "seeds": {}}
+    kept: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+    if kept["settings"] != settings:
+        raise SystemExit(f"{output} holds figures of other settings: {kept['settings']}")
+    return kept
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=list(EXPERIMENTS))
@@ -315,24 +325,20 @@ def main() -> None:
     settings["data"] = given.data.name
     if given.kind == "dpo":
         settings["held_out"] = f"folds of {given.held_out}"
-    kept: dict[str, Any] = {"settings": settings, "seeds": {}}
-    if given.output.is_file():
-        kept = json.loads(given.output.read_text(encoding="utf-8"))
-        if kept["settings"] != settings:
-            raise SystemExit(f"{given.output} holds figures of other settings: {kept['settings']}")
     rows: Sequence[Any] = ()
     if given.kind != "grpo":
         rows = import_preferences(given.data, author="benchmark") if given.kind == "dpo" else read_rows(given.data)
     for seed in given.seeds:
-        if str(seed) in kept["seeds"]:
+        if str(seed) in kept_in(given.output, settings)["seeds"]:
             continue
         found = EXPERIMENTS[given.kind](rows, seed, given.work / f"{given.kind}-{seed}", given)
+        kept = kept_in(given.output, settings)  # another process may have finished another seed
         kept["seeds"][str(seed)] = found
         words = (Path(word).name if word == str(given.data) else word for word in sys.argv)
         kept |= {"command": " ".join(["python", *words]), "over_seeds": summaries(given.kind, kept["seeds"])}
         write_atomic(given.output, json.dumps(kept, indent=1) + "\n")
         print(seed, json.dumps(found), flush=True)
-    print(json.dumps(kept["over_seeds"], indent=1))
+    print(json.dumps(kept_in(given.output, settings)["over_seeds"], indent=1))
 
 
 if __name__ == "__main__":
