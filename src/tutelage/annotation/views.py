@@ -1,6 +1,6 @@
 """What the store gives out: projects, who is asked, what somebody works on, what was said."""
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from tutelage.annotation.items import Role, WorkItem
 from tutelage.annotation.responses import Response
@@ -9,7 +9,10 @@ from tutelage.records import Record
 
 
 class Project(Record):
-    """What is asked, of how many people each (``overlap``), and how long an item stays with one who is silent."""
+    """What is asked, of how many people each (``overlap``), and how long an item stays with one who is silent.
+
+    ``metadata`` is kept for whoever brought the project, such as the settings of another tool.
+    """
 
     name: str
     work: Work
@@ -17,6 +20,7 @@ class Project(Record):
     lease_s: int = 3600
     guidelines: str = ""
     guidelines_revision: int = 0
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class Annotator(Record):

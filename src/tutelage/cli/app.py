@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from tutelage.cli.annotating import annotate
 from tutelage.errors import InputErrors, Problem
 from tutelage.launch import place
 
@@ -339,6 +340,7 @@ def methods(json: Json = False) -> None:
     methods_command(json=json)
 
 
+app.add_typer(annotate, name="annotate")
 app.add_typer(recipes, name="recipe")
 
 

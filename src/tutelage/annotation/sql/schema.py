@@ -19,6 +19,7 @@ projects = Table(
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("work", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
     Column("overlap", Integer, nullable=False),
     Column("lease_s", Integer, nullable=False),
     Column("created_at", Double, nullable=False),

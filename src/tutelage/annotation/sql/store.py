@@ -5,6 +5,7 @@ by any number of programs at once.
 """
 
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -51,6 +52,11 @@ class Store:
 
     def new_project(self, project: Project) -> None:
         """Make a project. Raises :class:`AnnotationError` for a name that is taken, :class:`DataError` for faults."""
+        with self.database.write() as connection:
+            self.make_project(connection, project)
+
+    def make_project(self, connection: Connection, project: Project) -> int:
+        """Do what :meth:`new_project` does inside a transaction, and return the project's key."""
         faults = [*_name_faults(project.name, "name"), *_text_faults(project.guidelines, "guidelines")]
         if project.overlap < 1:
             faults.append(Problem("an item is asked of one person at least", "overlap", str(project.overlap)))
@@ -58,19 +64,20 @@ class Store:
             faults.append(Problem("expected seconds, 1 at least", "lease_s", str(project.lease_s)))
         if faults:
             raise DataError("project", faults)
-        with self.database.write() as connection:
-            if connection.scalar(select(schema.projects.c.id).where(schema.projects.c.name == project.name)):
-                remedy = "choose another name; items are added with: tutelage annotate add"
-                raise AnnotationError("there is a project of this name", where=project.name, remedy=remedy)
-            made = insert(schema.projects).values(
-                name=project.name,
-                work=project.work.to_json(),
-                overlap=project.overlap,
-                lease_s=project.lease_s,
-                created_at=self.clock(),
-            )
-            key = connection.execute(made.returning(schema.projects.c.id)).scalar_one()
-            self._add_guidelines(connection, key, 1, project.guidelines)
+        if connection.scalar(select(schema.projects.c.id).where(schema.projects.c.name == project.name)):
+            remedy = "choose another name; items are added with: tutelage annotate add"
+            raise AnnotationError("there is a project of this name", where=project.name, remedy=remedy)
+        made = insert(schema.projects).values(
+            name=project.name,
+            work=project.work.to_json(),
+            metadata=json.dumps(project.metadata),
+            overlap=project.overlap,
+            lease_s=project.lease_s,
+            created_at=self.clock(),
+        )
+        key = connection.execute(made.returning(schema.projects.c.id)).scalar_one()
+        self._add_guidelines(connection, key, max(1, project.guidelines_revision), project.guidelines)
+        return int(key)
 
     def change_guidelines(self, project: str, text: str) -> int:
         """Put new guidelines in the place of the last ones, which are kept, and return their revision."""
@@ -101,30 +108,28 @@ class Store:
         """
         with self.database.write() as connection:
             row = _project_row(connection, project, lock=True)
-            work = WORK.validate_json(row.work)
-            faults = [fault for item in items for fault in item_faults(item, work, f"item {item.id}")]
-            there = _contents(connection, row.id, [item.id for item in items])
-            fresh: dict[str, str] = {}
-            for item in items:
-                written = item.to_json()
-                if item.id in fresh or (item.id in there and there[item.id] != written):
-                    where = "in these rows" if item.id in fresh else "in the project, with other content"
-                    remedy = "give the row an id of its own; what people were shown is never changed"
-                    faults.append(Problem(f"the id is there already, {where}", f"item {item.id}", remedy=remedy))
-                elif item.id not in there:
-                    fresh[item.id] = written
-            if faults:
-                more = f" ({len(faults)} in all, the first {MAX_FAULTS})" if len(faults) > MAX_FAULTS else ""
-                raise DataError(f"items for {project}{more}", faults[:MAX_FAULTS])
-            if fresh:
-                connection.execute(
-                    insert(schema.items),
-                    [
-                        {"project_id": row.id, "name": name, "content": content, "wanted": row.overlap}
-                        for name, content in fresh.items()
-                    ],
-                )
-            return Added(new=len(fresh), there=len(items) - len(fresh))
+            return self.put_items(connection, row.id, _project(row), items)
+
+    def put_items(self, connection: Connection, key: int, project: Project, items: Sequence[WorkItem]) -> Added:
+        """Do what :meth:`add_items` does inside a transaction, for a project by its key."""
+        faults = [fault for item in items for fault in item_faults(item, project.work, f"item {item.id}")]
+        there = _contents(connection, key, [item.id for item in items])
+        fresh: dict[str, str] = {}
+        for item in items:
+            written = item.to_json()
+            if item.id in fresh or (item.id in there and there[item.id] != written):
+                where = "in these rows" if item.id in fresh else "in the project, with other content"
+                remedy = "give the row an id of its own; what people were shown is never changed"
+                faults.append(Problem(f"the id is there already, {where}", f"item {item.id}", remedy=remedy))
+            elif item.id not in there:
+                fresh[item.id] = written
+        if faults:
+            more = f" ({len(faults)} in all, the first {MAX_FAULTS})" if len(faults) > MAX_FAULTS else ""
+            raise DataError(f"items for {project.name}{more}", faults[:MAX_FAULTS])
+        if fresh:
+            rows = [{"project_id": key, "name": name, "content": content} for name, content in fresh.items()]
+            connection.execute(insert(schema.items), [{**row, "wanted": project.overlap} for row in rows])
+        return Added(new=len(fresh), there=len(items) - len(fresh))
 
     def items(self, project: str) -> list[WorkItem]:
         """Return the items of a project in the order in which they came."""
@@ -280,6 +285,7 @@ def _project(row: Row[Any]) -> Project:
         lease_s=row.lease_s,
         guidelines=row.text,
         guidelines_revision=row.revision,
+        metadata=json.loads(row.metadata),
     )
 
 
