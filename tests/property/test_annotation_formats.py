@@ -135,7 +135,7 @@ def same(found: Bundle, made: Bundle) -> None:
     assert sorted(found.judgments, key=order) == sorted(made.judgments, key=order)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(bundles())
 def test_nothing_is_lost_on_the_way_there_and_back(bundle: Bundle) -> None:
     check_bundle(bundle, "made")

@@ -125,6 +125,7 @@ def test_what_is_sent_twice_is_there_once(store: Store) -> None:
     assert [draft.repeated for draft in drafts] == [False, True]
     sent = [submit(store, token, name, GOOD, revision=drafts[1].revision) for _ in range(3)]
     assert [(one.number, one.repeated) for one in sent] == [(1, False), (1, True), (1, True)]
+    assert submit(store, token, name, GOOD, revision=sent[0].revision).repeated, "said again, not anew"
     assert len(store.judgments("p", history=True)) == 1
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from tutelage.annotation.items import WorkItem
 from tutelage.annotation.work import (
@@ -53,6 +53,12 @@ class Ranking(Kinded):
     kind: Literal["rank"] = "rank"
     order: tuple[tuple[str, ...], ...]
     comment: str = ""
+
+    @field_validator("order")
+    @classmethod
+    def _sorted(cls, order: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        """Those that share a place have no order, so that equal rankings are equal records."""
+        return tuple(tuple(sorted(group)) for group in order)
 
     def place(self, key: str) -> int:
         """Return the place of an answer, 0 for the best."""

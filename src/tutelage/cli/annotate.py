@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from tutelage.annotation.agreement import Measure, agreement_of, disagreements, disputed
 from tutelage.annotation.bundle import Bundle
@@ -163,8 +163,8 @@ def agreement_command(place: str, project: str, *, threshold: float, above: floa
         say_json(
             {
                 "measures": [asdict(one) for one in measures],
-                "disagreement": apart,
-                "disputed": open_,
+                "disagreement": dict[str, JsonValue](apart),
+                "disputed": [*open_],
                 "quality": None if good is None else good.model_dump(mode="json"),
             }
         )

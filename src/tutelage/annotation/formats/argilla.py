@@ -116,16 +116,18 @@ def _record(bundle: Bundle, plan: Plan, item: WorkItem, judgments: list[Judgment
         made: Values = {**kept}
     else:
         fields: Values = {QUESTION: [{"role": one.role, "content": one.text} for one in item.messages]}
-        fields |= {f"{ANSWER}{at}": answer.text for at, answer in enumerate(item.answers, start=1)}
         suggestions = {}
-        if bundle.project.work.kind == "correct":
+        if bundle.project.work.kind != "correct":
+            fields |= {f"{ANSWER}{at}": answer.text for at, answer in enumerate(item.answers, start=1)}
+        else:
             suggestions[plan.text] = {
                 "value": item.answers[0].text,
                 "score": None,
                 "agent": item.answers[0].author or None,
             }
         made = {"id": item.id, "fields": fields, "metadata": {}, "suggestions": suggestions, "vectors": {}}
-        made["_server_id"] = None
+        done = sum(one.role == "annotator" and one.number == 1 for one in judgments) >= bundle.project.overlap
+        made |= {"status": "completed" if done else "pending", "_server_id": None}
         made["metadata"] = {OWN: item.to_json()}
     last = {one.annotator: one for one in judgments}
     responses: dict[str, list[Values]] = defaultdict(list)

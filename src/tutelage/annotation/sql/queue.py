@@ -95,7 +95,7 @@ def submit(
     """Store a judgment for good. A later one of the same person takes its place, and both are kept.
 
     ``seconds``: the time that the person worked on it, if it is known. A judgment that comes after the time was up is
-    taken: a person's work is worth more than an exact overlap.
+    taken: a person's work is worth more than an exact overlap. To say again what one said last changes nothing.
     Raises :class:`DataError` for a response that does not fit, :class:`StaleRevision`, :class:`AnnotationError`.
     """
     if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= DAY_S):
@@ -106,7 +106,8 @@ def submit(
         check_response(WORK.validate_json(row.work), WorkItem.from_json(row.content), response)
         last = _last_said(connection, me.id, row.item_id)
         written = response.to_json()
-        if last is not None and last.base == revision and last.response == written:
+        untouched = row.state == "submitted" and row.draft is None and revision == row.revision
+        if last is not None and last.response == written and (last.base == revision or untouched):
             return Receipt(item=item, revision=row.revision, number=last.number, repeated=True)
         _check_revision(item, revision, row.revision)
         number = 1 if last is None else last.number + 1
