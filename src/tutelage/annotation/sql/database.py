@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tutelage.annotation.faults import AnnotationError
 from tutelage.annotation.sql.migrations import migrate, version_of
 from tutelage.errors import MissingExtra, StorageError
 
-BUSY_MS = 60_000
+BUSY_S = 60
 """How long a program waits for others to finish writing to a SQLite file."""
 
 
@@ -117,7 +117,7 @@ def _url(place: str) -> URL:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_MS / 1000})
+    engine = create_engine(url, connect_args={"timeout": BUSY_S})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
