@@ -18,6 +18,7 @@ from tutelage.records import Example
 from tutelage.records.ablation import Ablation
 from tutelage.records.jsonl import read_records
 from tutelage.records.scores import ScoreSummary
+from tutelage.report.names import PARADIGMS
 from tutelage.report.page import write_report
 from tutelage.runs import RunDirectory
 
@@ -115,7 +116,7 @@ def test_the_report_has_the_table(done: tuple[Recipe, Path]) -> None:
     page = write_report(RunDirectory.open(out)).read_text(encoding="utf-8")
     assert "What each paradigm gave" in page
     for group in found.groups:
-        assert f'<th scope="row">{group.name}</th><td class="num">{group.rows}' in page
+        assert f'<th scope="row">{PARADIGMS[group.name]}</th><td class="num">{group.rows}' in page
 
 
 def test_what_cannot_be_told_is_said(done: tuple[Recipe, Path], tmp_path: Path) -> None:
