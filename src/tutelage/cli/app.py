@@ -302,11 +302,41 @@ def export(
     The promoted model of a run, or what `tune` made of rows of your own: a PEFT adapter, or with --merged a plain
     transformers folder, with a model card and the lines that load or serve it.
     """
-    from tutelage.cli.export import Sending, export_command
+    from tutelage.cli.export import export_command
+    from tutelage.cli.sending import Sending
     from tutelage.pipeline.export import Wanted
 
     wanted = Wanted(round=round, start=start, merged=merged, dtype=dtype, gguf=gguf, ollama=ollama)
     export_command(run, out, wanted, Sending(push, sure=yes), quiet=quiet, json=json, offline=offline)
+
+
+@app.command()
+def dataset(
+    source: Annotated[Path, typer.Argument(help="A run's folder, or a file or folder of rows.", metavar="SOURCE")],
+    out: Annotated[Path, typer.Argument(help="The new folder.", metavar="OUT")],
+    round: Annotated[
+        int | None, typer.Option("--round", min=1, help="The run's round (default: the promoted model's, or the last).")
+    ] = None,
+    license: Annotated[str, typer.Option("--license", metavar="SPDX", help="License of the rows.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Name on the card (default: the source's).")] = "",
+    push: Annotated[
+        str | None, typer.Option("--push", metavar="ID", help="Send it to a hub (our tests send to one on loopback).")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Write rows as a data set for other people. Parquet with lineage and a card; whole or not at all.
+
+    Of a run they are the rows that a round's curation kept. What was written is read again and compared.
+    """
+    from tutelage.cli.dataset import dataset_command
+    from tutelage.cli.sending import Sending
+    from tutelage.pipeline.dataset import Wanted
+
+    wanted = Wanted(round=round, license=license, name=name)
+    dataset_command(source, out, wanted, Sending(push, sure=yes), quiet=quiet, json=json, offline=offline)
 
 
 @app.command()
