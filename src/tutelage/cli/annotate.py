@@ -25,7 +25,7 @@ from tutelage.annotation.sql.progress import status
 from tutelage.annotation.sql.queue import next_item, open_item, skip, submit
 from tutelage.annotation.sql.store import WORK, Store
 from tutelage.annotation.views import Assignment, Project, Status
-from tutelage.cli.annotating import Format, Kind
+from tutelage.cli.annotate_commands import Format, Kind
 from tutelage.cli.console import OUT, number, say, say_json, table
 from tutelage.cli.said import response_from
 from tutelage.errors import DataError, Problem

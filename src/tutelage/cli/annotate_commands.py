@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from tutelage.cli.options import Json
+
 annotate = typer.Typer(
     help="Ask people: projects, items, judgments, agreement, and records made of them.", rich_markup_mode=None
 )
@@ -14,7 +16,6 @@ StorePlace = Annotated[
 ]
 ProjectName = Annotated[str, typer.Argument(help="The project.", metavar="PROJECT")]
 Token = Annotated[str, typer.Option("--token", envvar="TUTELAGE_TOKEN", help="Yours, from `invite`.", prompt=True)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, instead of text.")]
 Kind = Literal["write", "correct", "rate", "rank", "choose", "label", "spans"]
 Format = Literal["records", "judgments", "csv", "argilla", "label-studio"]
 Above = Annotated[float, typer.Option("--above", min=0, max=1, help="Disagreement from which an item is disputed.")]
