@@ -50,6 +50,7 @@ class Annotate:
 @pytest.fixture
 def annotate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Annotate:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUTELAGE_TOKEN", raising=False)
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     return Annotate(capsys, monkeypatch)
 
@@ -151,6 +152,7 @@ def test_mistakes_are_named(annotate: Annotate, arguments: str, code: int, words
 
 def test_tokens_and_options_that_do_not_fit(annotate: Annotate) -> None:
     annotate("new", "s.db", "p", "--work", "spans", "--label", "x")
+    assert "TUTELAGE_TOKEN" in annotate("next", "s.db", code=2).err
     assert "belongs to nobody" in annotate("next", "s.db", token="wrong", code=2).err
     annotate("add", "s.db", "p", "rows.jsonl")
     token = annotate.invite("s.db", "p", "Ann")

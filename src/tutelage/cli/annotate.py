@@ -103,7 +103,7 @@ def invite_command(place: str, project: str, name: str, *, adjudicator: bool, en
 def next_command(place: str, token: str, *, json: bool) -> None:
     """Show the item that somebody works on."""
     with _store(place) as store:
-        task = next_item(store, token)
+        task = next_item(store, _token(token))
     if json:
         say_json("null" if task is None else task.model_dump_json())
     elif task is None:
@@ -117,7 +117,7 @@ def answer_command(place: str, item: str, token: str, answered: Answered, *, jso
     if (answered.skip is None) == (not answered.said):
         raise DataError("answer", [Problem("say something, or --skip with a reason: one of both")])
     with _store(place) as store:
-        task = open_item(store, token, item)
+        task = open_item(store, _token(token), item)
         revision = task.revision if answered.revision is None else answered.revision
         if answered.skip is not None:
             receipt = skip(store, token, item, revision=revision, note=answered.skip)
@@ -184,7 +184,7 @@ def agreement_command(place: str, project: str, *, threshold: float, above: floa
 def adjudicate_command(place: str, token: str, *, above: float, json: bool) -> None:
     """Show the most disputed item."""
     with _store(place) as store:
-        found = next_dispute(store, token, above)
+        found = next_dispute(store, _token(token), above)
     if json:
         say_json("null" if found is None else found.model_dump_json())
     elif found is None:
@@ -241,6 +241,13 @@ def _store(place: str, *, create: bool = False) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def _token(token: str) -> str:
+    if not token:
+        remedy = "give it with --token or in TUTELAGE_TOKEN; who asks you has it from: tutelage annotate invite"
+        raise DataError("token", [Problem("it is needed to know who you are", remedy=remedy)])
+    return token
 
 
 def _work(wanted: Wanted) -> Any:

@@ -15,7 +15,7 @@ StorePlace = Annotated[
     str, typer.Argument(help="A SQLite file, or postgresql://user@host/name.", metavar="STORE", show_default=False)
 ]
 ProjectName = Annotated[str, typer.Argument(help="The project.", metavar="PROJECT")]
-Token = Annotated[str, typer.Option("--token", envvar="TUTELAGE_TOKEN", help="Yours, from `invite`.", prompt=True)]
+Token = Annotated[str, typer.Option("--token", envvar="TUTELAGE_TOKEN", help="Yours, from `invite`.")]
 Kind = Literal["write", "correct", "rate", "rank", "choose", "label", "spans"]
 Format = Literal["records", "judgments", "csv", "argilla", "label-studio"]
 Above = Annotated[float, typer.Option("--above", min=0, max=1, help="Disagreement from which an item is disputed.")]
@@ -94,7 +94,7 @@ def invite(
 
 
 @annotate.command("next")
-def next_(store: StorePlace, token: Token, json: Json = False) -> None:
+def next_(store: StorePlace, token: Token = "", json: Json = False) -> None:
     """Show the item that you work on, or a new one."""
     from tutelage.cli.annotate import next_command
 
@@ -155,7 +155,7 @@ def agreement(
 
 
 @annotate.command("adjudicate")
-def adjudicate(store: StorePlace, token: Token, above: Above = 0.3, json: Json = False) -> None:
+def adjudicate(store: StorePlace, token: Token = "", above: Above = 0.3, json: Json = False) -> None:
     """Show the most disputed item and what people said of it. Decide with `answer`; your token is an adjudicator's."""
     from tutelage.cli.annotate import adjudicate_command
 
