@@ -366,6 +366,25 @@ def test_tasks_of_label_studios_come_in_and_go_out(tmp_path: Path) -> None:
     same(read_label_studio(tmp_path / "out"), bundle)
 
 
+def test_files_that_are_damaged_are_told_as_such(tmp_path: Path) -> None:
+    for number, asked in enumerate(([], {"questions": [{"name": "q"}]}, {"questions": 3})):
+        with pytest.raises(DataError, match=r"of Argilla|expected an object of settings"):
+            read_argilla(argilla_folder(tmp_path / f"a{number}", asked))
+    folder = argilla_folder(tmp_path / "own")
+    (folder / ".argilla" / "tutelage.json").write_text('{"name": "p", "overlap": "many"}')
+    with pytest.raises(DataError, match="overlap"):
+        read_argilla(folder)
+    for number, tasks in enumerate(
+        ({}, [3], [{"id": 1}], [{"id": 1, "data": {"text": "x"}, "annotations": [{"result": [{}]}]}])
+    ):
+        with pytest.raises(DataError, match=r"list of tasks|not a task"):
+            read_label_studio(studio_folder(tmp_path / f"s{number}", CONFIG, tasks))
+    (tmp_path / "lines.jsonl").write_text('{"item": {}}\n{}\nno\n')
+    with pytest.raises(DataError) as refused:
+        read_jsonl(tmp_path / "lines.jsonl")
+    assert len(refused.value.problems) == 4
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [

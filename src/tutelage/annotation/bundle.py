@@ -2,12 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from tutelage.annotation.items import Role, WorkItem, item_faults
 from tutelage.annotation.responses import check_response
 from tutelage.annotation.views import Judgment, Project
 from tutelage.errors import DataError, Problem
+from tutelage.files import read_json
 from tutelage.records import Record
+from tutelage.records.jsonl import problems_of
 
 MAX_FAULTS = 20
 
@@ -59,3 +64,11 @@ def _faults(bundle: Bundle) -> Iterator[Problem]:
         if sorted(found) != list(range(1, len(found) + 1)):
             what = "one's judgments of an item are numbered from 1, each once"
             yield Problem(what, f"item {name}, {annotator}", ", ".join(map(str, found)))
+
+
+def read_project(path: Path) -> Project:
+    """Return the project that stands beside the files of another tool. Raises :class:`DataError` with its faults."""
+    try:
+        return Project.model_validate(read_json(path))
+    except ValidationError as error:
+        raise DataError(str(path), problems_of(error, Project, str(path))) from error

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
-from tutelage.annotation.bundle import Bundle, check_bundle
+from tutelage.annotation.bundle import Bundle, check_bundle, read_project
 from tutelage.annotation.formats.argilla_questions import ANSWER, QUESTION, Plan, plan_of, settings_of
 from tutelage.annotation.items import Candidate, WorkItem
 from tutelage.annotation.responses import Response
@@ -58,24 +58,10 @@ def read_argilla(folder: Path, *, name: str | None = None) -> Bundle:
     if not isinstance(settings, dict) or not isinstance(records, list):
         what = "expected an object of settings and a list of records"
         raise DataError(str(folder), [Problem(what, remedy="give the folder that Dataset.to_disk wrote")])
-    own = folder / ".argilla" / "tutelage.json"
-    if own.exists():
-        project = Project.model_validate(read_json(own))
-        plan = _plan(settings, project, folder)
-    else:
-        every = all(isinstance(one, dict) and one.get("suggestions") for one in records)
-        plan = plan_of(settings, str(folder), has_answers=every and bool(records))
-        dataset_file = folder / ".argilla" / "dataset.json"
-        dataset = read_json(dataset_file) if dataset_file.exists() else None
-        found = str(dataset["name"]) if isinstance(dataset, dict) and dataset.get("name") else folder.name
-        distribution = settings.get("distribution") or {}
-        project = Project(
-            name=found,
-            work=plan.work,
-            overlap=int(distribution.get("min_submitted") or 1),
-            guidelines=settings.get("guidelines") or "",
-            metadata={KEPT: {"settings": settings, "dataset": dataset}},
-        )
+    try:
+        project, plan = _project(folder, settings, records)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(str(folder), [Problem(f"not settings of Argilla ({error!r})", "settings.json")]) from error
     if name is not None:
         project = project.model_copy(update={"name": name})
     problems: list[Problem] = []
@@ -97,6 +83,27 @@ def read_argilla(folder: Path, *, name: str | None = None) -> Bundle:
     bundle = Bundle(project=project, items=tuple(items), judgments=tuple(judgments))
     check_bundle(bundle, str(folder))
     return bundle
+
+
+def _project(folder: Path, settings: Values, records: list[Any]) -> tuple[Project, Plan]:
+    """The project that was written here, or one that is made of what the data set asks."""
+    own = folder / ".argilla" / "tutelage.json"
+    if own.exists():
+        project = read_project(own)
+        return project, _plan(settings, project, folder)
+    suggested = bool(records) and all(isinstance(one, dict) and one.get("suggestions") for one in records)
+    plan = plan_of(settings, str(folder), has_answers=suggested)
+    file = folder / ".argilla" / "dataset.json"
+    dataset = read_json(file) if file.exists() else None
+    found = str(dataset["name"]) if isinstance(dataset, dict) and dataset.get("name") else folder.name
+    project = Project(
+        name=found,
+        work=plan.work,
+        overlap=int((settings.get("distribution") or {}).get("min_submitted") or 1),
+        guidelines=settings.get("guidelines") or "",
+        metadata={KEPT: {"settings": settings, "dataset": dataset}},
+    )
+    return project, plan
 
 
 def _plan(settings: Values, project: Project, folder: Path) -> Plan:

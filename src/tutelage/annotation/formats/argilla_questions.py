@@ -173,7 +173,7 @@ def plan_of(settings: Mapping[str, Any], where: str, *, has_answers: bool) -> Pl
     if not candidates and len(fields) > 1:
         candidates = [name for name in fields if name in ANSWER_FIELDS or name.startswith(ANSWER)]
     try:
-        work = _work(rest, questions, options, candidates, fields, has_answers)
+        work = _work(rest, questions, options=options, candidates=candidates, has_answers=has_answers)
     except ValueError as error:
         raise DataError(where, [Problem(str(error), next(iter(rest)))]) from error
     asks = tuple(name for name in fields if name not in candidates)
@@ -183,9 +183,9 @@ def plan_of(settings: Mapping[str, Any], where: str, *, has_answers: bool) -> Pl
 def _work(
     rest: Mapping[str, str],
     questions: Mapping[str, Any],
+    *,
     options: list[str],
     candidates: list[str],
-    fields: Mapping[str, str],
     has_answers: bool,
 ) -> Work:
     name, kind = next(iter(rest.items()))

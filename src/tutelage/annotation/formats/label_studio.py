@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
-from tutelage.annotation.bundle import Bundle, check_bundle
+from tutelage.annotation.bundle import Bundle, check_bundle, read_project
 from tutelage.annotation.formats.label_studio_config import Controls, config_of, controls_of
 from tutelage.annotation.items import Candidate, WorkItem
 from tutelage.annotation.views import Judgment, Project
@@ -57,7 +57,7 @@ def read_label_studio(folder: Path, *, name: str | None = None) -> Bundle:
         raise DataError(str(folder), [Problem("expected a list of tasks", "tasks.json", shown(tasks), remedy)])
     own = folder / "tutelage.json"
     if own.exists():
-        project = Project.model_validate(read_json(own))
+        project = read_project(own)
         controls = _with_work(controls, project, folder)
     else:
         most = max((len(one.get("annotations") or []) for one in tasks if isinstance(one, dict)), default=1)

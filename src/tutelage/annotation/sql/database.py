@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tutelage.annotation.faults import AnnotationError
-from tutelage.annotation.sql.migrations import migrate, version_of
+from tutelage.annotation.sql.migrations import MIGRATIONS, migrate, version_of
 from tutelage.errors import MissingExtra, StorageError
 
 BUSY_S = 60
@@ -34,14 +34,15 @@ class Database:
                 "there is no annotation store", where=self.place, remedy="make one: tutelage annotate new"
             )
         self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
-        if not create:
-            with self.read() as connection:
-                if version_of(connection) == 0:
-                    raise AnnotationError(
-                        "it is no annotation store", where=self.place, remedy="make one: tutelage annotate new"
-                    )
-        with self.write() as connection:
-            migrate(connection)
+        with self.read() as connection:
+            version = version_of(connection)
+        if version == 0 and not create:
+            raise AnnotationError(
+                "it is no annotation store", where=self.place, remedy="make one: tutelage annotate new"
+            )
+        if version != len(MIGRATIONS):
+            with self.write() as connection:
+                migrate(connection)
 
     @property
     def is_sqlite(self) -> bool:
