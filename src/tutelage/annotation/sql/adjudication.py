@@ -74,5 +74,5 @@ def _taken(store: Store, token: str, name: str) -> Assignment | None:
         if item is None or connection.scalar(others.limit(1)) is not None:
             return None
         lease = connection.scalar(select(schema.projects.c.lease_s).where(schema.projects.c.id == me.project_id)) or 0
-        take(connection, me.id, item, store.clock() + lease)
+        take(connection, annotator=me.id, item=item, until=store.clock() + lease)
         return assignment(connection, me, item)
