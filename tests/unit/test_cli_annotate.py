@@ -65,6 +65,7 @@ def test_from_questions_to_records(annotate: Annotate, tmp_path: Path) -> None:
     shown = annotate("next", "s.db", token=ann).out
     assert "Rate <fairly>." in shown
     assert "answer a: It scatters." in shown
+    assert "SAID: truth=5,use=2" in shown
     assert "expected a whole number from 0 to 2" in annotate("answer", "s.db", "q1", "truth=5,use=3", code=2).err
     assert "expected a scale" in annotate("answer", "s.db", "q1", "5", code=2).err
     assert "one of both" in annotate("answer", "s.db", "q1", code=2).err
@@ -169,3 +170,11 @@ def test_tokens_and_options_that_do_not_fit(annotate: Annotate) -> None:
     assert "no longer asked" in annotate("invite", "s.db", "p", "Ann", "--end").out
     assert "belongs to nobody" in annotate("next", "s.db", code=2).err
     assert "only an adjudicator" in annotate("adjudicate", "s.db", token=annotate.invite("s.db", "p", "B"), code=2).err
+
+
+def test_without_the_extra_the_install_line_is_told(annotate: Annotate, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("tutelage.annotation.sql", "tutelage.cli.annotate"))]:
+        if name != "tutelage.cli.annotate_commands":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    assert "pip install 'tutelage[annotation]'" in annotate("status", "s.db", code=8).err

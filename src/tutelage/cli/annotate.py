@@ -25,9 +25,10 @@ from tutelage.annotation.sql.progress import status
 from tutelage.annotation.sql.queue import next_item, open_item, skip, submit
 from tutelage.annotation.sql.store import WORK, Store
 from tutelage.annotation.views import Assignment, Project, Status
+from tutelage.annotation.work import RateWork
 from tutelage.cli.annotate_commands import Format, Kind
 from tutelage.cli.console import OUT, number, say, say_json, table
-from tutelage.cli.said import response_from
+from tutelage.cli.said import response_from, short_form
 from tutelage.errors import DataError, Problem
 from tutelage.files import atomic_folder, read_text, write_json
 from tutelage.records.jsonl import write_records
@@ -85,7 +86,7 @@ def add_command(place: str, project: str, rows: Path) -> None:
     with _store(place) as store:
         added = store.add_items(project, read_items(rows, store.project(project).work))
     there = f"; {added.there:,} were there already" if added.there else ""
-    say(f"{added.new:,} items added to {project}{there}")
+    say(f"{added.new:,} item{'' if added.new == 1 else 's'} added to {project}{there}")
 
 
 def invite_command(place: str, project: str, name: str, *, adjudicator: bool, end: bool) -> None:
@@ -330,7 +331,10 @@ def _print_task(task: Assignment) -> None:
         say(f"you said: {task.response.model_dump_json(exclude_defaults=True)}")
     if task.draft is not None:
         say(f"your draft: {json_module.dumps(task.draft, ensure_ascii=False)}")
-    say(f"work: {task.work.model_dump_json(exclude_defaults=True)}", "dim")
+    for scale in task.work.scales if isinstance(task.work, RateWork) else ():
+        say(f"{scale.name}, {scale.low} to {scale.high}" + (f": {scale.question}" if scale.question else ""), "dim")
+    say(f"to {task.work.kind}: tutelage annotate answer STORE {task.item.id} SAID", "dim")
+    say(f"  SAID: {short_form(task.work, task.item)}", "dim")
 
 
 def _print_status(one: Status) -> None:

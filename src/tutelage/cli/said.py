@@ -11,10 +11,11 @@ from tutelage.annotation.responses import (
     Writing,
     parse_response,
 )
-from tutelage.annotation.work import RateWork, Work
+from tutelage.annotation.work import ChooseWork, LabelWork, RankWork, RateWork, SpansWork, Work
 from tutelage.errors import DataError, Problem
 
 NEITHER = "neither"
+SPANS = '{"kind": "spans", "spans": [{"start": 0, "end": 5, "label": "...", "reason": "..."}]}'
 
 
 def response_from(work: Work, item: WorkItem, said: str, comment: str) -> Response:
@@ -39,8 +40,25 @@ def response_from(work: Work, item: WorkItem, said: str, comment: str) -> Respon
             return Ranking(order=tuple(groups), comment=comment)
         case "label":
             return Labels(labels=tuple(label.strip() for label in said.split(",") if label.strip()), comment=comment)
-    remedy = 'write {"kind": "spans", "spans": [{"start": 0, "end": 5, "label": "...", "reason": "..."}]}'
-    raise DataError("response", [Problem("marks are given as JSON", received=said[:60], remedy=remedy)])
+    raise DataError("response", [Problem("marks are given as JSON", received=said[:60], remedy=f"write {SPANS}")])
+
+
+def short_form(work: Work, item: WorkItem) -> str:
+    """Return what to type, as an example."""
+    match work:
+        case RateWork(scales=[only]):
+            return f"{only.low} to {only.high}"
+        case RateWork(scales=scales):
+            return ",".join(f"{scale.name}={scale.high}" for scale in scales)
+        case ChooseWork(ties=ties):
+            return " or ".join([*item.keys, *([NEITHER] if ties else [])])
+        case RankWork():
+            return " > ".join(item.keys) + ", the best first" + ("; = between equals" if work.ties else "")
+        case LabelWork(labels=labels, several=several):
+            return (", ".join(labels) + ": those that apply") if several else " or ".join(labels)
+        case SpansWork():
+            return SPANS
+    return "the text, or - and the text on the input"
 
 
 def _scores(work: RateWork, said: str) -> dict[str, int]:
