@@ -1,6 +1,8 @@
 """The annotation store, on SQLite and on PostgreSQL: queue, drafts, judgments, revisions, tokens, migrations."""
 
+import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -284,6 +286,38 @@ def test_two_windows_of_one_person_get_one_item(store: Store, place: str) -> Non
     assert len(store.judgments("p", history=True)) == 1
     for one in stores:
         one.close()
+
+
+def test_the_count_of_people_wanted_stays_right_while_time_runs_out_everywhere(store: Store, place: str) -> None:
+    """Five people at once who answer, skip, and are silent for too long; the store's clock runs a thousand times."""
+    begin = time.monotonic()
+    tokens = filled(store, count=6, overlap=2, people=5)
+
+    def work(number: int) -> None:
+        draw = random.Random(number)
+        mine = Store(place, clock=lambda: 1000 + 1000 * (time.monotonic() - begin))
+        for _ in range(12):
+            task = next_item(mine, tokens[number])
+            if task is None:
+                break
+            act = draw.random()
+            if act < 0.4:
+                submit(mine, tokens[number], task.item.id, GOOD, revision=task.revision)
+            elif act < 0.6:
+                skip(mine, tokens[number], task.item.id, revision=task.revision, note="x")
+            else:
+                time.sleep(0.07)
+        mine.close()
+
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(work, range(5)))
+    given, items = schema.assignments, schema.items
+    with store.database.read() as connection:
+        for row in connection.execute(select(items.c.id, items.c.wanted)):
+            states = connection.scalars(select(given.c.state).where(given.c.item_id == row.id)).all()
+            assert row.wanted == 2 - sum(state in ("open", "submitted") for state in states)
+        submitted = connection.execute(select(given.c.id).where(given.c.state == "submitted")).all()
+    assert len(submitted) == len(store.judgments("p", history=True)) > 0
 
 
 def test_migrations_make_the_tables_that_queries_name(store: Store) -> None:

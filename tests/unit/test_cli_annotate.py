@@ -62,8 +62,12 @@ def test_from_questions_to_records(annotate: Annotate, tmp_path: Path) -> None:
     assert annotate("add", "s.db", "rated", "rows.jsonl").out == "3 items added to rated\n"
     assert "3 were there already" in annotate("add", "s.db", "rated", "rows.jsonl").out
     ann, bob = annotate.invite("s.db", "rated", "Ann"), annotate.invite("s.db", "rated", "Bob")
+    (tmp_path / "rules.txt").write_text("Rate <fairly> and soon.")
+    assert "revision 2" in annotate("guidelines", "s.db", "rated", "rules.txt").out
+    assert "revision 2" in annotate("guidelines", "s.db", "rated", "rules.txt").out, "they are what they were"
+    assert annotate("guidelines", "s.db", "rated").out == "Rate <fairly> and soon.\n"
     shown = annotate("next", "s.db", token=ann).out
-    assert "Rate <fairly>." in shown
+    assert "Rate <fairly> and soon." in shown
     assert "answer a: It scatters." in shown
     assert "SAID: truth=5,use=2" in shown
     assert "expected a whole number from 0 to 2" in annotate("answer", "s.db", "q1", "truth=5,use=3", code=2).err

@@ -89,6 +89,18 @@ def add_command(place: str, project: str, rows: Path) -> None:
     say(f"{added.new:,} item{'' if added.new == 1 else 's'} added to {project}{there}")
 
 
+def guidelines_command(place: str, project: str, text: Path | None) -> None:
+    """Show guidelines or change them."""
+    with _store(place) as store:
+        if text is not None:
+            store.change_guidelines(project, read_text(text))
+        found = store.project(project)
+    if text is None:
+        say(found.guidelines or f"{project} has no guidelines.")
+    else:
+        say(f"{project}: guidelines of revision {found.guidelines_revision}")
+
+
 def invite_command(place: str, project: str, name: str, *, adjudicator: bool, end: bool) -> None:
     """Ask somebody, or end their token."""
     with _store(place) as store:

@@ -79,6 +79,18 @@ def add(
     add_command(store, project, rows)
 
 
+@annotate.command("guidelines")
+def guidelines(
+    store: StorePlace,
+    project: ProjectName,
+    text: Annotated[Path | None, typer.Argument(help="A text file with new ones.", metavar="[TEXT]")] = None,
+) -> None:
+    """Show a project's guidelines, or put new ones in their place. Each judgment notes which were in force."""
+    from tutelage.cli.annotate import guidelines_command
+
+    guidelines_command(store, project, text)
+
+
 @annotate.command("invite")
 def invite(
     store: StorePlace,
