@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,15 +62,20 @@ def worked(place: str, tokens: list[str], folder: Path, kills: int, every_s: flo
     lives = [0] * PEOPLE
     people = [started(place, token, folder, number, 0) for number, token in enumerate(tokens)]
     killed, last = 0, time.monotonic()
-    while any(person.poll() is None for person in people):
-        time.sleep(0.05)
-        victim = killed % PEOPLE
-        if killed < kills and time.monotonic() - last > every_s and people[victim].poll() is None:
-            people[victim].kill()
-            people[victim].wait()
-            lives[victim] += 1
-            people[victim] = started(place, tokens[victim], folder, victim, lives[victim])
-            killed, last = killed + 1, time.monotonic()
+    try:
+        while any(person.poll() is None for person in people):
+            time.sleep(0.05)
+            victim = killed % PEOPLE
+            if killed < kills and time.monotonic() - last > every_s and people[victim].poll() is None:
+                people[victim].kill()
+                people[victim].wait()
+                lives[victim] += 1
+                people[victim] = started(place, tokens[victim], folder, victim, lives[victim])
+                killed, last = killed + 1, time.monotonic()
+    finally:
+        for person in people:
+            person.kill()
+            person.wait()
     assert all(person.returncode == 0 for person in people), "a person could not go on"
     return killed
 
@@ -116,6 +122,9 @@ def main() -> None:
     parser.add_argument("--stores", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # so that people and servers are stopped, and folders removed
     results: dict[str, Any] = {
         "machine": {"system": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()},
         "people": PEOPLE,
