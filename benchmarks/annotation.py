@@ -137,7 +137,7 @@ def main() -> None:
             lines = folder / "told"
             lines.mkdir()
             file = nullcontext(str(folder / "store.db"))
-            with file if kind == "sqlite" else postgres(folder) as place:
+            with file if kind == "sqlite" else postgres() as place:
                 results["stores"][kind] = {**measured(place, lines, options), "load": os.getloadavg()[0]}
         print(kind, json.dumps(results["stores"][kind]))
         if options.output is not None:

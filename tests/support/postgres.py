@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,22 +32,26 @@ def free_port() -> int:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Give the URL of an empty database of a server whose files lie in ``folder``."""
-    bin_ = binaries()
-    data, port = folder / "cluster", free_port()
-    user = None
+def postgres() -> Iterator[str]:
+    """Give the URL of an empty database of a server of its own.
+
+    Its files lie in a temporary folder that belongs to the account it runs under: pytest keeps its own to one account.
+    """
+    bin_, port, user = binaries(), free_port(), None
     if os.geteuid() == 0:
         known = {entry.pw_name for entry in pwd.getpwall()}
         user = next((name for name in USERS if name in known), None)
         if user is None:
             pytest.skip("PostgreSQL does not run as root, and there is no other account")
-        data.mkdir()
-        shutil.chown(data, user)
-        for parent in [folder, *folder.parents]:  # pytest keeps its folders to root
-            if parent.stat().st_uid == 0 and parent not in (Path("/"), Path("/tmp")):
-                parent.chmod(parent.stat().st_mode | 0o011)
+    with tempfile.TemporaryDirectory(prefix="tutelage-postgres-") as folder:
+        if user is not None:
+            shutil.chown(folder, user)
+        with _served(Path(folder) / "cluster", bin_, port=port, user=user):
+            yield f"postgresql://tutelage@127.0.0.1:{port}/postgres"
 
+
+@contextmanager
+def _served(data: Path, bin_: Path, *, port: int, user: str | None) -> Iterator[None]:
     def call(*command: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, user=user, cwd="/", timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -56,6 +61,6 @@ def postgres(folder: Path) -> Iterator[str]:
     log = data / "server.log"
     call(str(bin_ / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(log), "-w", "-t", "60", "start")
     try:
-        yield f"postgresql://tutelage@127.0.0.1:{port}/postgres"
+        yield
     finally:
         call(str(bin_ / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
