@@ -20,7 +20,7 @@ from tutelage.curate.filters.quality import Quality
 from tutelage.curate.filters.validate import Validate
 from tutelage.curate.mix import Mix
 from tutelage.curate.sieve import Curated, curate
-from tutelage.curate.step import Sifted, Step, drop
+from tutelage.curate.step import Sifted, Step, change, drop
 
 __all__ = [
     "Contamination",
@@ -33,6 +33,7 @@ __all__ = [
     "Step",
     "Validate",
     "build_steps",
+    "change",
     "curate",
     "drop",
 ]

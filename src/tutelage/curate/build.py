@@ -11,6 +11,7 @@ from tutelage.curate.mix import Mix
 from tutelage.curate.step import Step
 from tutelage.errors import Problem, RecipeError, TutelageError
 from tutelage.recipe.curate import (
+    BenchmarkSection,
     ContaminationStep,
     CurateSection,
     CustomStep,
@@ -22,6 +23,7 @@ from tutelage.recipe.curate import (
 )
 from tutelage.recipe.custom import load_object, make
 from tutelage.records import Item
+from tutelage.records.importers.benchmarks import Benchmark, read_benchmark
 
 
 def build_steps(
@@ -36,8 +38,8 @@ def build_steps(
     """Return the steps of ``section``.
 
     ``items`` are those of the probe, gate and test splits, ``texts`` others that no row may contain; ``round`` and
-    ``seed`` are for the mix; ``folder`` is where files of a custom step are looked for. Raises :class:`RecipeError` for
-    a custom step that is none.
+    ``seed`` are for the mix; ``folder`` is where the files of benchmarks and custom steps are looked for. Raises
+    :class:`RecipeError` for a custom step that is none, and what :func:`read_benchmark` raises.
     """
     steps: list[Step] = []
     for given in section.steps:
@@ -52,6 +54,7 @@ def build_steps(
                 step = Contamination(
                     items,
                     texts=texts,
+                    against=[_benchmark(one, folder) for one in given.against],
                     ngram=given.ngram,
                     short_ngram=given.short_ngram,
                     boilerplate_share=given.boilerplate_share,
@@ -71,6 +74,10 @@ def build_steps(
                 step = _custom(given, folder)
         steps.append(step)
     return steps
+
+
+def _benchmark(given: BenchmarkSection, folder: Path | None) -> Benchmark:
+    return read_benchmark((folder or Path()) / given.path, name=given.called, keys=given.keys)
 
 
 def _custom(given: CustomStep, folder: Path | None) -> Step:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tutelage.recipe.curate import CustomStep
+from tutelage.recipe.curate import ContaminationStep, CustomStep
 from tutelage.recipe.recipe import Recipe
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
@@ -18,8 +18,8 @@ from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
-    """Return the files of rows, of code (``file.py:name``), of the sources (documents, topics, personas, seed tasks,
-    prompts, principles) and of the chat template, by name as the recipe writes it.
+    """Return the files of rows, of benchmarks, of code (``file.py:name``), of the sources (documents, topics, personas,
+    seed tasks, prompts, principles) and of the chat template, by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -42,8 +42,13 @@ def _names(recipe: Recipe) -> Iterator[str]:
                 continue
     yield from source_files(recipe)
     for step in recipe.curate.steps:
-        if isinstance(step, CustomStep):
-            yield from _code(step.path)
+        match step:
+            case CustomStep():
+                yield from _code(step.path)
+            case ContaminationStep():
+                yield from (one.path for one in step.against)
+            case _:
+                continue
     if isinstance(recipe.reflect.planner, CustomPlanner):
         yield from _code(recipe.reflect.planner.path)
 

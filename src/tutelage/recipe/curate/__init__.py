@@ -13,10 +13,11 @@ from pydantic import Field, JsonValue
 
 from tutelage.recipe.base import Section
 from tutelage.recipe.curate.duplicates import ExactDuplicatesStep, NearDuplicatesStep
-from tutelage.recipe.curate.filters import ContaminationStep, QualityStep, ValidateStep
+from tutelage.recipe.curate.filters import BenchmarkSection, ContaminationStep, QualityStep, ValidateStep
 from tutelage.recipe.curate.mix import MixStep
 
 __all__ = [
+    "BenchmarkSection",
     "ContaminationStep",
     "CurateSection",
     "CurateStep",
