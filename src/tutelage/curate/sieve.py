@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tutelage.curate.losses import Limits, Passed, refuse_losses
 from tutelage.curate.step import Content, Step, is_change
 from tutelage.errors import DataError, Problem
 from tutelage.recipe.custom import in_words
@@ -19,7 +20,7 @@ class Curated:
     ledger: Ledger
 
 
-def curate(examples: Iterable[Example], steps: Sequence[Step]) -> Curated:
+def curate(examples: Iterable[Example], steps: Sequence[Step], *, limits: Limits | None = None) -> Curated:
     """Send ``examples`` through ``steps`` in turn.
 
     The result does not depend on the order of the examples, and curating what was kept again drops and changes nothing.
@@ -27,21 +28,27 @@ def curate(examples: Iterable[Example], steps: Sequence[Step]) -> Curated:
 
     Raises
     ------
-    DataError: a step loses or invents rows, or changes one without saying so in its lineage.
+    DataError: a step loses or invents rows, or changes one without saying so in its lineage; or more rows are dropped
+    than ``limits`` allow.
     """
     rows = sorted(examples, key=_by_id)
     rows_in = len(rows)
     came = {row.id: len(row.lineage.changes) for row in rows}
     dropped: list[Dropped] = []
+    passed: list[Passed] = []
     notes: list[str] = []
     for step in steps:
         with in_words(f"the curation step {step.name}", step):
             sifted = step.apply(rows)
         _refuse_lost_rows(step.name, rows, sifted.kept, sifted.dropped)
         _refuse_silent_changes(step.name, rows, sifted.kept)
+        gone = sorted(sifted.dropped, key=lambda row: (row.id, row.reason, row.row))
+        passed.append(Passed(step.name, len(rows), gone))
         rows = sorted(sifted.kept, key=_by_id)
-        dropped += sorted(sifted.dropped, key=lambda row: (row.id, row.reason, row.row))
+        dropped += gone
         notes += [f"{step.name}: {note}" for note in sifted.notes]
+    if limits is not None:
+        refuse_losses(passed, limits)
     counts = Counter(f"{row.step}: {row.reason.partition(':')[0]}" for row in dropped)
     changed = Counter(what for row in rows for what in dict.fromkeys(row.lineage.changes[came[row.id] :]))
     ledger = Ledger(

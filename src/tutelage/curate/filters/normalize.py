@@ -71,7 +71,15 @@ class Normalize:
         return message.model_copy(update={"content": content, "reasoning": reasoning})
 
     def _text(self, text: str, found: dict[str, None], *, first: bool, last: bool) -> str:
-        """The text of a part; ``first`` and ``last``: whether the turn begins and ends with it."""
+        """The text of a part; ``first`` and ``last``: whether the turn begins and ends with it.
+
+        What one pass takes out may make a fence of what was none, so it is done until nothing changes.
+        """
+        while (after := self._pass(text, found, first=first, last=last)) != text:
+            text = after
+        return text
+
+    def _pass(self, text: str, found: dict[str, None], *, first: bool, last: bool) -> str:
         text = _noted(text, LINE_ENDS.sub("\n", text), "line ends", found)
         lines: list[tuple[str, bool]] = []
         for line, is_code in fenced_lines(text):
@@ -82,15 +90,8 @@ class Normalize:
                 repaired = _noted(one, self.repair(one), "broken encoding", found) if self.repair else one
                 seen = _noted(repaired, UNSEEN.sub("", repaired), "unseen characters", found)
                 lines.append((_noted(seen, unicodedata.normalize("NFC", seen), "Unicode form", found), False))
-        ended = [
-            line
-            if is_code
-            else _ended(line, before_text=_has_text(lines, place + 1) or (not last and _is_last(lines, place)))
-            for place, (line, is_code) in enumerate(lines)
-        ]
-        return _noted(
-            "\n".join(line for line, _ in lines), _bare(ended, lines, first, last), "white space at ends", found
-        )
+        before = "\n".join(line for line, _ in lines)
+        return _noted(before, _without_space(lines, first=first, last=last), "white space at ends", found)
 
 
 def _noted(before: str, after: str, what: str, found: dict[str, None]) -> str:
@@ -99,12 +100,19 @@ def _noted(before: str, after: str, what: str, found: dict[str, None]) -> str:
     return after
 
 
-def _is_last(lines: Sequence[tuple[str, bool]], place: int) -> bool:
-    return place == len(lines) - 1
-
-
-def _has_text(lines: Sequence[tuple[str, bool]], place: int) -> bool:
-    return place < len(lines) and bool(lines[place][0].strip())
+def _without_space(lines: Sequence[tuple[str, bool]], *, first: bool, last: bool) -> str:
+    """Lines, each with whether it is code, without white space at their ends, nor blank ones where the turn begins
+    (``first``) or ends (``last``)."""
+    more = [bool(line.strip()) for line, _ in lines[1:]] + [not last]
+    ended = [
+        line if is_code else _ended(line, before_text=text) for (line, is_code), text in zip(lines, more, strict=True)
+    ]
+    start, end = 0, len(ended)
+    while last and end > start and not ended[end - 1].strip() and not lines[end - 1][1]:
+        end -= 1
+    while first and start < end and not ended[start].strip() and not lines[start][1]:
+        start += 1
+    return "\n".join(ended[start:end])
 
 
 def _ended(line: str, *, before_text: bool) -> str:
@@ -113,16 +121,6 @@ def _ended(line: str, *, before_text: bool) -> str:
     if "\t" in bare.strip():
         return line
     return f"{bare}  " if bare and before_text and line[len(bare) :].endswith("  ") else bare
-
-
-def _bare(ended: Sequence[str], lines: Sequence[tuple[str, bool]], first: bool, last: bool) -> str:
-    """The lines without blank ones around them, where the turn begins (``first``) or ends (``last``)."""
-    start, end = 0, len(ended)
-    while last and end > start and not ended[end - 1].strip() and not lines[end - 1][1]:
-        end -= 1
-    while first and start < end and not ended[start].strip() and not lines[start][1]:
-        start += 1
-    return "\n".join(ended[start:end])
 
 
 def _emptied(before: Sequence[Message], after: Sequence[Message]) -> str:
