@@ -281,7 +281,7 @@ def bring_chats(folder: Path) -> None:
 def test_curation(tmp_path: Path) -> None:
     bring_chats(tmp_path)
     said = " ".join(follow("curation", tmp_path).split())
-    assert "gsm8k: 1 of 1 items found, in 1 row: line 1" in said
+    assert "gsm8k: 1 of 1 item found, in 1 row: line 1" in said
     assert "1 of these changed by pii: e-mail address masked" in said
     assert "as it should" in said
     assert "−1 toxicity: toxic answer" in said

@@ -83,9 +83,9 @@ def test_benchmarks_are_told_by_name_and_their_items_by_id() -> None:
     assert curated.dropped[1].reason.endswith("; 1 more: c7")
     assert curated.ledger.notes == (
         "contamination: compared with 2 items of eggs",
-        "contamination: compared with 1 items of clips",
+        "contamination: compared with 1 item of clips",
         "contamination: eggs: 1 of 2 items found, in 2 rows: e1",
-        "contamination: clips: 1 of 1 items found, in 2 rows: c7",
+        "contamination: clips: 1 of 1 item found, in 2 rows: c7",
     )
 
 

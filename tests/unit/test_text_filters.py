@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -210,6 +211,21 @@ def test_an_answer_in_another_language_than_its_prompt() -> None:
     assert [one.reason for one in sifted.dropped] == ["answer in another language than the prompt: German and English"]
 
 
+RHYME = (
+    "Row, row, row your boat, gently down the stream,\nmerrily, merrily, merrily, merrily, life is but a dream.\n\n"
+    "Row, row, row your boat, gently up the creek,\nif you see a little mouse, do not forget to squeak.\n\n"
+    "Row, row, row your boat, gently down the stream,\nmerrily, merrily, merrily, merrily, life is but a dream."
+)
+DATATROVE: dict[str, Any] = {
+    "lines": 2 / 6,
+    "line_chars": 104 / 311,
+    "paragraphs": 1 / 3,
+    "paragraph_chars": 105 / 311,
+    "top": [n / 311 for n in [102, 104, 54]],
+    "ngrams": [n / 311 for n in [98, 114, 76, 81, 88, 48]],
+}
+
+
 def test_measures_by_hand() -> None:
     found = measure("The cat sat.\nThe cat sat.\n\n- 12 ...\n\n```\nthe the the\n```")
     # Twelve characters a line, two breaks and eight of the list: 12 + 1 + 12 + 2 + 8 = 35; the fence leaves none.
@@ -226,11 +242,22 @@ def test_measures_by_hand() -> None:
         duplicate_line_chars=12 / 35,
         duplicate_paragraphs=0,
         duplicate_paragraph_chars=0,
-        top_ngrams=(2 * len("cat sat.") / 35, 2 * len("The cat sat.") / 35, 0),
+        top_ngrams=(2 * len("The cat") / 35, 2 * len("The cat sat.") / 35, 0),
         duplicate_ngrams=(0, 0, 0, 0, 0, 0),
         ended_lines=1,
         short_lines=1,
     )
+
+
+def test_shares_are_those_that_datatrove_counts() -> None:
+    """Values of datatrove 0.8.0 (its functions of gopher_repetition_filter, on words between white space)."""
+    found = measure(RHYME)
+    assert found.duplicate_lines == pytest.approx(DATATROVE["lines"])
+    assert found.duplicate_line_chars == pytest.approx(DATATROVE["line_chars"])
+    assert found.duplicate_paragraphs == pytest.approx(DATATROVE["paragraphs"])
+    assert found.duplicate_paragraph_chars == pytest.approx(DATATROVE["paragraph_chars"])
+    assert found.top_ngrams == pytest.approx(DATATROVE["top"])
+    assert found.duplicate_ngrams == pytest.approx(DATATROVE["ngrams"])
 
 
 def test_runs_that_occurred_before_are_counted_once() -> None:

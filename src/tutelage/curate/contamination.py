@@ -88,7 +88,7 @@ class Contamination:
         own, more, *others = self._collections
         general = f" and {len(more.items)} general texts" if more.items else ""
         notes = [f"compared with {len(own.items)} items{general}"] if own.items or general or not others else []
-        notes += [f"compared with {len(one.items):,} items of {one.name}" for one in others]
+        notes += [f"compared with {_plural(len(one.items), 'item')} of {one.name}" for one in others]
         for of, phrases in self._overlaps.boilerplate.items():
             whose = f" of {of}" if of else ""
             notes += [f'boilerplate{whose} ignored: "{phrase}"' for phrase in phrases[:MAX_LISTED]]
@@ -110,10 +110,14 @@ class Contamination:
             names = [collection.items[place].name for place in sorted(items[number])]
             more = f" and {len(names) - MAX_LISTED} more (dropped.jsonl)" if len(names) > MAX_LISTED else ""
             notes.append(
-                f"{collection.name}: {len(names):,} of {len(collection.items):,} items found, in "
-                f"{rows[number]:,} row{'' if rows[number] == 1 else 's'}: {', '.join(names[:MAX_LISTED])}{more}"
+                f"{collection.name}: {len(names):,} of {_plural(len(collection.items), 'item')} found, in "
+                f"{_plural(rows[number], 'row')}: {', '.join(names[:MAX_LISTED])}{more}"
             )
         return notes
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _of_item(item: Item) -> Guarded:

@@ -9,6 +9,8 @@ from tutelage.curate.tokens import UNSPACED, tokens
 from tutelage.text.words import ngrams
 
 Gram = tuple[str, ...]
+Places = tuple[tuple[int, int], ...]
+"""Of collections, and of items in them."""
 
 MIN_BOILERPLATE_GROUPS = 5
 MIN_EMBEDDED = 4
@@ -65,8 +67,8 @@ class Overlaps:
         self.ngram = ngram
         self.short_ngram = short_ngram
         self.boilerplate: dict[str, tuple[str, ...]] = {}
-        self._runs: dict[Gram, list[tuple[int, int]]] = {}
-        self._turns: dict[Gram, list[tuple[int, int]]] = {}
+        self._runs: dict[Gram, Places] = {}
+        self._turns: dict[Gram, Places] = {}
         self._questions: defaultdict[Gram, list[tuple[Gram, tuple[int, int]]]] = defaultdict(list)
         self._proofs: dict[tuple[int, int], tuple[tuple[str, ...], tuple[str, ...]]] = {}
         for number, collection in enumerate(collections):
@@ -111,13 +113,14 @@ class Overlaps:
                         yield place, " ".join(question)
 
     def _add(self, item: Guarded, place: tuple[int, int], common: set[Gram]) -> None:
+        alone = (place,)
         for text in (*item.asks, *item.texts):
             for gram in self._grams(text):
                 if gram not in common:
-                    _append(self._runs, gram, place)
+                    _append(self._runs, gram, alone)
         short = [words for text in item.asks for words in spellings(text) if 0 < len(words) < self.short_ngram]
         for words in short:
-            _append(self._turns, tuple(words), place)
+            _append(self._turns, tuple(words), alone)
             if len(words) >= MIN_EMBEDDED and not any(UNSPACED.fullmatch(word) for word in words):
                 self._questions[tuple(words[:MIN_EMBEDDED])].append((tuple(words), place))
                 answers, choices = (
@@ -132,16 +135,19 @@ class Overlaps:
 
     def _boilerplate(self, collection: Collection, share: float) -> set[Gram]:
         """Runs that more than ``share`` of the items have, and several groups of them."""
-        counts: Counter[Gram] = Counter()
+        counts = Counter(gram for item in collection.items for gram in self._of_item(item))
+        often = {gram for gram, count in counts.items() if count > share * len(collection.items)}
+        if not often:
+            return often
         groups: defaultdict[Gram, set[str]] = defaultdict(set)
         for item in collection.items:
-            for gram in {gram for text in (*item.asks, *item.texts) for gram in self._grams(text)}:
-                counts[gram] += 1
-                if len(groups[gram]) < MIN_BOILERPLATE_GROUPS:
-                    groups[gram].add(item.group)
+            for gram in self._of_item(item) & often:
+                groups[gram].add(item.group)
         enough = max(2, min(MIN_BOILERPLATE_GROUPS, len({item.group for item in collection.items})))
-        limit = share * len(collection.items)
-        return {gram for gram, count in counts.items() if count > limit and len(groups[gram]) >= enough}
+        return {gram for gram in often if len(groups[gram]) >= enough}
+
+    def _of_item(self, item: Guarded) -> set[Gram]:
+        return {gram for text in (*item.asks, *item.texts) for gram in self._grams(text)}
 
 
 def spellings(text: str) -> list[list[str]]:
@@ -150,10 +156,11 @@ def spellings(text: str) -> list[list[str]]:
     return [words, tokens(SIGN.sub("", text))] if INSIDE.search(text) else [words]
 
 
-def _append(index: dict[Gram, list[tuple[int, int]]], gram: Gram, place: tuple[int, int]) -> None:
-    known = index.setdefault(gram, [])
-    if not known or known[-1] != place:
-        known.append(place)
+def _append(index: dict[Gram, Places], gram: Gram, place: Places) -> None:
+    """Add ``place``, a single one, to those of a run; most runs have one, and then share the tuple of their item."""
+    known = index.get(gram, ())
+    if known[-1:] != place:
+        index[gram] = (*known, *place) if known else place
 
 
 def _phrases(texts: Iterable[Sequence[str]], grams: set[Gram], sizes: Sequence[int]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ TOP_NGRAMS = (2, 3, 4)
 DUPLICATE_NGRAMS = (5, 6, 7, 8, 9, 10)
 SHORT_LINE = 30
 _MARKS = re.compile(r"^\s*(?:(?:#{1,6}|[-*+•]|\d{1,3}[.)]|>)\s+)+|^\s*\|?[\s:|-]+\|[\s:|-]*$", re.MULTILINE)
-_BULLETS = ("•", "‣", "-", "*", "+")
+_BULLET = re.compile(r"\s*(?:[•‣]|[-*+]\s)")
 _ELLIPSES = ("...", "…")
 _ENDS = (".", "?", "!", '"', "'", "”", "’", "…", ":", "。", "！", "？", ")")
 
@@ -67,7 +67,7 @@ def measure(text: str) -> Measures:
         words=len(spoken),
         mean_word_length=_share(sum(map(len, spoken)), len(spoken)),
         symbols=_share(max(plain.count("#"), sum(map(plain.count, _ELLIPSES))), len(words)),
-        bullet_lines=_share(sum(line.lstrip().startswith(_BULLETS) for line in lines), len(lines)),
+        bullet_lines=_share(sum(bool(_BULLET.match(line)) for line in lines), len(lines)),
         ellipsis_lines=_share(sum(line.rstrip().endswith(_ELLIPSES) for line in lines), len(lines)),
         alphabetic=_share(sum(any(sign.isalpha() for sign in word) for word in words), len(words), of_nothing=1.0),
         stop_words=len(STOP_WORDS.intersection(word.lower().strip(",.;:!?\"'()") for word in words)),
@@ -94,10 +94,10 @@ def _duplicates(pieces: Sequence[str]) -> tuple[int, int]:
 
 
 def _top(words: Sequence[str], n: int) -> int:
-    """Characters of all occurrences of the commonest n-gram, of those that are as common the longest."""
+    """Characters of all occurrences of the commonest n-gram, of those that are as common the first."""
     counts = Counter(" ".join(words[start : start + n]) for start in range(len(words) - n + 1))
-    most = max(counts.values(), default=0)
-    return max(len(gram) for gram, count in counts.items() if count == most) * most if most > 1 else 0
+    gram, number = next(iter(counts.most_common(1)), ("", 0))
+    return len(gram) * number if number > 1 else 0
 
 
 def _repeated(words: Sequence[str], n: int) -> int:
