@@ -54,6 +54,8 @@ def test_what_is_cut_off_or_not_compressed_is_an_error_of_its_file(tmp_path: Pat
         assert str(file) in str(wrong.value)
     with pytest.raises(StorageError, match="no such file"):
         read_rows(tmp_path / f"none.jsonl{suffix}")
+    with pytest.raises(StorageError, match="no such file or folder"):
+        read_rows(tmp_path / "none")
 
 
 def test_a_folder_is_read_in_the_order_of_names_whatever_compresses_its_files(tmp_path: Path) -> None:

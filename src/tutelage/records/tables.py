@@ -126,6 +126,8 @@ def read_rows(path: Path | str) -> list[Row]:
 
 def row_files(path: Path, faults: Faults) -> list[Path]:
     """Return the file, or the files of rows below a folder: what is of no kind or of several goes to ``faults``."""
+    with storage(path, "read the file"):
+        path.stat()
     if not path.is_dir():
         if (suffix := kind_of_file(path)) in SUFFIXES:
             return [path]
