@@ -202,6 +202,7 @@ def test_json_faults(tmp_path: Path, line: str, message: str) -> None:
 
 
 def test_unknown_and_missing_files(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"unknown kind of file \(received .xlsx\). Use .jsonl"):
         read_rows(tmp_path / "a.xlsx")
     for name in ("a.csv", "a.jsonl"):
