@@ -1,5 +1,6 @@
 """Steps that look at the text of a row: normalize, language, heuristics; and the contract of a changed row."""
 
+import random
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tutelage.curate import Language, Normalize, Sifted, build_steps, change, curate
+from tutelage.curate import Language, Normalize, Personal, Sifted, build_steps, change, curate
 from tutelage.curate.filters.heuristics import Heuristics, Limits
 from tutelage.errors import DataError, RecipeError
 from tutelage.recipe import Recipe, parse_recipe
@@ -115,6 +116,37 @@ def test_normalizing_twice_changes_no_more_and_leaves_visible_text_alone(prompt:
 def test_fences_of_both_kinds_and_in_lists() -> None:
     text = "a\n- ```js\n  x\n  ```\nb `` ` ``\n~~~~\n~~~\n```\n~~~~\nc"
     assert [line for line, is_code in fenced_lines(text) if not is_code] == ["a", "b `` ` ``", "c"]
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["Write.", "Écris\r\n", "Schreib es auf, bitte, und zwar gleich heute noch.", "\ufeff"]),
+        st.lists(
+            st.sampled_from(
+                ["The river rose after the storm", "der Fluss stieg nach dem Sturm", "a@b.org", "\u200b", "```", "  \n",
+                 "DE89 3704 0044 0532 0130 00", "#", "...", "\n\n", "4539 1488 0343 6467", "cafe\u0301", "1 2 3 4"]
+            ),
+            max_size=40,
+        ).map(" ".join),
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(ROWS, st.randoms(use_true_random=False))
+def test_all_steps_on_text_add_up_know_no_order_and_are_done_once(
+    texts: list[tuple[str, str]], rng: random.Random
+) -> None:
+    rows = [row(prompt, answer, id=f"{n}") for n, (prompt, answer) in enumerate(texts)]
+    steps = [Normalize(), Language(["en"]), Personal(), Heuristics()]
+    curated = curate(rows, steps)
+    assert sorted([*(one.id for one in curated.kept), *(one.id for one in curated.dropped)]) == [one.id for one in rows]
+    rng.shuffle(rows)
+    assert curate(rows, steps) == curated
+    again = curate(curated.kept, steps)
+    assert again.kept == curated.kept
+    assert not again.ledger.changed
 
 
 class Changing:

@@ -23,7 +23,8 @@ class Curated:
 def curate(examples: Iterable[Example], steps: Sequence[Step], *, limits: Limits | None = None) -> Curated:
     """Send ``examples`` through ``steps`` in turn.
 
-    The result does not depend on the order of the examples, and curating what was kept again drops and changes nothing.
+    The result does not depend on the order of the examples. Curating what was kept again drops and changes nothing, if
+    steps that change rows come before those that judge the text.
     The ledger counts by ``step: kind of reason`` and by ``step: what`` was changed.
 
     Raises

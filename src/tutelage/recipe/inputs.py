@@ -41,22 +41,21 @@ def _names(recipe: Recipe) -> Iterator[str]:
                 continue
     yield from files_of_folders(recipe)
     for step in recipe.curate.steps:
-        match step:
-            case CustomStep():
-                yield from _code(step.path)
-            case ContaminationStep():
-                yield from (one.path for one in step.against)
-            case _:
-                continue
+        if isinstance(step, CustomStep):
+            yield from _code(step.path)
     if isinstance(recipe.reflect.planner, CustomPlanner):
         yield from _code(recipe.reflect.planner.path)
 
 
 def files_of_folders(recipe: Recipe) -> Iterator[str]:
-    """Return the files that tasks of rows and the sources of rows name; a folder's may come and go."""
+    """Return the files that tasks of rows, benchmarks and the sources of rows name; a folder's may come and go."""
     for task in recipe.tasks:
         if isinstance(task, RowsSection):
             yield from _files(task.path, recipe.folder)
+    for step in recipe.curate.steps:
+        if isinstance(step, ContaminationStep):
+            for benchmark in step.against:
+                yield from _files(benchmark.path, recipe.folder)
     for source in recipe.construct.sources:
         match source:
             case DocumentsSource():

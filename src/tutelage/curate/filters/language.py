@@ -11,8 +11,8 @@ from tutelage.text.fences import prose_of
 from tutelage.text.language import detect
 from tutelage.text.languages import NAMES, near
 
-# What says nothing about the language: addresses, code in a line, tags, numbers and signs.
-NO_WORDS = re.compile(r"https?://\S+|\S+@\S+|`[^`\n]*`|<[^>\n]{1,200}>|[\d_]|[^\w\s'’-]")
+# What says nothing about the language: addresses, code in a line, tags, masks such as [EMAIL], numbers and signs.
+NO_WORDS = re.compile(r"https?://\S+|\S+@\S+|`[^`\n]*`|<[^>\n]{1,200}>|\[[A-Z]{2,6}\]|\b\w*\d\w*|_|[^\w\s'’-]")
 WIDE = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 WIDE_LETTERS = 3
 """A letter of a script that writes a syllable or a word with one counts as so many."""

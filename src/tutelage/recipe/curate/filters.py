@@ -24,7 +24,7 @@ class BenchmarkSection(Section):
     """A file of a public benchmark whose items no row may contain; its path alone will do."""
 
     path: str
-    """A JSONL, JSON, CSV or Parquet file, relative to the recipe."""
+    """A JSONL, JSON, CSV or Parquet file, or a folder of them, relative to the recipe."""
 
     name: str = Field(default="", pattern=r"^[A-Za-z0-9 ._-]{0,50}$")
     """What the ledger calls it; empty: the name of the file."""

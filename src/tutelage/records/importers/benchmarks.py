@@ -50,7 +50,7 @@ class Benchmark:
 
 
 def read_benchmark(path: Path | str, *, name: str, keys: Sequence[str] = ()) -> Benchmark:
-    """Return the items of a file that :func:`tutelage.records.tables.read_rows` reads.
+    """Return the items of a file or folder that :func:`tutelage.records.tables.read_rows` reads.
 
     ``keys`` are the columns whose texts may not be learned; without them the usual ones are looked for: a question
     (``question``, ``prompt``, ``problem``, ``instruction`` with ``input``, turns, ...), its passage, answers and
@@ -65,23 +65,24 @@ def read_benchmark(path: Path | str, *, name: str, keys: Sequence[str] = ()) -> 
     faults = Faults(path)
     items = []
     for row in read_rows(path):
-        item = _stated(row, keys) if keys else _detected(row)
+        own = _id(row, path.is_dir())
+        item = _stated(row, keys, own) if keys else _detected(row, own)
         if item.questions:
             items.append(item)
             continue
         received = ", ".join(sorted(row.values))
         what = f"no text under {', '.join(keys)}" if keys else "no column that is known as a question"
         remedy = "name columns that have one" if keys else f"name the columns (keys), or call it {KNOWN}"
-        faults.add(Problem(what, f"{path}:{row.line}", shown(received), remedy))
+        faults.add(Problem(what, row.where, shown(received), remedy))
     faults.raise_if_any()
     return Benchmark(name, tuple(items))
 
 
-def _stated(row: Row, keys: Sequence[str]) -> BenchmarkItem:
-    return BenchmarkItem(_id(row), tuple(text for key in keys for text in _texts(row.values.get(key))))
+def _stated(row: Row, keys: Sequence[str], id: str) -> BenchmarkItem:
+    return BenchmarkItem(id, tuple(text for key in keys for text in _texts(row.values.get(key))))
 
 
-def _detected(row: Row) -> BenchmarkItem:
+def _detected(row: Row, id: str) -> BenchmarkItem:
     parts = list(_instances(row.values))
     answers = [text for part in parts for text in _under(part, ANSWERS)]
     choices = [text for part in parts for text in _under(part, CHOICES)]
@@ -92,7 +93,7 @@ def _detected(row: Row) -> BenchmarkItem:
         # "B" and "b" name a choice; the choice itself is what is known.
         answers = [text for text in answers if text.strip().casefold() not in LETTERS]
     return BenchmarkItem(
-        _id(row),
+        id,
         tuple(dict.fromkeys(questions)),
         tuple(text for part in parts for text in _under(part, CONTEXTS)),
         tuple(dict.fromkeys(answers)),
@@ -145,6 +146,8 @@ def _texts(value: JsonValue) -> Iterator[str]:
             return
 
 
-def _id(row: Row) -> str:
+def _id(row: Row, folder: bool) -> str:
+    """The item's own id; else its line, in a folder with its file."""
     found = next((row.values[key] for key in IDS if isinstance(row.values.get(key), str | int)), None)
-    return f"line {row.line}" if found in (None, "") else str(found)
+    line = f"{row.file.name} line {row.line}" if folder else f"line {row.line}"
+    return line if found in (None, "") else str(found)
