@@ -62,6 +62,8 @@ def test_a_short_question_counts_inside_a_text_only_beside_its_answer_or_all_its
     true = BenchmarkItem("2", ("Which of these is true?",), answers=("Cats fly",), choices=("Cats fly", "Dogs swim"))
     assert found(true, "Which of these is true? A. Dogs swim B. Cats fly")
     assert not found(true, "Which of these is true? A. Cats fly B. Cats swim")
+    price = BenchmarkItem("4", ("How much is the bread?",), answers=("3.50 francs",))
+    assert found(price, "Now: how much is the bread, please? I think 350 francs")
     tiny = BenchmarkItem("3", ("Who was Ada?",), answers=("a writer",))
     assert not found(tiny, "Tell me: who was Ada? I think she was a writer.")
 

@@ -9,8 +9,8 @@ from tutelage.records import Dropped
 EXAMPLES = 3
 MAX_REASON = 120
 REMEDY = (
-    "mend the rows or the step, or allow more; every dropped row with its reason is to be seen by curating the file "
-    "into another folder with --set curate.max_loss=1"
+    "mend the rows or the step, or allow more, and give the same command again; to see every dropped row, curate the "
+    "file (of a run: rounds/K/construct/records.jsonl) into another folder with --set curate.max_loss=1"
 )
 
 

@@ -123,10 +123,8 @@ class Overlaps:
             _append(self._turns, tuple(words), alone)
             if len(words) >= MIN_EMBEDDED and not any(UNSPACED.fullmatch(word) for word in words):
                 self._questions[tuple(words[:MIN_EMBEDDED])].append((tuple(words), place))
-                answers, choices = (
-                    tuple(" ".join(words) for one in texts if (words := tokens(one)))
-                    for texts in (item.answers, item.choices)
-                )
+                answers = tuple(" ".join(one) for text in item.answers for one in spellings(text) if one)
+                choices = tuple(" ".join(one) for text in item.choices if (one := tokens(text)))
                 self._proofs[place] = (() if choices else answers), choices
 
     def _grams(self, text: str) -> Iterator[Gram]:
