@@ -26,8 +26,8 @@ class LocalCompleter:
     said where the memory does not suffice.
 
     A request with a schema is answered by nothing else than what fits it: what may not come next is left out before a
-    token is drawn (:mod:`tutelage.completers.held`), and where nothing may follow the answer has ended. Log-probabilities
-    stay those of the model that is held to nothing. Requests without a schema are drawn as if there were no others.
+    token is drawn (:mod:`tutelage.completers.held`), and where nothing may follow the answer has ended. The
+    log-probabilities stay those of the model that is held to nothing.
 
     The bundle belongs to the caller; between two answers its model is as it was given. Raises
     :class:`tutelage.errors.ModelError` for an architecture that the decoder cannot run exactly.
