@@ -2,8 +2,8 @@
 
     python benchmarks/held.py --requests 64 --output benchmarks/results/held.json
 
-A model is asked for JSON in words, as the package asks, about training items of a shipped task; in every turn once as it
-likes and once held. "tokens_per_cpu_second" is of processor time, which a busy machine changes less than the clock;
+A model is asked for JSON in words, as the package asks, about training items of a shipped task; in every turn once as
+it likes and once held. "tokens_per_cpu_second" is of processor time, which a busy machine changes less than the clock;
 "json" counts answers that hold an object of the form (after repair, as the package reads them), "cut" those that
 reached ``--max-tokens``. "ratio" is the median over turns of held to free.
 """

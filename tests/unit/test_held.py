@@ -167,7 +167,8 @@ def two_threads() -> Iterator[None]:
 
 @pytest.mark.usefixtures("two_threads")
 def test_several_threads_hold_their_rows_to_several_forms() -> None:
-    other = form_of_schema("Other", {"type": "object", "properties": {"n": {"enum": [1, 22]}}, "required": ["n"]})
+    numbers = {"type": "object", "properties": {"n": {"enum": [1, 22]}}, "additionalProperties": False}
+    other = form_of_schema("Other", {**numbers, "required": ["n"]})
     requests = wanting(asked(2 * ROWS_A_WORKER))
     requests = [*requests[::2], *wanting(requests[1::2], other.schema)]
     with LocalCompleter(TINY, batch_size=2 * ROWS_A_WORKER) as completer:
@@ -262,7 +263,8 @@ def test_the_grammar_reads_the_bytes_that_tokens_have_elsewhere(tokenizer: PreTr
     assert known is not None
     plain = [token for token in known.of if not read.is_special_token(token)]
     assert {token: read.decode_bytes([token]) for token in plain} == {token: known.of[token] for token in plain}
-    assert set(known.of) - set(plain) == set(tokenizer.all_special_ids) | set(known.special.values())
+    no_text = {token for token, written in known.of.items() if written == b"\xff"}  # no letter holds it
+    assert set(known.of) - set(plain) == set(tokenizer.all_special_ids) | set(known.special.values()) | no_text
 
 
 def test_a_tokenizer_whose_tokens_are_no_bytes_is_said() -> None:
