@@ -42,13 +42,13 @@ FORM = form_of(Judged)
 
 
 def make_requests(count: int, sampling: Sampling, *, held: bool) -> list[Request]:
-    """Requests over all levels of one task, each with the form in words."""
+    """Requests over all levels of one task, each with the form in words, which stand first and are read once."""
     each = -(-count // len(LEVELS))
     items = [item for level in LEVELS for item in Constraints().items("train", level, each, 0)][:count]
     return [
         Request(
             id=item.id,
-            messages=(user(f"Say whether this request is clear.\n\n{item.prompt}\n\n{FORM.words}"),),
+            messages=(user(f"Say whether a request is clear. {FORM.words}\n\nThe request:\n{item.prompt}"),),
             sampling=sampling,
             seed=derive_seed(0, item.id),
             answer_schema=FORM.schema if held else None,
