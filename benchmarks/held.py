@@ -77,6 +77,7 @@ def measure(completer: LocalCompleter, requests: list[Request]) -> dict[str, flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="default")
+    parser.add_argument("--dtype", default="auto", help="float32 where the processor has no products in bfloat16")
     parser.add_argument("--requests", type=int, default=64)
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--temperature", type=float, default=0.8)
@@ -87,7 +88,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     sampling = Sampling(temperature=given.temperature, max_tokens=given.max_tokens)
-    bundle = load_bundle(given.model)
+    bundle = load_bundle(given.model, dtype=given.dtype)
     turns: dict[str, list[dict[str, float]]] = {"free": [], "held": []}
     with LocalCompleter(bundle, batch_size=given.batch_size) as completer:
         began = time.process_time()

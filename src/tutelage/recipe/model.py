@@ -62,8 +62,8 @@ class TransformersEngine(Section):
 
 
 class CTranslate2Engine(Section):
-    """CTranslate2 with int8 weights on the CPU (extra ``cpu``); makes training data, never scores. What asks for JSON is
-    asked in words alone: only the transformers engine and servers hold answers to a form."""
+    """CTranslate2 with int8 weights on the CPU (extra ``cpu``); makes training data, never scores. JSON is asked for in
+    words alone: only the transformers engine and servers hold answers to a form."""
 
     kind: Literal["ctranslate2"]
 
