@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
 from tutelage.errors import TemplateError
-from tutelage.models.reasoning import markers_of, split_reasoning
+from tutelage.models.reasoning import Thoughts, markers_of, names_markers, split_reasoning
 from tutelage.models.rendering import Renderer
 from tutelage.models.spans import Span, find_end_token, find_spans
 from tutelage.records import Conversation, assistant, user
@@ -126,6 +126,13 @@ class ChatTemplate:
     def strip_reasoning(self, text: str) -> tuple[str, str]:
         """Return (reasoning, answer) of a completion to :meth:`encode_prompt`; reasoning is "" where there is none."""
         return split_reasoning(text, self._markers, opened=self._opens_reasoning)
+
+    @cached_property
+    def thoughts(self) -> Thoughts | None:
+        """How reasoning stands before an answer; None where the template names no markers of any."""
+        if not names_markers(self._renderer.source) and not self._opens_reasoning:
+            return None
+        return Thoughts(*self._markers, opened=self._opens_reasoning)
 
     @cached_property
     def keeps_reasoning(self) -> bool:
