@@ -8,7 +8,9 @@
 | ``filters/quality`` | answers that go round in circles |
 | ``duplicates`` | exact and near duplicates |
 | ``contamination`` | rows that share words with an evaluation item |
+| ``selection`` | rows by their difficulty, and rows that are unlike one another |
 | ``mix`` | caps on prompts, cells and replay |
+| ``mixture`` | rows of several kinds in wanted shares |
 | ``tokens`` | words and n-grams, in every script |
 | ``build`` | the steps that a recipe asks for |
 """

@@ -4,7 +4,10 @@
 | --- | --- |
 | ``filters`` | what a row must be by itself, or beside the items of evaluation |
 | ``duplicates`` | one of rows that say the same |
+| ``selection`` | rows by their difficulty, and rows that are unlike one another |
+| ``embedding`` | what texts are compared by |
 | ``mix`` | how much of each |
+| ``needs`` | which steps need a model or files |
 """
 
 from typing import Annotated, Literal
@@ -12,9 +15,16 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from tutelage.recipe.base import Section
-from tutelage.recipe.curate.duplicates import ExactDuplicatesStep, NearDuplicatesStep
+from tutelage.recipe.curate.duplicates import ExactDuplicatesStep, NearDuplicatesStep, SemanticDuplicatesStep
 from tutelage.recipe.curate.filters import ContaminationStep, QualityStep, ValidateStep
-from tutelage.recipe.curate.mix import MixStep
+from tutelage.recipe.curate.mix import MixStep, MixtureStep
+from tutelage.recipe.curate.selection import (
+    FacilityLocationStep,
+    IfdStep,
+    KCenterStep,
+    PerplexityStep,
+    ScoreFirstStep,
+)
 
 __all__ = [
     "ContaminationStep",
@@ -22,9 +32,16 @@ __all__ = [
     "CurateStep",
     "CustomStep",
     "ExactDuplicatesStep",
+    "FacilityLocationStep",
+    "IfdStep",
+    "KCenterStep",
     "MixStep",
+    "MixtureStep",
     "NearDuplicatesStep",
+    "PerplexityStep",
     "QualityStep",
+    "ScoreFirstStep",
+    "SemanticDuplicatesStep",
     "ValidateStep",
 ]
 
@@ -42,7 +59,20 @@ class CustomStep(Section):
 
 
 CurateStep = Annotated[
-    ValidateStep | ExactDuplicatesStep | NearDuplicatesStep | ContaminationStep | QualityStep | MixStep | CustomStep,
+    ValidateStep
+    | ExactDuplicatesStep
+    | NearDuplicatesStep
+    | SemanticDuplicatesStep
+    | ContaminationStep
+    | QualityStep
+    | IfdStep
+    | PerplexityStep
+    | KCenterStep
+    | FacilityLocationStep
+    | ScoreFirstStep
+    | MixStep
+    | MixtureStep
+    | CustomStep,
     Field(discriminator="kind"),
 ]
 
