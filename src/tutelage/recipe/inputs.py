@@ -19,8 +19,8 @@ from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
-    """Return the files of rows, of scores, of code (``file.py:name``), of the sources (documents, topics, personas, seed tasks,
-    prompts, principles) and of the chat template, by name as the recipe writes it.
+    """Return the files of rows, of scores, of code (``file.py:name``), of the sources (documents, topics, personas,
+    seed tasks, prompts, principles) and of the chat template, by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
