@@ -19,18 +19,17 @@ class Vectors:
 
     def __init__(self, rows: NDArray[np.floating] | csr_array) -> None:
         """``rows`` (n, d) of any length. Raises ``ValueError`` when a number is not finite."""
-        numbers = rows.data if isinstance(rows, csr_array) else rows
-        if not np.isfinite(numbers).all():
-            raise ValueError("vectors must be finite")
         if isinstance(rows, csr_array):
-            lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1), dtype=np.float64)).ravel()
-            scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-            self._rows: Floats | csr_array = csr_array(rows.multiply(scale[:, None]), dtype=np.float32)
+            owners = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+            squares = np.bincount(owners, rows.data.astype(np.float64) ** 2, minlength=rows.shape[0])
+            data = (rows.data * _reciprocal(squares)[owners]).astype(np.float32)
+            self._rows: Floats | csr_array = csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
         else:
             dense = np.asarray(rows, dtype=np.float64)
-            lengths = np.sqrt((dense * dense).sum(axis=1))
-            scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-            self._rows = np.ascontiguousarray(dense * scale[:, None], dtype=np.float32)
+            squares = (dense * dense).sum(axis=1)
+            self._rows = np.ascontiguousarray(dense * _reciprocal(squares)[:, None], dtype=np.float32)
+        if not np.isfinite(squares).all():
+            raise ValueError("vectors must be finite")
 
     def __len__(self) -> int:
         return int(self._rows.shape[0])
@@ -52,3 +51,9 @@ class Vectors:
         size = max(1, BLOCK_NUMBERS // max(1, len(self)))
         for start in range(0, len(self), size):
             yield range(start, min(start + size, len(self)))
+
+
+def _reciprocal(squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1/√x, and 0 for 0."""
+    lengths = np.sqrt(squares)
+    return np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)

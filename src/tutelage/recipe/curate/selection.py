@@ -110,7 +110,7 @@ class FacilityLocationStep(Section):
 
 
 class IfdScore(Section):
-    """The row's IFD (:class:`IfdStep`)."""
+    """The IFD of the row, as the step ``ifd`` measures it."""
 
     kind: Literal["ifd"]
 
@@ -136,7 +136,8 @@ class FileScore(Section):
     kind: Literal["file"]
 
     path: str
-    """The file (JSON Lines, JSON, CSV or Parquet), relative to the recipe, with a column ``id``."""
+    """The file (JSON Lines, JSON, CSV or Parquet), relative to the recipe, with a column ``id``: that of the row in
+    ``records.jsonl``."""
 
     column: str
     """The column of the numbers, which are 0 or more."""
