@@ -77,20 +77,24 @@ def build_steps(
                     seed=seed,
                 )
             case MixtureStep():
-                step = Mixture(
-                    by=given.by,
-                    weights=given.weights,
-                    temperature=given.temperature,
-                    rows=given.rows,
-                    short=given.short,
-                    seed=seed,
-                )
+                step = _mixture(given, seed)
             case CustomStep():
                 step = _custom(given, folder)
             case _:
                 step = build_selection(given, folder=folder, reader=reader, emit=emit)
         steps.append(step)
     return steps
+
+
+def _mixture(given: MixtureStep, seed: int) -> Step:
+    return Mixture(
+        by=given.by,
+        weights=given.weights,
+        temperature=given.temperature,
+        rows=given.rows,
+        short=given.short,
+        seed=seed,
+    )
 
 
 def _custom(given: CustomStep, folder: Path | None) -> Step:

@@ -142,7 +142,8 @@ def require_encoder(folder: Path) -> tuple[Pooling, int | None]:
     if not folder.is_dir():
         raise ModelError("there is no such folder", where=str(folder), remedy="give the folder of a sentence encoder")
     folder_digest(folder)
-    if any(name.endswith("ForCausalLM") for name in _object(folder / "config.json").get("architectures") or []):
+    made = _object(folder / "config.json").get("architectures")
+    if isinstance(made, list) and any(str(name).endswith("ForCausalLM") for name in made):
         remedy = "take embedding: {kind: start} with this as the model, or the folder of a sentence encoder"
         raise ModelError("this is a language model, not an encoder", where=str(folder), remedy=remedy)
     modules = _list(folder / "modules.json")

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from tutelage.errors import TemplateError
 from tutelage.evaluate.general_texts import general_texts
@@ -59,7 +60,13 @@ class ModelReader:
         mask, no words, or more tokens than ``tune.max_tokens`` and the model allow."""
         bundle = self.open_bundle()
         dtype = str(bundle.model.dtype)
-        who = [surprise.RULES, bundle.source.identity, dtype, bundle.template.digest, self._limit(bundle)]
+        who: list[JsonValue] = [
+            surprise.RULES,
+            bundle.source.identity,
+            dtype,
+            bundle.template.digest,
+            self._limit(bundle),
+        ]
         keys = [content_id(*who, row.model_dump_json(include={"messages"})) for row in rows]
         by_key = dict(zip(keys, rows, strict=True))
         groups = _groups({key: sum(len(m.text) for m in row.messages) for key, row in by_key.items()})
@@ -92,13 +99,13 @@ class ModelReader:
         found = self._vectors([*self.general, *texts], embedder_of(self.open_bundle(), how.max_tokens))
         known, given = found[: len(self.general)].astype(np.float64), found[len(self.general) :]
         spread = np.maximum(known.std(axis=0), SMALLEST_SPREAD)
-        standard = ((given - known.mean(axis=0)) / spread).astype(np.float32)
+        standard: NDArray[np.float32] = ((given - known.mean(axis=0)) / spread).astype(np.float32)
         standard[[not text.strip() for text in texts]] = 0
         return standard
 
     def _vectors(self, texts: Sequence[str], embedder: Embedder) -> NDArray[np.float32]:
         """What the model makes of texts (n, d), by itself."""
-        who = [embeddings.RULES, embedder.identity, embedder.max_tokens]
+        who: list[JsonValue] = [embeddings.RULES, embedder.identity, embedder.max_tokens]
         keys = [content_id(*who, text) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
         groups = _groups({key: len(text) for key, text in by_key.items() if text.strip()})
@@ -136,7 +143,7 @@ class _Memory(Generic[R]):
     """What was read, by key; kept in a file if there is a folder."""
 
     def __init__(self, folder: Path | None, name: str, kind: type[R]) -> None:
-        self._log = None if folder is None else RecordLog(folder / name, kind)
+        self._log: RecordLog[R] | None = None if folder is None else RecordLog(folder / name, kind)
         self.known: dict[str, R] = {one.key: one for one in self._log.load()} if self._log is not None else {}
 
     def add(self, found: Mapping[str, R]) -> None:

@@ -4,7 +4,7 @@ from tutelage.evaluate.general_texts import general_texts
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
 from tutelage.pipeline.stage_estimates import TRAINING_TOKENS_S, StageEstimate, minutes_of, times_of
 from tutelage.recipe import Recipe
-from tutelage.recipe.curate.embedding import Embedding, EncoderEmbedding, TfidfEmbedding
+from tutelage.recipe.curate.embedding import EncoderEmbedding, StartEmbedding, TfidfEmbedding
 from tutelage.recipe.curate.needs import COMPARING, needs_likelihoods
 
 READING_TOKENS_S = 3 * TRAINING_TOKENS_S
@@ -40,14 +40,11 @@ def reading(recipe: Recipe, rows: int, length: float) -> list[StageEstimate]:
     ]
 
 
-def _embeddings(recipe: Recipe) -> list[Embedding]:
+def _embeddings(recipe: Recipe) -> list[StartEmbedding | EncoderEmbedding]:
     """What rows are compared by, each once, as it is read once."""
-    found: list[Embedding] = []
+    found: list[StartEmbedding | EncoderEmbedding] = []
     for step in recipe.curate.steps:
-        if (
-            isinstance(step, COMPARING)
-            and not isinstance(step.embedding, TfidfEmbedding)
-            and step.embedding not in found
-        ):
-            found.append(step.embedding)
+        how = step.embedding if isinstance(step, COMPARING) else None
+        if how is not None and not isinstance(how, TfidfEmbedding) and how not in found:
+            found.append(how)
     return found

@@ -46,7 +46,7 @@ def facility_location(vectors: Vectors, *, emit: Emit = silent) -> Iterator[Faci
     while waiting:
         at_once = 1
         while waiting[0][1] not in fresh:
-            stale = []
+            stale: list[int] = []
             while waiting and len(stale) < at_once and waiting[0][1] not in fresh:
                 stale.append(heapq.heappop(waiting)[1])
             for place, gain in zip(stale, _gains(vectors, stale, covered), strict=True):
@@ -64,7 +64,7 @@ def _first_gains(vectors: Vectors, emit: Emit) -> list[float]:
     found: list[float] = []
     blocks = list(vectors.blocks())
     for block in progress(emit, blocks, label="likeness of all rows", total=len(blocks), unit="blocks"):
-        found += _gains(vectors, block, np.zeros(1, dtype=np.float32))
+        found += _gains(vectors, block, np.zeros(len(vectors), dtype=np.float32))
     return found
 
 
@@ -72,9 +72,8 @@ def _gains(vectors: Vectors, places: Sequence[int], covered: Floats) -> list[flo
     """What each of ``places`` adds to what is ``covered``."""
     found = vectors.cosines(places)
     np.maximum(found, covered, out=found)
-    found -= covered
-    np.maximum(found, 0, out=found)
-    gains: list[float] = found.sum(axis=1, dtype=np.float64).round(DECIMALS).tolist()
+    now = found.sum(axis=1, dtype=np.float64) - covered.sum(dtype=np.float64)
+    gains: list[float] = now.round(DECIMALS).tolist()
     return gains
 
 

@@ -72,7 +72,7 @@ class ScoreFirst:
             else:
                 detail = f"score {score:.3g}, {len(kept):,} rows came before it"
                 dropped.append(drop(row, self.name, "others have a better score", detail))
-        notes = ()
+        notes: tuple[str, ...] = ()
         if len(kept) < min(count, len(rows)):
             notes = (f"only {len(kept):,} rows are unlike enough, {count:,} were wanted",)
         return Sifted([ordered[at] for at in kept], dropped, notes, tuple(scores))

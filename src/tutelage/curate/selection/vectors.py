@@ -21,7 +21,8 @@ class Vectors:
         """``rows`` (n, d) of any length. Raises ``ValueError`` when a number is not finite."""
         if isinstance(rows, csr_array):
             owners = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-            squares = np.bincount(owners, rows.data.astype(np.float64) ** 2, minlength=rows.shape[0])
+            squares = np.zeros(rows.shape[0], dtype=np.float64)
+            np.add.at(squares, owners, rows.data.astype(np.float64) ** 2)
             data = (rows.data * _reciprocal(squares)[owners]).astype(np.float32)
             self._rows: Floats | csr_array = csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
         else:
