@@ -116,6 +116,9 @@ curate:
     assert "gone.csv" in told
     assert "curate.steps.2.embedding.path" in told
     assert "Did you mean 'safety'?" in told
+    with pytest.raises(RecipeError) as caught:
+        tutelage.curate(folder / "rows.jsonl", recipe=recipe)
+    assert len(caught.value.problems) == 3
 
 
 def test_a_dry_run_counts_what_would_be_read(folder: Path) -> None:

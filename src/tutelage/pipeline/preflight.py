@@ -151,12 +151,31 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             yield "construct.judge.by.key_variable", partial(read_key, judge.by.key_variable)
 
 
+def require_choosing(recipe: Recipe) -> None:
+    """Raise :class:`RecipeError` with every file of scores and every encoder that steps of curation cannot use: else
+    they would be missed after hours of reading."""
+    problems: list[Problem] = []
+    for where, attempt in _attempts_of_choosing(recipe):
+        try:
+            attempt()
+        except TutelageError as error:
+            problems += _problems(error, where)
+    if problems:
+        raise RecipeError(recipe.name, problems)
+
+
 def _attempts_of_curate(recipe: Recipe) -> Iterator[tuple[str, Callable[[], object]]]:
     """Code, files and folders that steps of curation name."""
     for index, step in enumerate(recipe.curate.steps):
-        where = f"curate.steps.{index}"
         if isinstance(step, CustomStep):
-            yield where, partial(build_steps, CurateSection(steps=(step,)), [], folder=recipe.folder)
+            alone = CurateSection(steps=(step,))
+            yield f"curate.steps.{index}", partial(build_steps, alone, [], folder=recipe.folder)
+    yield from _attempts_of_choosing(recipe)
+
+
+def _attempts_of_choosing(recipe: Recipe) -> Iterator[tuple[str, Callable[[], object]]]:
+    for index, step in enumerate(recipe.curate.steps):
+        where = f"curate.steps.{index}"
         for score in score_files(step):
             yield where, partial(read_scores, score, recipe.folder)
         if (encoder := encoder_of(step)) is not None:

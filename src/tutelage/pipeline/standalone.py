@@ -25,6 +25,7 @@ from tutelage.pipeline.items import guarded_items, split_items
 from tutelage.pipeline.leaks import beyond_guarded, shared_words
 from tutelage.pipeline.levels import with_levels_of
 from tutelage.pipeline.own_rows import AnyRows, Rows, given_rows, read_rows, read_training_rows, what_they_are
+from tutelage.pipeline.preflight import require_choosing
 from tutelage.pipeline.reading import READINGS, ModelReader
 from tutelage.pipeline.stages import say_rounding, write_curated
 from tutelage.pipeline.told import logs_of_recipe
@@ -98,6 +99,7 @@ def curate(
     if recipe is None:
         curated = sift(rows, build_steps(CurateSection(), [], emit=emit), emit=emit)
     else:
+        require_choosing(recipe)
         recipe = with_tasks(recipe)
         items = guarded_items(recipe, build_tasks(recipe.tasks, recipe.folder))
         folder = None if out is None else out / READINGS

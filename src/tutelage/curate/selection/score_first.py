@@ -54,7 +54,7 @@ class ScoreFirst:
         has any."""
         scored, dropped, scores = self._scored(rows)
         if rows and not scored:
-            reasons = sorted({row.reason for row in dropped})
+            reasons = sorted({row.reason.partition(": ")[2] for row in dropped})
             remedy = "let the recipe's judge score rows (construct.judge), give a file of scores, or take another score"
             problems = [Problem("no row has a score", self.name, reason, remedy) for reason in reasons[:3]]
             raise DataError("curate", problems)
