@@ -8,9 +8,11 @@ import pytest
 import tutelage
 from tutelage.cli.curate import curate_command
 from tutelage.errors import RecipeError
+from tutelage.evaluate.general_texts import general_texts
 from tutelage.events import Event
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.estimate import estimate_run
+from tutelage.pipeline.lengths import row_tokens
 from tutelage.pipeline.own_rows import read_rows
 from tutelage.pipeline.preflight import preflight
 from tutelage.pipeline.shop import Shop
@@ -24,14 +26,16 @@ from tutelage.runs import RunDirectory
 from tutelage.tasks.build import build_tasks
 
 HEAD = "name: chosen\nmodel: {id: tiny}\nrounds: 1\ntasks: [{kind: safety}]\nevaluate: {probe: 2, gate: 2, test: 2}\n"
+HEAD += "engines: {threads: 1}\n"
 STEPS = """
 curate:
   steps:
     - {kind: validate}
     - {kind: perplexity, share: 0.75}
-    - {kind: semantic_duplicates, cosine: 1}
-    - {kind: facility_location, rows: 12}
-    - {kind: score_first, quality: {kind: file, path: scores.csv, column: stars}, rows: 8, max_cosine: 1}
+    - {kind: semantic_duplicates, cosine: 1, embedding: {kind: start, max_tokens: 32}}
+    - {kind: facility_location, rows: 12, embedding: {kind: start, max_tokens: 32}}
+    - {kind: score_first, quality: {kind: file, path: scores.csv, column: stars}, rows: 8, max_cosine: 1,
+       embedding: {kind: tfidf}}
     - {kind: mixture, by: paradigm, temperature: 2, rows: 5}
 """
 
@@ -125,10 +129,11 @@ def test_a_dry_run_counts_what_would_be_read(folder: Path) -> None:
     recipe = parse_recipe(HEAD.replace("tiny", "default") + STEPS, folder=folder)
     stages = {stage.stage: stage for stage in estimate_run(recipe, build_tasks(recipe.tasks, folder)).stages}
     reading, tuning = stages["curate (reading)"], stages["tune"]
-    # One round, one epoch or more of tuning: every row once for embeddings, one and a half times for likelihoods.
+    # One round: every row one and a half times for likelihoods, and 32 tokens of it once for embeddings.
     rows = tuning.tokens / recipe.tune.epochs
-    assert reading.tokens == pytest.approx(2.5 * rows, abs=20_000)
-    assert reading.tokens > 2.5 * rows
+    general = sum(map(len, general_texts().values())) / 4
+    length = row_tokens(build_tasks(recipe.tasks, folder))
+    assert reading.tokens == pytest.approx(1.5 * rows + rows * 32 / length + general, rel=0.01)
     assert "embeddings by the start" in reading.what
     assert reading.minutes is not None
     plain = parse_recipe(HEAD, folder=folder)

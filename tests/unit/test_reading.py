@@ -23,8 +23,9 @@ from tutelage.recipe import parse_recipe
 from tutelage.recipe.curate.embedding import EncoderEmbedding, StartEmbedding
 from tutelage.records import Example, Lineage, Message, assistant, system, user
 from tutelage.records.readings import Likelihood
+from tutelage.tune.training.attention import connect
 
-START = StartEmbedding(kind="start")
+START = StartEmbedding(kind="start", max_tokens=32)
 LINEAGE = Lineage(paradigm="expert", source="s", author="a")
 TEXTS = ["Where is the river?", "Where is the garden?", "", "Write three bullet points about the city. " * 3, "Oil"]
 
@@ -106,6 +107,19 @@ class TestLikelihoods:
         assert isinstance(known, Likelihood)
         assert "at most 64 (tune.max_tokens)" in str(long)
         assert none == "the answer has no words"
+
+    def test_rows_that_cannot_be_read_do_not_have_others_read_again(self, tiny: Bundle, tmp_path: Path) -> None:
+        rows = [*ROWS[:3], row("none", user("A"), assistant(""))]
+        first = reader(tiny, tmp_path)[0].likelihoods(rows)
+        passes: list[object] = []
+        hook = tiny.model.model.embed_tokens.register_forward_hook(lambda *call: passes.append(call))
+        again = reader(tiny, tmp_path)[0]
+        with connect(tiny.model):
+            proof = len(passes)
+        passes.clear()
+        assert again.likelihoods(rows) == first
+        hook.remove()
+        assert len(passes) == proof
 
 
 class TestStart:

@@ -72,15 +72,17 @@ class ModelReader:
         groups = _groups({key: sum(len(m.text) for m in row.messages) for key, row in by_key.items()})
         refused: dict[str, str] = {}
         asked = [group for group in groups if any(key not in self._likelihoods.known for key in group)]
-        with connect(bundle.model) as network:
-            for group in self._told(asked, "rows read"):
-                both: dict[str, Both] = {}
-                for key in group:
-                    try:
-                        both[key] = self._both(bundle, by_key[key])
-                    except TemplateError as error:
-                        refused[key] = str(error.problem)
-                self._likelihoods.add(_measure(both, network, self.recipe.tune.micro_batch_tokens))
+        if asked:
+            with connect(bundle.model) as network:
+                for group in self._told(asked, "rows read"):
+                    both: dict[str, Both] = {}
+                    for key in group:
+                        try:
+                            both[key] = self._both(bundle, by_key[key])
+                        except TemplateError as error:
+                            refused[key] = str(error.problem)
+                    if any(key not in self._likelihoods.known for key in both):
+                        self._likelihoods.add(_measure(both, network, self.recipe.tune.micro_batch_tokens))
         return [self._likelihoods.known.get(key) or refused[key] for key in keys]
 
     def embed(self, texts: Sequence[str], how: StartEmbedding | EncoderEmbedding) -> NDArray[np.float32]:
