@@ -136,9 +136,14 @@ class ModelReader:
         """Yield groups and tell how many of their members are done."""
         total, done = sum(map(len, groups)), 0
         for group in groups:
+            if not done:
+                self._tell(label, 0, total)
             yield group
             done += len(group)
-            self.emit(Event("progress", data={"label": label, "done": done, "total": total, "unit": "rows"}))
+            self._tell(label, done, total)
+
+    def _tell(self, label: str, done: int, total: int) -> None:
+        self.emit(Event("progress", data={"label": label, "done": done, "total": total, "unit": "rows"}))
 
 
 class _Memory(Generic[R]):
