@@ -21,7 +21,7 @@ from tutelage.pipeline.items import kinds_of_media, stopping_items, teacher_item
 from tutelage.pipeline.judged import with_judge
 from tutelage.pipeline.told import problems_in_a_run
 from tutelage.recipe import Recipe
-from tutelage.recipe.curate import CurateSection, CustomStep
+from tutelage.recipe.curate import ContaminationStep, CurateSection, CustomStep, NormalizeStep, PiiStep
 from tutelage.recipe.curate.needs import encoder_of, score_files
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.methods import wants_four_bits
@@ -165,9 +165,11 @@ def require_choosing(recipe: Recipe) -> None:
 
 
 def _attempts_of_curate(recipe: Recipe) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Code, files and folders that steps of curation name."""
+    """Code, files, folders and packages that steps of curation need."""
     for index, step in enumerate(recipe.curate.steps):
-        if isinstance(step, CustomStep):
+        if isinstance(step, CustomStep | NormalizeStep | PiiStep) or (
+            isinstance(step, ContaminationStep) and step.against
+        ):
             alone = CurateSection(steps=(step,))
             yield f"curate.steps.{index}", partial(build_steps, alone, [], folder=recipe.folder)
     yield from _attempts_of_choosing(recipe)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tutelage.construct.build import Cast, Constructed, construct
 from tutelage.construct.missing import count_missing
 from tutelage.construct.sampling import Asker, Place
-from tutelage.curate.build import build_steps
+from tutelage.curate.build import build_steps, limits_of
 from tutelage.curate.sieve import Curated, curate
 from tutelage.errors import RunError
 from tutelage.evaluate.general_texts import general_texts
@@ -191,7 +191,8 @@ def curate_stage(
             reader=read,
             emit=emit,
         )
-        curated = curate(rows, steps, emit=emit)
+        # A control of the end has no round, and a run does not fail for it.
+        curated = curate(rows, steps, limits=limits_of(shop.recipe.curate) if round else None, emit=emit)
         write_curated(folder, curated)
     _say_ledger(shop, round, curated.ledger)
     say_lost_experts(rows, curated, emit)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.curate.build import build_steps
+from tutelage.curate.build import build_steps, limits_of
 from tutelage.curate.sieve import Curated
 from tutelage.curate.sieve import curate as sift
 from tutelage.errors import DataError, Problem, RecipeError, RunError
@@ -93,11 +93,17 @@ def curate(
     utility guards, are dropped, and steps that read rows with a model do so with its starting model. ``out`` gets
     ``records.jsonl``, ``dropped.jsonl``, ``ledger.json`` and, if a step measured rows, ``scores.jsonl``, as a round of
     a run has them; what a model read stays in ``readings``, and the same call again does not read it anew.
+
+    Raises
+    ------
+    DataError: rows that cannot be read, or more of them dropped than ``curate.max_loss`` allows; nothing is written.
+    RecipeError: a step names what cannot be used.
     """
     rows = read_rows(data)
     emit = located(emit, stage="curate")
+    section = recipe.curate if recipe is not None else CurateSection()
     if recipe is None:
-        curated = sift(rows, build_steps(CurateSection(), [], emit=emit), emit=emit)
+        curated = sift(rows, build_steps(section, [], emit=emit), limits=limits_of(section), emit=emit)
     else:
         require_choosing(recipe)
         recipe = with_tasks(recipe)
@@ -107,10 +113,8 @@ def curate(
             read = ModelReader(recipe, lambda: engines.scored(None), folder=folder, emit=emit)
             texts = general_texts()
             seed = derive_seed(recipe.seed, "mix")
-            steps = build_steps(
-                recipe.curate, items, texts=texts, seed=seed, folder=recipe.folder, reader=read, emit=emit
-            )
-            curated = sift(rows, steps, emit=emit)
+            steps = build_steps(section, items, texts=texts, seed=seed, folder=recipe.folder, reader=read, emit=emit)
+            curated = sift(rows, steps, limits=limits_of(section), emit=emit)
     if out is not None:
         write_curated(out, curated)
     return curated
