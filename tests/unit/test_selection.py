@@ -106,6 +106,13 @@ class TestAmounts:
         with pytest.raises(ValidationError, match=says):
             step(**keys)
 
+    @pytest.mark.parametrize("max_loss", [0.5, {"step": 0.5}, {"steps": {"k_center": 0.5}}])
+    def test_more_may_go_than_is_chosen_away_or_it_is_refused(self, max_loss: object) -> None:
+        steps = [{"kind": "k_center", "share": 0.1}]
+        with pytest.raises(ValidationError, match=r"k_center keeps 0\.1 of the rows, and at most 0\.5 of them may go"):
+            CurateSection.model_validate({"steps": steps, "max_loss": max_loss})
+        CurateSection.model_validate({"steps": steps, "max_loss": 0.9})
+
     def test_a_step_that_needs_a_model_is_refused_without_one_and_words_need_none(self) -> None:
         section = step(kind="k_center", rows=2)
         assert needs_model(section.steps[0])

@@ -88,6 +88,9 @@ CurateStep = Annotated[
     Field(discriminator="kind"),
 ]
 
+CHOOSING = IfdStep | PerplexityStep | KCenterStep | FacilityLocationStep | ScoreFirstStep
+"""Steps that may keep a share of the rows."""
+
 DEFAULT_STEPS: tuple[CurateStep, ...] = (
     ValidateStep(kind="validate"),
     ExactDuplicatesStep(kind="exact_duplicates"),
@@ -125,6 +128,19 @@ class CurateSection(Section):
     @classmethod
     def _a_number_is_of_all(cls, given: object) -> object:
         return {"overall": given} if isinstance(given, int | float) and not isinstance(given, bool) else given
+
+    @model_validator(mode="after")
+    def _chooses_less_than_may_go(self) -> Self:
+        for step in self.steps:
+            if not isinstance(step, CHOOSING) or step.share is None:
+                continue
+            limit = min(self.max_loss.overall, self.max_loss.steps.get(step.kind, self.max_loss.step))
+            if 1 - step.share > limit + 1e-9:
+                raise ValueError(
+                    f"max_loss: {step.kind} keeps {step.share:g} of the rows, and at most {limit:g} of them may go; "
+                    "allow as much as is chosen away, or curate first and choose in a curation of its own"
+                )
+        return self
 
     @model_validator(mode="after")
     def _limits_are_of_steps(self) -> Self:
