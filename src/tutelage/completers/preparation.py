@@ -94,11 +94,13 @@ def answered(
     template: Template,
     tokenizer: Decodes,
     logprobs: Sequence[float] | None = None,
+    closed: bool = False,
 ) -> Answer:
     """Return the answer that ``tokens`` (without the end token) spell.
 
-    ``completion_tokens`` counts the end token, because the model had to write it. Special tokens inside the answer stay
-    visible: they are what the model wrote, and reasoning markers may be among them.
+    ``completion_tokens`` counts the end token, because the model had to write it, unless the answer was ``closed``: it
+    stopped without one, where nothing could follow. Special tokens inside the answer stay visible: they are what the
+    model wrote, and reasoning markers may be among them.
     """
     written = tokenizer.decode(list(tokens), skip_special_tokens=False)
     assert isinstance(written, str)
@@ -109,7 +111,7 @@ def answered(
         finish="stop" if stopped else "length",
         reasoning=reasoning,
         prompt_tokens=len(prompt.ids),
-        completion_tokens=len(tokens) + stopped,
+        completion_tokens=len(tokens) + (stopped and not closed),
         logprobs=None if logprobs is None else tuple(logprobs),
         seed=prompt.request.seed,
     )

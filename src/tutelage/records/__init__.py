@@ -17,6 +17,7 @@
 | ``prompts`` | ``Prompt``: a question alone |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
+| ``readings`` | what a model made of rows before they are chosen among |
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |
 | ``heldout`` | the loss of references that were held out |
 | ``tradeoff`` | what each paradigm of data construction gave and took |
