@@ -255,6 +255,17 @@ def test_judges(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "judged" / "rounds" / "1" / "construct" / "judged.jsonl").is_file()
 
 
+def test_annotation(tmp_path: Path) -> None:
+    said = follow("annotation", tmp_path)
+    assert "answers (rate): 3 of 3 items are finished" in said
+    assert "1 of 3 items are disputed (above 0.3)" in said
+    assert "item lamp" in said
+    assert "2 of 3 items are in them" in said
+    assert "1 are not: its score is below 0.75" in said
+    assert "taught.yaml is valid" in said
+    assert "from studio (rate): 3 of 3 items are finished" in said
+
+
 def test_choosing_rows(tmp_path: Path) -> None:
     said = follow("choosing-rows", tmp_path)
     for name, rows in (("chosen", 12), ("best", 12), ("mixed", 30)):

@@ -5,8 +5,9 @@ import random
 import pytest
 
 from tutelage.errors import DataError
-from tutelage.judging.agreement import agreement, cohen_kappa
+from tutelage.judging.agreement import agreement
 from tutelage.records import Verdict, unscored
+from tutelage.statistics import cohen_kappa
 
 
 def table(counts: list[list[int]]) -> tuple[list[int], list[int]]:

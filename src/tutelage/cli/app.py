@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from tutelage.cli.annotate_commands import annotate
 from tutelage.cli.options import Adapter, DryRun, Json, Offline, Out, Quiet, RecipePath, Round, RunPath, Set, Split
 from tutelage.cli.recipe_commands import recipes
 from tutelage.errors import InputErrors, Problem
@@ -18,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=True,
 )
+app.add_typer(annotate, name="annotate")
 app.add_typer(recipes, name="recipe")
 
 

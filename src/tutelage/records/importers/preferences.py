@@ -48,7 +48,7 @@ def import_preferences(path: Path | str, *, author: str) -> list[Preference]:
     DataError: with every fault of the file, each by file, line and key. StorageError: the file cannot be read.
     """
     lineage = Lineage(paradigm="expert", source="preferences", author=author)
-    return convert_rows(path, lambda values: _pair(values, lineage), Preference)
+    return convert_rows(path, lambda values: pair_of(values, lineage), Preference)
 
 
 def import_unpaired(path: Path | str, *, author: str) -> list[UnpairedPreference]:
@@ -82,7 +82,8 @@ def unpaired(pair: Preference) -> tuple[UnpairedPreference, UnpairedPreference]:
     return chosen, rejected
 
 
-def _pair(values: Values, lineage: Lineage) -> Preference:
+def pair_of(values: Values, lineage: Lineage) -> Preference:
+    """Return the pair of a row. Raises :class:`RowFault`."""
     if "lineage" in values:
         return Preference.model_validate(values)
     for key in ("chosen", "rejected"):

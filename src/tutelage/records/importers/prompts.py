@@ -28,12 +28,13 @@ def import_prompts(path: Path | str) -> list[Prompt]:
     DataError: with every fault of the file, each by file, line and key. StorageError: the file cannot be read.
     """
     found: dict[str, Prompt] = {}
-    for prompt in convert_rows(path, _prompt, Prompt):
+    for prompt in convert_rows(path, prompt_of, Prompt):
         found.setdefault(prompt.id, prompt)
     return list(found.values())
 
 
-def _prompt(values: Values) -> Prompt:
+def prompt_of(values: Values) -> Prompt:
+    """Return what a row asks. Raises :class:`RowFault`."""
     messages, key = _messages(values)
     if messages and messages[-1].role == "assistant":
         messages = messages[:-1]

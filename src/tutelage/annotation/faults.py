@@ -1,0 +1,33 @@
+"""What an annotator can do wrong, by name, so that a page can answer each in its own way."""
+
+from tutelage.errors import TutelageError
+
+
+class AnnotationError(TutelageError):
+    """A project, item, annotator or judgment that the store cannot take or find (exit code 2)."""
+
+    exit_code = 2
+
+
+class UnknownToken(AnnotationError):
+    """A token that belongs to nobody, or to somebody who is no longer asked."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the token belongs to nobody who is asked here",
+            where="token",
+            remedy="copy the whole of it, or ask for a new one: tutelage annotate invite",
+        )
+
+
+class StaleRevision(AnnotationError):
+    """The item was changed meanwhile, in another window perhaps; ``current`` is the revision to start from."""
+
+    def __init__(self, item: str, *, received: int, current: int) -> None:
+        super().__init__(
+            "it was changed meanwhile, in another window perhaps",
+            where=f"item {item}",
+            received=f"revision {received}; the store has {current}",
+            remedy="load it again; nothing was overwritten",
+        )
+        self.current = current

@@ -1,0 +1,184 @@
+"""``tutelage annotate``, as somebody uses it in a terminal, mistakes included."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tutelage.cli import main
+from tutelage.records import Example, Preference
+from tutelage.records.importers import import_examples, import_preferences, import_prompts
+from tutelage.records.jsonl import read_records
+
+ROWS = [
+    {"id": "q1", "instruction": "Why is the sky blue?", "output": "It scatters.", "dimension": "utility"},
+    {"id": "q2", "instruction": "Is <script>alert(1)</script> safe?", "output": "[bold]No[/bold]."},
+    {"id": "q3", "instruction": "2 + 2?", "output": "5"},
+]
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+class Annotate:
+    """Calls the command line in this process, through its own ``main``."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.capsys, self.monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *arguments: str, code: int = 0, token: str = "") -> Result:
+        self.monkeypatch.setattr(sys, "argv", ["tutelage", "annotate", *arguments])
+        if token:
+            self.monkeypatch.setenv("TUTELAGE_TOKEN", token)
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = self.capsys.readouterr()
+        result = Result(int(left.value.code or 0), said.out, said.err)
+        assert result.code == code, result
+        return result
+
+    def invite(self, *arguments: str) -> str:
+        return self("invite", *arguments).out.splitlines()[-1]
+
+
+@pytest.fixture
+def annotate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Annotate:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUTELAGE_TOKEN", raising=False)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return Annotate(capsys, monkeypatch)
+
+
+def test_from_questions_to_records(annotate: Annotate, tmp_path: Path) -> None:
+    (tmp_path / "rules.txt").write_text("Rate <fairly>.")
+    rating = ("--work", "rate", "--scale", "truth", "--scale", "use:0-2", "--overlap", "2")
+    annotate("new", "s.db", "rated", *rating, "--guidelines", "rules.txt")
+    assert annotate("add", "s.db", "rated", "rows.jsonl").out == "3 items added to rated\n"
+    assert "3 were there already" in annotate("add", "s.db", "rated", "rows.jsonl").out
+    ann, bob = annotate.invite("s.db", "rated", "Ann"), annotate.invite("s.db", "rated", "Bob")
+    (tmp_path / "rules.txt").write_text("Rate <fairly> and soon.")
+    assert "revision 2" in annotate("guidelines", "s.db", "rated", "rules.txt").out
+    assert "revision 2" in annotate("guidelines", "s.db", "rated", "rules.txt").out, "they are what they were"
+    assert annotate("guidelines", "s.db", "rated").out == "Rate <fairly> and soon.\n"
+    shown = annotate("next", "s.db", token=ann).out
+    assert "Rate <fairly> and soon." in shown
+    assert "answer a: It scatters." in shown
+    assert "SAID: truth=5,use=2" in shown
+    assert "expected a whole number from 0 to 2" in annotate("answer", "s.db", "q1", "truth=5,use=3", code=2).err
+    assert "expected a scale" in annotate("answer", "s.db", "q1", "5", code=2).err
+    assert "one of both" in annotate("answer", "s.db", "q1", code=2).err
+    assert "judgment 1 of yours" in annotate("answer", "s.db", "q1", "truth=5,use=2", "--minutes", "2").out
+    assert "there already" in annotate("answer", "s.db", "q1", "truth=5,use=2").out
+    again = annotate("answer", "s.db", "q1", "truth=4,use=2", "--revision", "0", code=2)
+    assert "nothing was overwritten" in again.err
+    task = json.loads(annotate("next", "s.db", "--json").out)
+    assert task["item"]["answers"][0]["text"] == "[bold]No[/bold]."
+    annotate("answer", "s.db", "q2", '{"kind": "rate", "scores": {"truth": 1, "use": 0}}', "--comment", "bad")
+    annotate("next", "s.db")
+    annotate("answer", "s.db", "q3", "--skip", "not my field")
+    assert "Nothing is left" in annotate("next", "s.db").out
+    for said in ("truth=5,use=2", "truth=5,use=2", "truth=3,use=1"):
+        item = json.loads(annotate("next", "s.db", "--json", token=bob).out)["item"]["id"]
+        annotate("answer", "s.db", item, said, "--minutes", "1")
+    told = annotate("status", "s.db").out
+    assert "2 of 3 items are finished" in told
+    assert "skipped 1 times: not my field" in told
+    assert json.loads(annotate("status", "s.db", "rated", "--json").out)["wanted"] == 1
+    told = annotate("agreement", "s.db", "rated").out
+    assert "truth (ordinal)" in told
+    assert "1 of 2 items are disputed (above 0.3); 1 wait for a decision." in told
+    assert "Quality Q: 33.3% of 3 items reach 0.75" in told
+    judge = annotate.invite("s.db", "rated", "Judge", "--adjudicator")
+    told = annotate("adjudicate", "s.db", token=judge).out
+    assert "item q2" in told
+    assert '"comment":"bad"' in told
+    annotate("answer", "s.db", "q2", "truth=1,use=0")
+    assert "Nothing is left to decide" in annotate("adjudicate", "s.db").out
+    told = annotate("export", "s.db", "rated", "out").out
+    assert "1 of 3 items are in them" in told
+    assert "2 are not: its score is below 0.75" in told
+    [example] = read_records(tmp_path / "out" / "examples.jsonl", Example)
+    assert example.lineage.cost.human_minutes == 3.0
+    assert import_examples(tmp_path / "out" / "examples.jsonl", author="anybody") == [example]
+    assert len(import_prompts(tmp_path / "out" / "examples.jsonl")) == 1
+
+
+def test_all_formats_and_back(annotate: Annotate, tmp_path: Path) -> None:
+    pairs = [{"prompt": f"Why {n}?", "chosen": "So.", "rejected": "No.", "id": f"p{n}"} for n in range(2)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
+    annotate("new", "s.db", "chosen", "--work", "choose")
+    annotate("add", "s.db", "chosen", "pairs.jsonl")
+    token = annotate.invite("s.db", "chosen", "Ann")
+    for said in ("a", "neither"):
+        item = json.loads(annotate("next", "s.db", "--json", token=token).out)["item"]["id"]
+        annotate("answer", "s.db", item, said)
+    for name, to in (("all.jsonl", "judgments"), ("argilla", "argilla"), ("studio", "label-studio"), ("t.csv", "csv")):
+        assert "2 judgments of 2 items" in annotate("export", "s.db", "chosen", name, "--to", to).out
+        if to != "csv":
+            annotate("import", f"{to}.db", name)
+            annotate("export", f"{to}.db", "chosen", f"{to}-again.jsonl", "--to", "judgments")
+            again = (tmp_path / f"{to}-again.jsonl").read_text()
+            assert again == (tmp_path / "all.jsonl").read_text()
+    assert "there is a project of this name" in annotate("import", "s.db", "all.jsonl", code=2).err
+    assert "other: 2 items" in annotate("import", "s.db", "all.jsonl", "--name", "other").out
+    annotate("export", "s.db", "chosen", "out")
+    [pair] = read_records(tmp_path / "out" / "preferences.jsonl", Preference)
+    assert import_preferences(tmp_path / "out" / "preferences.jsonl", author="anybody") == [pair]
+    assert "it exists already" in annotate("export", "s.db", "chosen", "out", code=5).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ("new s.db p --work write --label x --several", 2, "belongs to label and spans"),
+        ("new s.db p --work label", 2, "needs labels"),
+        ("new s.db p --work rate --scale x:5-1", 2, "low must be below high"),
+        ("new s.db p --work rate --scale x:a-b", 2, "expected a scale"),
+        ("new s.db p --work rate --scale x --scale x", 2, "a name of its own"),
+        ("new no/where/s.db p --work write", 5, "cannot be opened"),
+        ("new s.db p --work sing", 2, "sing"),
+        ("add s.db p rows.jsonl", 5, "there is no annotation store"),
+        ("import s.db rows.csv", 2, "nothing there can be read"),
+        ("status mysql://root:secret@host/x", 2, "a SQLite file or a PostgreSQL database"),
+    ],
+)
+def test_mistakes_are_named(annotate: Annotate, arguments: str, code: int, words: str) -> None:
+    said = annotate(*arguments.split(), code=code).err
+    assert words in said
+    assert "secret" not in said
+    assert "Traceback" not in said
+
+
+def test_tokens_and_options_that_do_not_fit(annotate: Annotate) -> None:
+    annotate("new", "s.db", "p", "--work", "spans", "--label", "x")
+    assert "TUTELAGE_TOKEN" in annotate("next", "s.db", code=2).err
+    assert "belongs to nobody" in annotate("next", "s.db", token="wrong", code=2).err
+    annotate("add", "s.db", "p", "rows.jsonl")
+    token = annotate.invite("s.db", "p", "Ann")
+    annotate("next", "s.db", token=token)
+    assert "marks are given as JSON" in annotate("answer", "s.db", "q1", "x", code=2).err
+    assert (
+        "a reason is asked for"
+        in annotate(
+            "answer", "s.db", "q1", '{"kind": "spans", "spans": [{"start": 0, "end": 2, "label": "x"}]}', code=2
+        ).err
+    )
+    assert "marks are no answers" in annotate("export", "s.db", "p", "out", code=2).err
+    assert "choose records alone" in annotate("export", "s.db", "p", "o", "--to", "csv", "--people", "2", code=2).err
+    assert "no longer asked" in annotate("invite", "s.db", "p", "Ann", "--end").out
+    assert "belongs to nobody" in annotate("next", "s.db", code=2).err
+    assert "only an adjudicator" in annotate("adjudicate", "s.db", token=annotate.invite("s.db", "p", "B"), code=2).err
+
+
+def test_without_the_extra_the_install_line_is_told(annotate: Annotate, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("tutelage.annotation.sql", "tutelage.cli.annotate"))]:
+        if name != "tutelage.cli.annotate_commands":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    assert "pip install 'tutelage[annotation]'" in annotate("status", "s.db", code=8).err
