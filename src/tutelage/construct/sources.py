@@ -9,9 +9,11 @@ from tutelage.construct.documents.source import document_rows
 from tutelage.construct.instructions.source import instruction_rows
 from tutelage.construct.reflection.source import reflection_rows
 from tutelage.construct.sampling import Asker, Sampler
+from tutelage.construct.self_improve.back_translation import back_translation_rows
 from tutelage.construct.self_improve.evolve import evolve_rows
 from tutelage.construct.self_improve.self_instruct import self_instruct_rows
 from tutelage.recipe.sources import (
+    BackTranslationSource,
     ConstitutionSource,
     DocumentsSource,
     EvolveSource,
@@ -69,6 +71,15 @@ def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> tu
             case EvolveSource():
                 rows += evolve_rows(
                     source, sampler, writer=writer, demonstrations=means.demonstrations, base=means.base
+                )
+            case BackTranslationSource():
+                rows += back_translation_rows(
+                    source,
+                    sampler,
+                    writer=writer,
+                    demonstrations=means.demonstrations,
+                    seed=means.seed,
+                    base=means.base,
                 )
             case ConstitutionSource():
                 made, told = constitution_rows(

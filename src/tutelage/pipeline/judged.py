@@ -127,6 +127,7 @@ def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[s
 def _texts_of_sources(recipe: Recipe) -> list[str]:
     """What a judge is shown of what sources of rows make, each kind once."""
     said = {
+        "back_translation": "passages of documents with the requests that were written for them",
         "constitution": "prompts with the student's answers and their revisions",
         "reflection": "rows that are there already and what was made of them",
     }

@@ -9,6 +9,7 @@ from tutelage.construct.documents.source import shelve
 from tutelage.construct.instructions.source import check_source
 from tutelage.construct.reflection.source import check_source as check_reflection
 from tutelage.construct.rehearsal import rehearsal_prompts
+from tutelage.construct.self_improve.back_translation import check_source as check_back_translation
 from tutelage.construct.self_improve.seeds import seeds_of
 from tutelage.curate.build import build_steps
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
@@ -26,6 +27,7 @@ from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.sources import (
+    BackTranslationSource,
     ConstitutionSource,
     DocumentsSource,
     EvolveSource,
@@ -130,6 +132,9 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             case SelfInstructSource() | EvolveSource() if tasks:
                 demonstrations = demonstrations_of(list(tasks.values()))
                 yield where, partial(seeds_of, source, demonstrations, recipe.folder)
+            case BackTranslationSource() if tasks:
+                demonstrations = demonstrations_of(list(tasks.values()))
+                yield where, partial(check_back_translation, source, demonstrations, recipe.folder)
             case ConstitutionSource():
                 yield where, partial(check_constitution, source, recipe.folder)
             case ReflectionSource():

@@ -15,6 +15,7 @@ from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
 from tutelage.recipe.sources import (
+    BackTranslationSource,
     ConstitutionSource,
     DocumentsSource,
     EvolveSource,
@@ -138,6 +139,8 @@ def _of_source(source: Source, recipe: "Recipe", *place: str | int) -> Iterator[
         case EvolveSource() if source.seeds is None:
             why = "demonstrations keep their own, and no file of seeds is named"
             yield _idle(source, "dimension", why, *place)
+        case BackTranslationSource() if not source.examples:
+            yield _idle(source, "seeds", "no seed is shown, examples is 0", *place)
         case ConstitutionSource() if source.principles is not None:
             yield _idle(source, "domain", "the principles are those of a file (principles)", *place)
         case ReflectionSource() if section.judge is None or not section.judge.unchecked:

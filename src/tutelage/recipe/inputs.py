@@ -9,8 +9,8 @@ from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
 from tutelage.recipe.sources import (
     ConstitutionSource,
-    DocumentsSource,
     InstructionsSource,
+    PassagesSource,
     ReflectionSource,
     SelfImprovementSource,
 )
@@ -51,9 +51,9 @@ def _names(recipe: Recipe) -> Iterator[str]:
 def source_files(recipe: Recipe) -> Iterator[str]:
     """Return the files that the sources of rows name; a folder's may come and go."""
     for source in recipe.construct.sources:
+        if isinstance(source, PassagesSource):
+            yield from document_files(source, recipe.folder)
         match source:
-            case DocumentsSource():
-                yield from document_files(source, recipe.folder)
             case InstructionsSource(topics=topics, personas=personas):
                 yield from (name for name in (topics, personas) if isinstance(name, str))
             case SelfImprovementSource(seeds=str() as seeds):
@@ -64,7 +64,7 @@ def source_files(recipe: Recipe) -> Iterator[str]:
                 yield path
 
 
-def document_files(section: DocumentsSource, folder: Path) -> list[str]:
+def document_files(section: PassagesSource, folder: Path) -> list[str]:
     """Return the documents that a section names, relative to ``folder`` as it writes them, each once: files, and of
     folders all that is below them, without what is hidden (a name that begins with a dot)."""
     found: list[str] = []

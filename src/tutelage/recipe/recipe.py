@@ -16,7 +16,7 @@ from tutelage.recipe.evaluate import ControlsSection, EvaluateSection
 from tutelage.recipe.methods import trains_new_tokens
 from tutelage.recipe.model import EnginesSection, ModelSection
 from tutelage.recipe.reflect import ReflectSection
-from tutelage.recipe.sources import InstructionsSource, SelfImprovementSource
+from tutelage.recipe.sources import BackTranslationSource, InstructionsSource, SelfImprovementSource
 from tutelage.recipe.tasks import TaskSection
 from tutelage.recipe.teacher import SelfTeacher
 from tutelage.recipe.teaching import not_a_rival
@@ -130,7 +130,8 @@ class Recipe(Section):
     def _can_begin(self, source: SelfImprovementSource) -> None:
         """Raise where a source has no seeds, or where its teacher is the student."""
         distill = self.construct.distill
-        if source.seeds is None and self.construct.expert is None:
+        shows_none = isinstance(source, BackTranslationSource) and not source.examples
+        if source.seeds is None and self.construct.expert is None and not shows_none:
             raise ValueError(
                 "construct.sources: demonstrations are the seeds, but construct.expert is null; name a file"
             )

@@ -4,24 +4,34 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tutelage.recipe.sources.back_translation import BackTranslationSource
 from tutelage.recipe.sources.constitution import ConstitutionSource
 from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.sources.evolve import EvolveSource
 from tutelage.recipe.sources.instructions import InstructionsSource
+from tutelage.recipe.sources.passages import PassagesSource
 from tutelage.recipe.sources.reflection import ReflectionSource
 from tutelage.recipe.sources.self_improvement import SelfImprovementSource
 from tutelage.recipe.sources.self_instruct import SelfInstructSource
 
 Source = Annotated[
-    DocumentsSource | InstructionsSource | SelfInstructSource | EvolveSource | ConstitutionSource | ReflectionSource,
+    DocumentsSource
+    | InstructionsSource
+    | SelfInstructSource
+    | EvolveSource
+    | BackTranslationSource
+    | ConstitutionSource
+    | ReflectionSource,
     Field(discriminator="kind"),
 ]
 
 __all__ = [
+    "BackTranslationSource",
     "ConstitutionSource",
     "DocumentsSource",
     "EvolveSource",
     "InstructionsSource",
+    "PassagesSource",
     "ReflectionSource",
     "SelfImprovementSource",
     "SelfInstructSource",
