@@ -118,7 +118,8 @@ def test_seeds_are_shown_turned_round(tmp_path: Path) -> None:
         if kind_of(prompt) == "request":
             assert len(shown(prompt)) == 2
             for answer, request in shown(prompt):
-                assert answer == "yes" or request == f"{tasks[answer].instruction}\n\n{tasks[answer].instances[0].input}"
+                task = tasks[answer]
+                assert answer == "yes" or request == f"{task.instruction}\n\n{task.instances[0].input}"
     told.clear()
     assert len(made(tmp_path / "bare", told=told, examples=0, seeds=None)) == 6
     assert not any(shown(one.messages[0].text) for one in told if kind_of(one.messages[0].text) == "request")
@@ -256,7 +257,8 @@ def test_a_text_cannot_speak_as_the_program(tmp_path: Path) -> None:
 )
 def test_contradictions_are_refused(keys: str, said: str) -> None:
     path = "" if "path" in keys else "path: docs, "
-    text = f"name: mine\ntasks: [{{kind: constraints}}]\nconstruct: {{sources: [{{kind: back_translation, {path}{keys}}}]}}"
+    source = f"{{kind: back_translation, {path}{keys}}}"
+    text = f"name: mine\ntasks: [{{kind: constraints}}]\nconstruct: {{sources: [{source}]}}"
     with pytest.raises(RecipeError, match=said):
         parse_recipe(text)
 
@@ -266,7 +268,7 @@ def test_without_experts_there_is_a_file_of_seeds_or_none_is_shown() -> None:
         "name: mine\ntasks: [{kind: constraints}]\ncontrols: {few_shot: false, expert_only: false}\n"
         "construct: {expert: null, sources: [{kind: back_translation, path: docs, KEYS}]}"
     )
-    with pytest.raises(RecipeError, match="demonstrations are the seeds, but construct.expert is null"):
+    with pytest.raises(RecipeError, match=r"demonstrations are the seeds, but construct\.expert is null"):
         parse_recipe(text.replace("KEYS", "passages: 3"))
     assert parse_recipe(text.replace("KEYS", "examples: 0"))
     assert parse_recipe(text.replace("KEYS", "seeds: seeds.jsonl"))

@@ -12,6 +12,7 @@ from tutelage.construct.sampling import Asker, Sampler
 from tutelage.construct.self_improve.back_translation import back_translation_rows
 from tutelage.construct.self_improve.evolve import evolve_rows
 from tutelage.construct.self_improve.self_instruct import self_instruct_rows
+from tutelage.construct.self_improve.star import star_rows
 from tutelage.recipe.sources import (
     BackTranslationSource,
     ConstitutionSource,
@@ -21,6 +22,7 @@ from tutelage.recipe.sources import (
     ReflectionSource,
     SelfInstructSource,
     Source,
+    StarSource,
 )
 from tutelage.records import Demonstration, Example, Level, Preference
 
@@ -81,6 +83,8 @@ def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> tu
                     seed=means.seed,
                     base=means.base,
                 )
+            case StarSource():
+                rows += star_rows(source, sampler, student=means.student, seed=means.seed, base=means.base)
             case ConstitutionSource():
                 made, told = constitution_rows(
                     source, sampler, student=means.student, teacher=means.teacher, seed=means.seed, base=means.base

@@ -11,6 +11,7 @@ from tutelage.construct.reflection.source import check_source as check_reflectio
 from tutelage.construct.rehearsal import rehearsal_prompts
 from tutelage.construct.self_improve.back_translation import check_source as check_back_translation
 from tutelage.construct.self_improve.seeds import seeds_of
+from tutelage.construct.self_improve.star import check_source as check_star
 from tutelage.curate.build import build_steps
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
 from tutelage.evaluate.general_texts import general_prompts
@@ -34,6 +35,7 @@ from tutelage.recipe.sources import (
     InstructionsSource,
     ReflectionSource,
     SelfInstructSource,
+    StarSource,
 )
 from tutelage.recipe.vllm import VllmEngine
 from tutelage.reflect.own import load_planner
@@ -135,6 +137,8 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             case BackTranslationSource() if tasks:
                 demonstrations = demonstrations_of(list(tasks.values()))
                 yield where, partial(check_back_translation, source, demonstrations, recipe.folder)
+            case StarSource() if tasks:
+                yield where, partial(check_star, source, tasks, recipe.folder)
             case ConstitutionSource():
                 yield where, partial(check_constitution, source, recipe.folder)
             case ReflectionSource():

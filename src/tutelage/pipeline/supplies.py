@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tutelage.construct.documents.source import shelve
+from tutelage.pipeline.alone import star_of
 from tutelage.pipeline.improved import back_translation_of, evolve_of, self_instruct_of
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
 from tutelage.pipeline.ordered import Beside, Ordering, ordering_of
@@ -18,6 +19,7 @@ from tutelage.recipe.sources import (
     ReflectionSource,
     SelfInstructSource,
     Source,
+    StarSource,
 )
 
 PROMPT_TOKENS = 330
@@ -65,6 +67,8 @@ def supplies_of(recipe: Recipe) -> list[Supply]:
                 found.append(_from_orders(source, evolve_of(source, recipe), recipe))
             case BackTranslationSource():
                 found.append(_from_orders(source, back_translation_of(source, recipe), recipe))
+            case StarSource():
+                found.append(_from_orders(source, star_of(source, recipe), recipe))
             case ConstitutionSource() | ReflectionSource():
                 found.append(_from_orders(source, revising_of(source, recipe), recipe))
     return found

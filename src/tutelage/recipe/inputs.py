@@ -13,13 +13,14 @@ from tutelage.recipe.sources import (
     PassagesSource,
     ReflectionSource,
     SelfImprovementSource,
+    StarSource,
 )
 from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
     """Return the files of rows, of code (``file.py:name``), of the sources (documents, topics, personas, seed tasks,
-    prompts, principles) and of the chat template, by name as the recipe writes it.
+    prompts, principles, reasons) and of the chat template, by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -60,7 +61,7 @@ def source_files(recipe: Recipe) -> Iterator[str]:
                 yield seeds
             case ConstitutionSource(prompts=prompts, principles=principles):
                 yield from (name for name in (prompts, principles) if name is not None)
-            case ReflectionSource(path=path):
+            case ReflectionSource(path=path) | StarSource(demonstrations=path):
                 yield path
 
 

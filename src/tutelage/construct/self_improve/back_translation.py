@@ -6,14 +6,14 @@ paper writes all requests once and scores the same ones again; here the passages
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.construct.approval import Approval, Written
 from tutelage.construct.desk import Desk
 from tutelage.construct.documents.source import Shelf, passages_of_round, shelve
 from tutelage.construct.given import Given, as_given
-from tutelage.construct.ledgers import ledger_of, ledger_words
+from tutelage.construct.ledgers import Book
 from tutelage.construct.missing import count_missing
 from tutelage.construct.prompts import version
 from tutelage.construct.sampling import Asker, Sampler
@@ -31,7 +31,6 @@ from tutelage.records import (
     Demonstration,
     Dropped,
     Example,
-    Ledger,
     Lineage,
     Verdict,
     assistant,
@@ -45,18 +44,6 @@ from tutelage.seeds import derive_seed
 SOURCE = "back_translation"
 AUTHOR = "whoever wrote the documents"
 CURATION_STEP, APPROVAL_STEP = "curation", "approval"
-
-
-@dataclass(slots=True)
-class _Book:
-    """The counts of a round's steps, and all that was dropped."""
-
-    ledgers: list[Ledger] = field(default_factory=list)
-    dropped: list[Dropped] = field(default_factory=list)
-
-    def enter(self, step: str, kept: int, dropped: Sequence[Dropped], notes: Sequence[str] = ()) -> None:
-        self.ledgers.append(ledger_of(step, kept, dropped, notes))
-        self.dropped += dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +82,7 @@ def back_translation_rows(
 
     Raises what :func:`check_source`, :meth:`Desk.ask`, :func:`judge_points` and :meth:`Bench.score` raise.
     """
-    desk, book = Desk(section, sampler, writer), _Book()
+    desk, book = Desk(section, sampler, writer), Book()
     shelf = shelve(section, base)
     book.ledgers += shelf.ledgers
     book.dropped += shelf.dropped
@@ -109,10 +96,9 @@ def back_translation_rows(
     graded = _curated(desk, section, pairs, book)
     approved = _approved(desk, section, graded, book)
     rows = [_row(one, desk, section) for one in approved]
-    write_records(desk.folder / "dropped.jsonl", book.dropped)
-    write_records(desk.folder / "ledger.jsonl", book.ledgers)
+    book.write(desk.folder)
     desk.attempted(PARADIGM[section.taught], answers=len(fit) - absent, passed=len(rows), errors=absent)
-    say([f"{section.folder}, {ledger_words(ledger)}" for ledger in book.ledgers], sampler.emit)
+    say(book.words(section.folder), sampler.emit)
     return rows
 
 
@@ -120,7 +106,7 @@ def _seeds(section: BackTranslationSource, demonstrations: Sequence[Demonstratio
     return shown_seeds(seeds_of(section, demonstrations, base)) if section.examples else []
 
 
-def _curated(desk: Desk, section: BackTranslationSource, pairs: Sequence[Pair], book: _Book) -> list[_Graded]:
+def _curated(desk: Desk, section: BackTranslationSource, pairs: Sequence[Pair], book: Book) -> list[_Graded]:
     """The pairs whose grade is high enough: self-curation (section 2.3)."""
     sampler = desk.sampler
     found = judge_points(
@@ -151,7 +137,7 @@ def _curated(desk: Desk, section: BackTranslationSource, pairs: Sequence[Pair], 
     return kept
 
 
-def _approved(desk: Desk, section: BackTranslationSource, graded: Sequence[_Graded], book: _Book) -> list[_Graded]:
+def _approved(desk: Desk, section: BackTranslationSource, graded: Sequence[_Graded], book: Book) -> list[_Graded]:
     """What is right in form and, where the recipe has a judge for what no program can check, passes it."""
     approval = Approval(desk.sampler, desk.folder)
     written = [Written(_given(one.pair, section), Answer(request_id=one.pair.id, text=one.pair.text)) for one in graded]

@@ -13,6 +13,7 @@ from tutelage.recipe.sources.passages import PassagesSource
 from tutelage.recipe.sources.reflection import ReflectionSource
 from tutelage.recipe.sources.self_improvement import SelfImprovementSource
 from tutelage.recipe.sources.self_instruct import SelfInstructSource
+from tutelage.recipe.sources.star import StarSource
 
 Source = Annotated[
     DocumentsSource
@@ -20,6 +21,7 @@ Source = Annotated[
     | SelfInstructSource
     | EvolveSource
     | BackTranslationSource
+    | StarSource
     | ConstitutionSource
     | ReflectionSource,
     Field(discriminator="kind"),
@@ -36,4 +38,5 @@ __all__ = [
     "SelfImprovementSource",
     "SelfInstructSource",
     "Source",
+    "StarSource",
 ]
