@@ -20,9 +20,10 @@ from tutelage.records.jsonl import read_records
 from tutelage.tasks.build import build_tasks
 
 SHOWN = [
-    {"prompt": "How much is 20 + 31?", "reasoning": "Twenty and thirty make fifty, and one more is 51.", "answer": "51"},
+    {"prompt": "How much is 20 + 31?", "reasoning": "Twenty and thirty make fifty, and one more 51.", "answer": "51"},
     {"prompt": "How much is 62 + 5?", "reasoning": "Two and five make seven, so sixty-two becomes 67.", "answer": "67"},
 ]
+TOLD = "the reasoning speaks of having been told the answer"
 Change = Callable[[int, int, bool, Request], str | Answer | None]
 """Says something else in place of a good student: by both numbers, whether the answer was told, and the request."""
 
@@ -171,9 +172,9 @@ def test_where_it_was_wrong_the_known_answer_is_told_and_the_row_has_no_hint(tmp
 @pytest.mark.parametrize(
     ("reasoning", "reason"),
     [
-        ("The hint says what comes of it, so it must be this one.", "the reasoning speaks of having been told the answer"),
-        ("Since the correct answer is given, it cannot be another.", "the reasoning speaks of having been told the answer"),
-        ("As I was told, both together make so much.", "the reasoning speaks of having been told the answer"),
+        ("The hint says what comes of it, so it must be this one.", TOLD),
+        ("Since the correct answer is given, it cannot be another.", TOLD),
+        ("As I was told, both together make so much.", TOLD),
         ("", "the reasoning is empty"),
         ("Both are put together, so the answer is 1.", "the reasoning comes to another answer"),
         ("Like the examples above one counts on from the first.", "the reasoning points at examples that its reader "

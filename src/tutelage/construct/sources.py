@@ -11,6 +11,7 @@ from tutelage.construct.reflection.source import reflection_rows
 from tutelage.construct.sampling import Asker, Sampler
 from tutelage.construct.self_improve.back_translation import back_translation_rows
 from tutelage.construct.self_improve.evolve import evolve_rows
+from tutelage.construct.self_improve.magpie import magpie_rows
 from tutelage.construct.self_improve.self_instruct import self_instruct_rows
 from tutelage.construct.self_improve.star import star_rows
 from tutelage.recipe.sources import (
@@ -19,6 +20,7 @@ from tutelage.recipe.sources import (
     DocumentsSource,
     EvolveSource,
     InstructionsSource,
+    MagpieSource,
     ReflectionSource,
     SelfInstructSource,
     Source,
@@ -85,6 +87,8 @@ def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> tu
                 )
             case StarSource():
                 rows += star_rows(source, sampler, student=means.student, seed=means.seed, base=means.base)
+            case MagpieSource():
+                rows += magpie_rows(source, sampler, writer=writer, judge=means.judge)
             case ConstitutionSource():
                 made, told = constitution_rows(
                     source, sampler, student=means.student, teacher=means.teacher, seed=means.seed, base=means.base

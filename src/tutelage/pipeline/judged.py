@@ -199,7 +199,7 @@ def _of_source(judge: JudgeSection, beside: Beside) -> tuple[int, Tokens, str]:
     prompt += beside.read * (READING_TOKENS + beside.request_tokens)
     written = singles * reply + pairs * min(judge.max_tokens, REASON_TOKENS) + beside.read * READ_TOKENS
     words = [f"{round(singles + pairs):,} times about {beside.named}"] if singles + pairs else []
-    words += [f"{round(beside.read):,} ordered requests to read"] if beside.read else []
+    words += [f"{round(beside.read):,} requests to read"] if beside.read else []
     return round(singles + pairs + beside.read), Tokens(round(prompt), round(written)), " and ".join(words)
 
 

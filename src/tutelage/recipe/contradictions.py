@@ -20,6 +20,7 @@ from tutelage.recipe.sources import (
     DocumentsSource,
     EvolveSource,
     InstructionsSource,
+    MagpieSource,
     ReflectionSource,
     SelfInstructSource,
     Source,
@@ -184,7 +185,7 @@ def _of_judge(recipe: "Recipe") -> Iterator[Idle]:
         lessons is not None and max(lessons.samples, lessons.revisions) > 1
     )
     several = several or any(
-        isinstance(one, InstructionsSource | EvolveSource) and one.samples > 1 for one in section.sources
+        isinstance(one, InstructionsSource | EvolveSource | MagpieSource) and one.samples > 1 for one in section.sources
     )
     if judge.best_of is not None and not several:
         yield _idle(judge, "best_of", "no prompt gets more than one answer (samples)", *place)

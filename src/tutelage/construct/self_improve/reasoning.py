@@ -1,4 +1,4 @@
-"""STaR, what is asked (Zelikman et al. 2022, section 3): reasons and an answer, first alone, then the answer being told.
+"""STaR, what is asked (Zelikman et al. 2022, section 3): reasons and an answer, first alone, then of one that is told.
 
 Deviations: a model that follows instructions is asked for JSON after examples in one turn, in place of a base model
 that continues them; reasons that are empty, an echo, or come to another answer are dropped by program, and where the

@@ -9,6 +9,7 @@ from tutelage.recipe.sources.constitution import ConstitutionSource
 from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.sources.evolve import EvolveSource
 from tutelage.recipe.sources.instructions import InstructionsSource
+from tutelage.recipe.sources.magpie import MagpieSource
 from tutelage.recipe.sources.passages import PassagesSource
 from tutelage.recipe.sources.reflection import ReflectionSource
 from tutelage.recipe.sources.self_improvement import SelfImprovementSource
@@ -22,6 +23,7 @@ Source = Annotated[
     | EvolveSource
     | BackTranslationSource
     | StarSource
+    | MagpieSource
     | ConstitutionSource
     | ReflectionSource,
     Field(discriminator="kind"),
@@ -33,6 +35,7 @@ __all__ = [
     "DocumentsSource",
     "EvolveSource",
     "InstructionsSource",
+    "MagpieSource",
     "PassagesSource",
     "ReflectionSource",
     "SelfImprovementSource",
