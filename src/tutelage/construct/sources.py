@@ -13,6 +13,7 @@ from tutelage.construct.self_improve.back_translation import back_translation_ro
 from tutelage.construct.self_improve.evolve import evolve_rows
 from tutelage.construct.self_improve.magpie import magpie_rows
 from tutelage.construct.self_improve.self_instruct import self_instruct_rows
+from tutelage.construct.self_improve.self_rewarding import self_rewarding_pairs
 from tutelage.construct.self_improve.star import star_rows
 from tutelage.recipe.sources import (
     BackTranslationSource,
@@ -23,6 +24,7 @@ from tutelage.recipe.sources import (
     MagpieSource,
     ReflectionSource,
     SelfInstructSource,
+    SelfRewardingSource,
     Source,
     StarSource,
 )
@@ -89,6 +91,11 @@ def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> tu
                 rows += star_rows(source, sampler, student=means.student, seed=means.seed, base=means.base)
             case MagpieSource():
                 rows += magpie_rows(source, sampler, writer=writer, judge=means.judge)
+            case SelfRewardingSource():
+                made, told = self_rewarding_pairs(
+                    source, sampler, writer=writer, demonstrations=means.demonstrations, base=means.base
+                )
+                rows, pairs = [*rows, *made], [*pairs, *told]
             case ConstitutionSource():
                 made, told = constitution_rows(
                     source, sampler, student=means.student, teacher=means.teacher, seed=means.seed, base=means.base

@@ -4,9 +4,17 @@ from tutelage.construct.documents.source import shelve
 from tutelage.judging.points import LONGEST as LONGEST_GRADE
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN, FRAME_TOKENS
 from tutelage.pipeline.ordered import Beside, Ordering
+from tutelage.pipeline.stage_estimates import times_of
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
-from tutelage.recipe.sources import BackTranslationSource, EvolveSource, SelfImprovementSource, SelfInstructSource
+from tutelage.recipe.sources import (
+    BackTranslationSource,
+    BootstrapSource,
+    EvolveSource,
+    SelfImprovementSource,
+    SelfInstructSource,
+    SelfRewardingSource,
+)
 
 READ_SHARE = 0.9
 """Share of requests whose reply is of the form in the end."""
@@ -32,6 +40,12 @@ TRANSLATING_TOKENS, GRADING_TOKENS, GRADE_TOKENS = 260, 640, 40
 """Of the two questions of back-translation without request and text, and of a grade with its reason."""
 SHOWN_TOKENS = 90
 """Of a seed turned round."""
+FIT_SHARE = 0.85
+"""Share of candidates that are right in form."""
+PERFECT_SHARE = 0.2
+"""Share of instructions whose best answer has so many points that it is a row."""
+JUDGING_TOKENS = 560
+"""Of the question for points, instruction and answer aside."""
 AGAIN_SHARE = 0.1
 """Share of requests that are asked again at once, where that is wanted."""
 
@@ -108,7 +122,32 @@ def back_translation_of(source: BackTranslationSource, recipe: Recipe) -> Orderi
     )
 
 
-def _bootstrapped(source: SelfInstructSource) -> tuple[int, float]:
+def self_rewarding_of(source: SelfRewardingSource, recipe: Recipe) -> Ordering:
+    """Return what self-rewarding would ask in a run of ``recipe``. Its pairs are no rows."""
+    requests, kept = _bootstrapped(source)
+    again = 1 + (AGAIN_SHARE if source.retries else 0)
+    most, answer = source.max_tokens, min(ANSWER_TOKENS, source.max_tokens)
+    answers = kept * source.candidates
+    judgings = answers * FIT_SHARE * source.judgings
+    asked = [
+        (requests * again, TASKS_TOKENS + source.shown * TASK_TOKENS, source.proposals * TASK_TOKENS, most),
+        (answers, TASK_TOKENS, answer, most),
+        (judgings * again, JUDGING_TOKENS + TASK_TOKENS + answer, GRADE_TOKENS, LONGEST_GRADE),
+    ]
+    rows = kept * PERFECT_SHARE if source.positives is not None else 0.0
+    return Ordering(
+        rows=rows,
+        row_tokens=FRAME_TOKENS + TASK_TOKENS + answer,
+        asked=tuple(Asked(round(n * recipe.rounds), p, min(a, m), m) for n, p, a, m in asked),
+        beside=_beside(recipe, rows, 1, TASK_TOKENS, answer) if rows else None,
+        words=f"{source.tasks:,} new instructions × {source.candidates:,} answers, each judged "
+        f"{times_of(source.judgings, 'time')}",
+        shown=f"{_seeds(source)}, instructions that it wrote, {source.shown:,} in each request for new ones, and its "
+        "answers to them",
+    )
+
+
+def _bootstrapped(source: BootstrapSource) -> tuple[int, float]:
     """Requests for new instructions, and how many are kept of what comes."""
     requests, kept = 0, 0.0
     for _ in range(source.steps):

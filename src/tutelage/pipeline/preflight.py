@@ -29,12 +29,12 @@ from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.sources import (
     BackTranslationSource,
+    BootstrapSource,
     ConstitutionSource,
     DocumentsSource,
     EvolveSource,
     InstructionsSource,
     ReflectionSource,
-    SelfInstructSource,
     StarSource,
 )
 from tutelage.recipe.vllm import VllmEngine
@@ -131,7 +131,7 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             case InstructionsSource() if tasks:
                 dimensions = [task.dimension for task in tasks.values()]
                 yield where, partial(check_source, source, recipe.folder, dimensions)
-            case SelfInstructSource() | EvolveSource() if tasks:
+            case BootstrapSource() | EvolveSource() if tasks:
                 demonstrations = demonstrations_of(list(tasks.values()))
                 yield where, partial(seeds_of, source, demonstrations, recipe.folder)
             case BackTranslationSource() if tasks:

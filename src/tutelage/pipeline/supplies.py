@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tutelage.construct.documents.source import shelve
 from tutelage.pipeline.alone import magpie_of, star_of
-from tutelage.pipeline.improved import back_translation_of, evolve_of, self_instruct_of
+from tutelage.pipeline.improved import back_translation_of, evolve_of, self_instruct_of, self_rewarding_of
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
 from tutelage.pipeline.ordered import Beside, Ordering, ordering_of
 from tutelage.pipeline.revising import revising_of
@@ -19,6 +19,7 @@ from tutelage.recipe.sources import (
     MagpieSource,
     ReflectionSource,
     SelfInstructSource,
+    SelfRewardingSource,
     Source,
     StarSource,
 )
@@ -70,6 +71,8 @@ def supplies_of(recipe: Recipe) -> list[Supply]:
                 found.append(_from_orders(source, back_translation_of(source, recipe), recipe))
             case StarSource():
                 found.append(_from_orders(source, star_of(source, recipe), recipe))
+            case SelfRewardingSource():
+                found.append(_from_orders(source, self_rewarding_of(source, recipe), recipe))
             case MagpieSource():
                 found.append(_from_orders(source, magpie_of(source, recipe), recipe))
             case ConstitutionSource() | ReflectionSource():

@@ -16,13 +16,13 @@ from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
 from tutelage.recipe.sources import (
     BackTranslationSource,
+    BootstrapSource,
     ConstitutionSource,
     DocumentsSource,
     EvolveSource,
     InstructionsSource,
     MagpieSource,
     ReflectionSource,
-    SelfInstructSource,
     Source,
 )
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
@@ -135,7 +135,7 @@ def _of_source(source: Source, recipe: "Recipe", *place: str | int) -> Iterator[
             yield from _of_documents(source, *place)
         case InstructionsSource() if section.expert is None:
             yield _idle(source, "seeds", "there are no demonstrations, construct.expert is null", *place)
-        case SelfInstructSource() if source.steps == 1:
+        case BootstrapSource() if source.steps == 1:
             yield _idle(source, "generated", "nothing was generated before the only step, steps is 1", *place)
         case EvolveSource() if source.seeds is None:
             why = "demonstrations keep their own, and no file of seeds is named"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.errors import DataError, Problem
-from tutelage.recipe.sources import BackTranslationSource, EvolveSource, SelfInstructSource
+from tutelage.recipe.sources import BackTranslationSource, BootstrapSource, EvolveSource
 from tutelage.records import Demonstration, Level, Paradigm
 from tutelage.records.jsonl import read_records
 from tutelage.records.seed_tasks import Instance, SeedTask
@@ -39,7 +39,7 @@ def request_of(instruction: str, brought: str) -> str:
     return f"{instruction.strip()}\n\n{brought.strip()}" if brought.strip() else instruction.strip()
 
 
-Seeded = SelfInstructSource | EvolveSource | BackTranslationSource
+Seeded = BootstrapSource | EvolveSource | BackTranslationSource
 """Sources that begin with what experts wrote."""
 
 

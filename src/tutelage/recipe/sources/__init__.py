@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tutelage.recipe.sources.back_translation import BackTranslationSource
+from tutelage.recipe.sources.bootstrap import BootstrapSource
 from tutelage.recipe.sources.constitution import ConstitutionSource
 from tutelage.recipe.sources.documents import DocumentsSource
 from tutelage.recipe.sources.evolve import EvolveSource
@@ -14,6 +15,7 @@ from tutelage.recipe.sources.passages import PassagesSource
 from tutelage.recipe.sources.reflection import ReflectionSource
 from tutelage.recipe.sources.self_improvement import SelfImprovementSource
 from tutelage.recipe.sources.self_instruct import SelfInstructSource
+from tutelage.recipe.sources.self_rewarding import SelfRewardingSource
 from tutelage.recipe.sources.star import StarSource
 
 Source = Annotated[
@@ -24,6 +26,7 @@ Source = Annotated[
     | BackTranslationSource
     | StarSource
     | MagpieSource
+    | SelfRewardingSource
     | ConstitutionSource
     | ReflectionSource,
     Field(discriminator="kind"),
@@ -31,6 +34,7 @@ Source = Annotated[
 
 __all__ = [
     "BackTranslationSource",
+    "BootstrapSource",
     "ConstitutionSource",
     "DocumentsSource",
     "EvolveSource",
@@ -40,6 +44,7 @@ __all__ = [
     "ReflectionSource",
     "SelfImprovementSource",
     "SelfInstructSource",
+    "SelfRewardingSource",
     "Source",
     "StarSource",
 ]
