@@ -26,13 +26,8 @@ from tutelage.records import Answer, Dropped, Example, Ledger, Preference, Reque
 from tutelage.records.importers import import_preferences
 from tutelage.records.jsonl import read_records, write_records
 
-SAID = (
-    "It is warm",
-    "It is warm and dry",
-    "It is warm, dry and bright in there",
-    "It is quite warm, dry, bright and new",
-)
-"""Four answers; a judge that counts words gives them 3, 5, 4 and 2 points."""
+SAID = ("It is warm", "It is warm and dry", "It is warm, dry and bright in there", "It is quite warm, dry and new")
+"""Four answers, and what their judge gives for them."""
 GIVEN = (3, 5, 4, 2)
 
 
@@ -49,10 +44,8 @@ def answer_to(asked: Request) -> str:
 
 def points_of(asked: Request) -> list[int]:
     """What an answer gets in three judgings."""
-    number = next(
-        n for n, text in enumerate(SAID) if material(asked.messages[0].text)["The answer to be judged"] == f"{text}."
-    )
-    return [GIVEN[number]] * 3
+    answer = material(asked.messages[0].text)["The answer to be judged"]
+    return [GIVEN[SAID.index(answer.removesuffix("."))]] * 3
 
 
 def model(told: list[Request], points=points_of, answer=answer_to) -> Asker:
@@ -145,7 +138,7 @@ def test_best_and_worst_of_the_answers_become_a_pair(tmp_path: Path) -> None:
 def test_pairs_are_rows_for_dpo(tmp_path: Path) -> None:
     _, pairs = made(tmp_path)
     write_records(tmp_path / "preferences.jsonl", pairs)
-    assert import_preferences(tmp_path / "preferences.jsonl") == pairs
+    assert import_preferences(tmp_path / "preferences.jsonl", author="nobody") == pairs
 
 
 def test_the_mean_of_the_judgings_decides(tmp_path: Path) -> None:
