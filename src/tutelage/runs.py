@@ -27,7 +27,7 @@ from tutelage.files import PARTIAL, append_line, remove_partial, sha256_file, st
 from tutelage.origin import ModelOrigin, Origin, Origins, machine, origin, versions
 from tutelage.recipe import Recipe
 from tutelage.recipe.endpoint import HOW_IT_IS_ASKED
-from tutelage.recipe.inputs import input_files, source_files
+from tutelage.recipe.inputs import files_of_folders, input_files
 from tutelage.recipe.vllm import HOW_IT_IS_REACHED
 from tutelage.records import Record
 
@@ -179,10 +179,10 @@ class RunDirectory:
     @staticmethod
     def _come_and_gone(recipe: Recipe, before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
         """Files that a folder of the recipe has now and had not, or the other way round."""
-        if not recipe.construct.sources or not before:
+        now_there = set(files_of_folders(recipe))
+        if not now_there or not before:
             return []
-        come = [name for name in source_files(recipe) if name not in before]
-        return sorted({*come, *(before.keys() - now.keys())})
+        return sorted({*(now_there - before.keys()), *(before.keys() - now.keys())})
 
     def _note_origin(self) -> None:
         """Remember what works on the run from here on, unless it is done."""

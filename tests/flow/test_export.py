@@ -30,7 +30,7 @@ from tutelage.pipeline.export import Exported, Wanted, export, parity
 from tutelage.pipeline.export import writing as stage
 from tutelage.pipeline.export.modelfile import pieces_of
 from tutelage.pipeline.export.parity import encoded_rows
-from tutelage.pipeline.export.push import files_to_send, require_push
+from tutelage.pipeline.hub_push import files_to_send, require_push
 from tutelage.pipeline.standalone import tune
 from tutelage.recipe.load import parse_recipe
 from tutelage.recipe.methods import DoraMethod, Ia3Method, Method
@@ -334,12 +334,12 @@ def test_nothing_is_sent_without_token_or_offline(
     """Refusals alone: nothing is ever sent by a test."""
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with pytest.raises(InputErrors) as refused:
-        require_push("no owner", offline=True)
+        require_push("no owner", offline=True, command="export")
     assert {problem.where for problem in refused.value.problems} == {"--push", "HF_TOKEN"}
     assert len(refused.value.problems) == 3
     monkeypatch.setenv("HF_TOKEN", "secret")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    require_push("owner/name", offline=False)
+    require_push("owner/name", offline=False, command="export")
     monkeypatch.setattr(sys, "argv", ["tutelage", "export", str(tuned), str(tmp_path / "out"), "--push", "owner/name"])
     with pytest.raises(SystemExit) as left:
         main()

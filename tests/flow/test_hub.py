@@ -43,7 +43,11 @@ from tutelage.records.tables import read_rows
 found = pinned_rows(DataSection(hub="owner/rows"), Path(), out=Path(OUT), offline=False)
 print([row.values["output"] for row in read_rows(found.file)], found.name)
 """
-PUSH = "from pathlib import Path; from tutelage.pipeline.export.push import push; print(push(Path(FOLDER), 'me/model'))"
+PUSH = """
+from pathlib import Path
+from tutelage.pipeline.hub_push import push
+print(push(Path(FOLDER), "me/model", holds="model"))
+"""
 
 
 def environment(address: str, home: Path, **more: str) -> Mapping[str, str]:

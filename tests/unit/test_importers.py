@@ -159,7 +159,8 @@ def test_csv_with_quotes_line_breaks_and_separators(tmp_path: Path, text: str, n
         (5, {"prompt": "b", "response": "c"}),
     ]
     (tmp_path / (name + ".gz")).write_bytes(gzip.compress(text.encode()))
-    assert read_rows(tmp_path / (name + ".gz")) == rows
+    again = read_rows(tmp_path / (name + ".gz"))
+    assert [(row.line, row.values) for row in again] == [(row.line, row.values) for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +202,7 @@ def test_json_faults(tmp_path: Path, line: str, message: str) -> None:
 
 
 def test_unknown_and_missing_files(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"unknown kind of file \(received .xlsx\). Use .jsonl"):
         read_rows(tmp_path / "a.xlsx")
     for name in ("a.csv", "a.jsonl"):

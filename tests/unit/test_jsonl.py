@@ -105,7 +105,7 @@ def test_missing_utf16_and_damaged_gzip_files(tmp_path: Path) -> None:
     whole = gzip.compress(b'{"name": "a"}\n' * 1000)
     for name, content in (("cut.jsonl.gz", whole[:-12]), ("not.jsonl.gz", b'{"name": "a"}\n')):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match="gzip file is damaged"):
+        with pytest.raises(DataError, match="the gz file is damaged"):
             read_records(tmp_path / name, Point)
 
 

@@ -280,3 +280,19 @@ def test_how_an_endpoint_is_asked_may_change_and_what_it_is_may_not(tmp_path: Pa
         RunDirectory.create(path, parse_recipe(text % "other"))
     with pytest.raises(RunError, match=r"teacher"):
         RunDirectory.create(path, parse_recipe(start))
+
+
+def test_files_of_a_folder_of_rows_that_come_go_or_change_are_told(tmp_path: Path) -> None:
+    recipe = parse_recipe("name: mine\ntasks: [{kind: rows, path: data, check: none}]\n").relative_to(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.jsonl").write_text('{"prompt": "1"}\n')
+    with RunDirectory.create(tmp_path / "run", recipe) as run, run.stage("rounds/1/plan") as folder:
+        (folder / "plan.json").write_text("{}")
+    RunDirectory.create(tmp_path / "run", recipe).close()
+    (tmp_path / "data/b.jsonl").write_text('{"prompt": "2"}\n')
+    with pytest.raises(RunError, match=r"1 file that the recipe names changed .*data/b\.jsonl"):
+        RunDirectory.create(tmp_path / "run", recipe)
+    (tmp_path / "data/b.jsonl").unlink()
+    (tmp_path / "data/a.jsonl").write_text('{"prompt": "3"}\n')
+    with pytest.raises(RunError, match=r"data/a\.jsonl"):
+        RunDirectory.create(tmp_path / "run", recipe)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from tutelage.cli.options import Adapter, DryRun, Json, Offline, Out, Quiet, RecipePath, Round, RunPath, Set, Split
+from tutelage.cli.recipe_commands import recipes
 from tutelage.errors import InputErrors, Problem
 from tutelage.launch import place
 
@@ -16,24 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=True,
 )
-recipes = typer.Typer(help="Validate, show and document recipes.", rich_markup_mode=None)
-
-RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", metavar="RECIPE")]
-RunPath = Annotated[Path, typer.Argument(help="A run's folder, for example runs/quickstart.", metavar="RUN")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe, e.g. --set tune.epochs=2."),
-]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder (default: runs/<name>).")]
-OutFolder = Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")]
-Round = Annotated[int, typer.Option("--round", min=1, help="The round.")]
-Model = Annotated[str, typer.Option("--model", help="A hub id, a folder, a GGUF file, default or tiny.")]
-Adapter = Annotated[Path | None, typer.Option("--adapter", help="Folder of a PEFT adapter to put on.")]
-Split = Annotated[Literal["train", "probe", "gate", "test"], typer.Option("--split", help="The items' split.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, instead of text.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Open no connection except to endpoints in the recipe.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and how much, and do nothing.")]
+app.add_typer(recipes, name="recipe")
 
 
 @app.callback(invoke_without_command=True)
@@ -235,6 +220,33 @@ def compare(
 
 
 @app.command()
+def ablate(
+    recipe: RecipePath,
+    by: Annotated[Literal["paradigm", "source"], typer.Option("--by", help="What is left out at a time.")] = "paradigm",
+    only: Annotated[list[str] | None, typer.Option("--only", help="This group alone; may be repeated.")] = None,
+    matched: Annotated[
+        bool, typer.Option("--matched", help="Also leave out as many drawn rows: what is beyond the number?")
+    ] = False,
+    out: Out = None,
+    settings: Set = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    offline: Offline = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Say what each source of rows gave to a finished run. The start is tuned again without it, and compared.
+
+    Each tuning and test takes about as long as the run's own; called again it goes on where it stopped.
+    """
+    from tutelage.cli.ablate import Wanted, ablate_command
+
+    wanted = Wanted(by=by, only=only or [], matched=matched)
+    ablate_command(
+        recipe, wanted, out=out, settings=settings or [], quiet=quiet, json=json, offline=offline, dry_run=dry_run
+    )
+
+
+@app.command()
 def report(
     run: RunPath,
     redact: Annotated[bool, typer.Option("--redact", help="Leave out the text of records.")] = False,
@@ -290,11 +302,41 @@ def export(
     The promoted model of a run, or what `tune` made of rows of your own: a PEFT adapter, or with --merged a plain
     transformers folder, with a model card and the lines that load or serve it.
     """
-    from tutelage.cli.export import Sending, export_command
+    from tutelage.cli.export import export_command
+    from tutelage.cli.sending import Sending
     from tutelage.pipeline.export import Wanted
 
     wanted = Wanted(round=round, start=start, merged=merged, dtype=dtype, gguf=gguf, ollama=ollama)
     export_command(run, out, wanted, Sending(push, sure=yes), quiet=quiet, json=json, offline=offline)
+
+
+@app.command()
+def dataset(
+    source: Annotated[Path, typer.Argument(help="A run's folder, or a file or folder of rows.", metavar="SOURCE")],
+    out: Annotated[Path, typer.Argument(help="The new folder.", metavar="OUT")],
+    round: Annotated[
+        int | None, typer.Option("--round", min=1, help="The run's round (default: the promoted model's, or the last).")
+    ] = None,
+    license: Annotated[str, typer.Option("--license", metavar="SPDX", help="License of the rows.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Name on the card (default: the source's).")] = "",
+    push: Annotated[
+        str | None, typer.Option("--push", metavar="ID", help="Send it to a hub (our tests send to one on loopback).")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    offline: Offline = False,
+) -> None:
+    """Write rows as a data set for other people. Parquet with lineage and a card; whole or not at all.
+
+    Of a run they are the rows that a round's curation kept. What was written is read again and compared.
+    """
+    from tutelage.cli.dataset import dataset_command
+    from tutelage.cli.sending import Sending
+    from tutelage.pipeline.dataset import Wanted
+
+    wanted = Wanted(round=round, license=license, name=name)
+    dataset_command(source, out, wanted, Sending(push, sure=yes), quiet=quiet, json=json, offline=offline)
 
 
 @app.command()
@@ -337,41 +379,3 @@ def methods(json: Json = False) -> None:
     from tutelage.cli.methods import methods_command
 
     methods_command(json=json)
-
-
-app.add_typer(recipes, name="recipe")
-
-
-@recipes.callback(invoke_without_command=True)
-def recipe(context: typer.Context) -> None:
-    """Validate, show and document recipes."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-@recipes.command("validate")
-def recipe_validate(recipe: RecipePath, settings: Set = None, json: Json = False) -> None:
-    """Check a recipe and all that it names.
-
-    Data, own code, the chat template, the address of an endpoint. Whether the variable with the endpoint's key is set
-    is seen by `run` and its --dry-run alone.
-    """
-    from tutelage.cli.recipe import validate_command
-
-    validate_command(recipe, settings or [], json=json)
-
-
-@recipes.command("show")
-def recipe_show(recipe: RecipePath, settings: Set = None, json: Json = False) -> None:
-    """Print the whole recipe with every default filled in."""
-    from tutelage.cli.recipe import show_command
-
-    show_command(recipe, settings or [], json=json)
-
-
-@recipes.command("schema")
-def recipe_schema() -> None:
-    """Print the JSON schema of recipes."""
-    from tutelage.cli.recipe import schema_command
-
-    schema_command()

@@ -1,23 +1,12 @@
 """``tutelage export``."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
-from tutelage.cli.console import ERR, Terminal, say, say_json, table
 from tutelage.cli.console import OUT as SCREEN
+from tutelage.cli.console import Terminal, say, say_json, table
+from tutelage.cli.sending import Sending
 from tutelage.errors import InputErrors, Problem
 from tutelage.pipeline.export import Exported, Wanted, export
-from tutelage.pipeline.export.push import files_to_send, push, require_push
-
-
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """Where the folder is sent to afterwards; None: nowhere. ``sure``: without asking."""
-
-    repository: str | None
-    sure: bool
 
 
 def export_command(
@@ -26,11 +15,7 @@ def export_command(
     """Export, say how it was proved and how it is loaded, and send it if that was asked for."""
     if wanted.round is not None and wanted.start:
         raise InputErrors("export", [Problem("the start is of no round", "--start", remedy="leave one of them out")])
-    if sending.repository is not None:
-        require_push(sending.repository, offline=offline)
-        if not sending.sure and not ERR.is_terminal:
-            remedy = "add --yes if all of it may leave this machine"
-            raise InputErrors("export", [Problem("nobody is here to say yes", "--push", sending.repository, remedy)])
+    sending.require(offline=offline, command="export")
     with Terminal(quiet=quiet, json=json) as terminal:
         made = export(folder, out, wanted, emit=terminal, offline=offline)
     if json:
@@ -39,8 +24,7 @@ def export_command(
         )
     elif not quiet:
         _say(made, out)
-    if sending.repository is not None:
-        _send(out, sending.repository, sure=sending.sure, quiet=quiet or json)
+    sending.send(out, holds="model", quiet=quiet or json)
 
 
 def _say(made: Exported, out: Path) -> None:
@@ -67,17 +51,3 @@ def _say(made: Exported, out: Path) -> None:
         say(f"\n{what}:", style="dim")
         SCREEN.print("\n".join(f"  {line}" for line in code.splitlines()), markup=False, soft_wrap=True)
     say(f"\nModel card with scores, data and licenses: {out / 'README.md'}. Figures: {out / 'export.json'}")
-
-
-def _send(out: Path, repository: str, *, sure: bool, quiet: bool) -> None:
-    files = files_to_send(out)
-    if not sure:
-        shown = table("file", "bytes", right=("bytes",))
-        for name, size in files:
-            shown.add_row(name, f"{size:,}")
-        ERR.print(f"\nThis would be sent to {repository} (made private if it is not there):", markup=False)
-        ERR.print(shown)
-        typer.confirm(f"Send {len(files)} files, {sum(size for _, size in files):,} bytes?", abort=True, err=True)
-    address = push(out, repository)
-    if not quiet:
-        say(f"Sent to {address}")

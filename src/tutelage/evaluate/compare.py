@@ -1,6 +1,6 @@
 """Comparing two models on the same items: macro, dimensions, facets, transfer, each paired."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scipy.special import stdtr
 
@@ -72,9 +72,7 @@ def compare(
         name: _macro([p for p in ordinary if p[0].dimension == name], derive_seed(seed, name)) for name in names
     }
     facets = list(dict.fromkeys((old.dimension, old.facet) for old, _ in ordinary if old.facet))
-    p_values = {name: _p_value(found) for name, found in dimensions.items()}
-    known = [name for name, p in p_values.items() if p is not None]
-    adjusted = dict(zip(known, holm([p for p in p_values.values() if p is not None]), strict=True))
+    p_values = {name: p_value(found) for name, found in dimensions.items()}
     return Comparison(
         before=labels[0],
         after=labels[1],
@@ -89,9 +87,16 @@ def compare(
             for dimension, facet in facets
         },
         p_values=p_values,
-        p_holm={name: adjusted.get(name) for name in names},
+        p_holm=adjusted(p_values),
         transfer=_macro(transfer, derive_seed(seed, "transfer")) if transfer else None,
     )
+
+
+def adjusted(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return p-values adjusted over all those that are known (Holm 1979); None stays None."""
+    known = {name: p for name, p in p_values.items() if p is not None}
+    found = dict(zip(known, holm(list(known.values())), strict=True))
+    return {name: found.get(name) for name in p_values}
 
 
 def _macro(pairs: Sequence[Pair], seed: int) -> Difference:
@@ -109,7 +114,7 @@ def _rate(pairs: Sequence[Pair], seed: int) -> Difference:
     )
 
 
-def _p_value(found: Difference) -> float | None:
+def p_value(found: Difference) -> float | None:
     """Two-sided p-value of the t statistic, estimate over bootstrap standard error, with clusters − 1 degrees."""
     if found.estimate is None or found.error is None or found.clusters < 2:
         return None

@@ -59,11 +59,16 @@ def finish(shop: Shop, loop: Progress) -> RunOutcome:
 
 
 def _test(shop: Shop, label: str, model: Trained, items: Sequence[Item], *, few_shot: bool = False) -> Tested:
-    name = f"final/{label.replace(' ', '-')}"
+    name = place_of(label)
     if shop.run.state(name) is not None:
         return _tested(shop, shop.run.path / name, model, items, label=label, few_shot=few_shot)
     with shop.run.stage(name) as folder:
         return _tested(shop, folder, model, items, label=label, few_shot=few_shot)
+
+
+def place_of(label: str) -> str:
+    """The stage in which the model of this label was asked the test items."""
+    return f"final/{label.replace(' ', '-')}"
 
 
 def _tested(shop: Shop, folder: Path, model: Trained, items: Sequence[Item], *, label: str, few_shot: bool) -> Tested:

@@ -37,7 +37,7 @@ def construct(
     ------
     RunError: an earlier round is not finished, or the folder belongs to another recipe.
     """
-    with _shop(recipe, out, emit=emit, offline=offline, teacher=True) as shop:
+    with open_shop(recipe, out, emit=emit, offline=offline, teacher=True) as shop:
         loop = _standing(shop, round)
         return construct_stage(shop, round, plan_round(shop, round, loop.probes), loop.champion)
 
@@ -51,7 +51,7 @@ def curate_round(
     ------
     RunError: the round has no constructed rows yet.
     """
-    with _shop(recipe, out, emit=emit, offline=offline) as shop:
+    with open_shop(recipe, out, emit=emit, offline=offline) as shop:
         loop = _standing(shop, round)
         made = _records(shop, round, "construct")
         return curate_made(shop, loop, round, made=made, guarded=guarded_items(recipe, shop.tasks))
@@ -66,7 +66,7 @@ def tune_round(
     ------
     RunError: the round has no curated rows yet.
     """
-    with _shop(recipe, out, emit=emit, offline=offline, track=True) as shop:
+    with open_shop(recipe, out, emit=emit, offline=offline, track=True) as shop:
         rows = _records(shop, round, "curate")
         weights = tune_stage(shop, f"rounds/{round}/tune", rows, round=round).weights
         assert weights is not None
@@ -74,7 +74,7 @@ def tune_round(
 
 
 @contextmanager
-def _shop(
+def open_shop(
     recipe: Recipe, out: Path | None, *, emit: Emit, offline: bool, teacher: bool = False, track: bool = False
 ) -> Iterator[Shop]:
     """What a stage needs; ``teacher``: whether a teacher will be asked, so that its key must be there; ``track``:

@@ -17,7 +17,8 @@ class DataSection(Section):
     (``margin`` too, for reward), beside an answer ``label`` (true or false) for kto."""
 
     path: str | None = None
-    """A JSONL, JSON, CSV, TSV or Parquet file, relative to the recipe; or ``hub``."""
+    """A JSONL, JSON, CSV, TSV (each also ``.gz``, ``.bz2``, ``.xz``, ``.zst``) or Parquet file, or a folder of files of
+    one of these kinds, relative to the recipe; or ``hub``."""
 
     hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     """A data set of the hub, ``owner/name``: fetched once (extra ``hub``), kept as one Parquet file. Code of a data set

@@ -34,14 +34,13 @@ def _names(recipe: Recipe) -> Iterator[str]:
     for task in recipe.tasks:
         match task:
             case RowsSection():
-                yield task.path
                 for check in (task.check or "", *task.checks.values()):
                     yield from _code(check.removeprefix("path:").strip())
             case CustomTaskSection():
                 yield from _code(task.path)
             case _:
                 continue
-    yield from source_files(recipe)
+    yield from files_of_folders(recipe)
     for step in recipe.curate.steps:
         if isinstance(step, CustomStep):
             yield from _code(step.path)
@@ -49,8 +48,11 @@ def _names(recipe: Recipe) -> Iterator[str]:
         yield from _code(recipe.reflect.planner.path)
 
 
-def source_files(recipe: Recipe) -> Iterator[str]:
-    """Return the files that the sources of rows name; a folder's may come and go."""
+def files_of_folders(recipe: Recipe) -> Iterator[str]:
+    """Return the files that tasks of rows and the sources of rows name; a folder's may come and go."""
+    for task in recipe.tasks:
+        if isinstance(task, RowsSection):
+            yield from _files(task.path, recipe.folder)
     for source in recipe.construct.sources:
         if isinstance(source, PassagesSource):
             yield from document_files(source, recipe.folder)
@@ -61,21 +63,25 @@ def source_files(recipe: Recipe) -> Iterator[str]:
                 yield seeds
             case ConstitutionSource(prompts=prompts, principles=principles):
                 yield from (name for name in (prompts, principles) if name is not None)
-            case ReflectionSource(path=path) | StarSource(demonstrations=path):
-                yield path
+            case ReflectionSource(path=path):
+                yield from _files(path, recipe.folder)
+            case StarSource(demonstrations=file):
+                yield file
 
 
 def document_files(section: PassagesSource, folder: Path) -> list[str]:
     """Return the documents that a section names, relative to ``folder`` as it writes them, each once: files, and of
     folders all that is below them, without what is hidden (a name that begins with a dot)."""
-    found: list[str] = []
-    for path in section.paths:
-        place = folder / path
-        below = sorted(entry for entry in place.rglob("*") if entry.is_file()) if place.is_dir() else []
-        inside = [entry.relative_to(place) for entry in below]
-        found += [str(Path(path) / name) for name in inside if not any(part.startswith(".") for part in name.parts)]
-        found += [] if place.is_dir() else [path]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(name for path in section.paths for name in _files(path, folder)))
+
+
+def _files(path: str, folder: Path) -> list[str]:
+    """A file as it is named, or all that is not hidden below a folder."""
+    place = folder / path
+    if not place.is_dir():
+        return [path]
+    inside = [entry.relative_to(place) for entry in sorted(place.rglob("*")) if entry.is_file()]
+    return [str(Path(path) / name) for name in inside if not any(part.startswith(".") for part in name.parts)]
 
 
 def _code(path: str) -> Iterator[str]:

@@ -85,7 +85,8 @@ class RowsSection(LearnedTask):
     kind: Literal["rows"]
 
     path: str
-    """The file, relative to the recipe."""
+    """The file (JSONL, JSON, CSV, TSV, also compressed; Parquet), or a folder of files of one of these kinds, relative
+    to the recipe."""
 
     name: str = Field(default="rows", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$")
     """Name of the task."""

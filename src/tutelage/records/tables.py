@@ -1,21 +1,20 @@
-"""Reading what people hand in: JSON Lines, JSON arrays, CSV, Parquet as rows with their lines, all faults at once."""
+"""Reading what people hand in as rows with their lines: JSON Lines, JSON arrays, CSV, Parquet, folders of them."""
 
 import csv
-import gzip
 import io
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 import pyarrow as pa
 from pydantic import JsonValue
 
 from tutelage.errors import DataError, Problem
 from tutelage.files import storage
+from tutelage.records.compressed import Damaged, files_below, kind_of_file, opened
 from tutelage.records.parquet import parquet_rows
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -56,11 +55,12 @@ class Row:
 
     line: int
     values: dict[str, JsonValue]
+    file: Path = Path()
 
-
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file for reading, through gzip where its name ends in ``.gz``."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
+    @property
+    def where(self) -> str:
+        """File and line, as an error names them."""
+        return f"{self.file}:{self.line}"
 
 
 def iter_lines(path: Path, faults: Faults, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[tuple[int, str]]:
@@ -71,7 +71,7 @@ def iter_lines(path: Path, faults: Faults, max_line_bytes: int = MAX_LINE_BYTES)
     number = 0
     with storage(path, "read the file"):
         try:
-            with open_bytes(path) as file:
+            with opened(path) as file:
                 while line := file.readline(max_line_bytes + 1):
                     number += 1
                     if len(line) > max_line_bytes and not line.endswith(b"\n"):
@@ -85,9 +85,8 @@ def iter_lines(path: Path, faults: Faults, max_line_bytes: int = MAX_LINE_BYTES)
                     text = _decoded(line, path, number, faults)
                     if text is not None and text.strip():
                         yield number, text.rstrip("\r\n")
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            what = f"the gzip file is damaged or cut off ({error})"
-            faults.add(Problem(what, f"{path}:{number + 1}", remedy="make the file again"))
+        except Damaged as error:
+            faults.add(_damaged(path, error, f"{path}:{number + 1}"))
 
 
 def parse_json(text: str, where: str, faults: Faults) -> JsonValue:
@@ -106,8 +105,10 @@ def parse_json(text: str, where: str, faults: Faults) -> JsonValue:
 
 
 def read_rows(path: Path | str) -> list[Row]:
-    """Return the rows of a ``.jsonl``, ``.ndjson``, ``.json`` (an array), ``.csv`` or ``.tsv`` file, gzipped or not, or
-    of a ``.parquet`` file (its rows have numbers for lines).
+    """Return the rows of a file, or of all files below a folder, which are of one kind, in the order of their names.
+
+    ``.jsonl``, ``.ndjson``, ``.json`` (an array), ``.csv`` and ``.tsv``, compressed (``.gz``, ``.bz2``, ``.xz``,
+    ``.zst``) or not, and ``.parquet``, whose rows have numbers for lines.
 
     CSV: the first row names the columns; a semicolon separates where the header has one and no comma; every value is
     a string. Raises :class:`DataError` with all faults, also for a file without rows, and :class:`StorageError`.
@@ -115,19 +116,43 @@ def read_rows(path: Path | str) -> list[Row]:
     path = Path(path)
     faults = Faults(path)
     rows: list[Row] = []
-    suffix = Path(path.stem if path.suffix == ".gz" else path.name).suffix.lower()
-    if suffix not in SUFFIXES:
-        faults.add(Problem("unknown kind of file", str(path), suffix or "no suffix", f"use {', '.join(SUFFIXES)}"))
-    elif suffix == ".parquet":
-        rows = _parquet_rows(path, faults)
-    elif suffix in (".csv", ".tsv"):
-        rows = _csv_rows(path, faults, "\t" if suffix == ".tsv" else "")
-    else:
-        rows = _json_rows(path, faults)
+    for file in row_files(path, faults):
+        rows += _rows_of(file, faults)
     if not rows and not faults.count:
         faults.add(Problem("the file has no rows", str(path), remedy="give at least one"))
     faults.raise_if_any()
     return rows
+
+
+def row_files(path: Path, faults: Faults) -> list[Path]:
+    """Return the file, or the files of rows below a folder: what is of no kind or of several goes to ``faults``."""
+    with storage(path, "read the file"):
+        path.stat()
+    if not path.is_dir():
+        if (suffix := kind_of_file(path)) in SUFFIXES:
+            return [path]
+        faults.add(Problem("unknown kind of file", str(path), suffix or "no suffix", f"use {', '.join(SUFFIXES)}"))
+        return []
+    files = files_below(path, SUFFIXES)
+    kinds = sorted({kind_of_file(file) for file in files})
+    if len(kinds) > 1:
+        remedy = "name one of its files, or keep files of one kind alone in a folder"
+        faults.add(Problem("the folder has files of several kinds", str(path), ", ".join(kinds), remedy))
+    elif not files:
+        faults.add(Problem("the folder has no file of rows", str(path), remedy=f"it takes {', '.join(SUFFIXES)}"))
+    return files if len(kinds) == 1 else []
+
+
+def _rows_of(path: Path, faults: Faults) -> list[Row]:
+    match kind_of_file(path):
+        case ".parquet":
+            return _parquet_rows(path, faults)
+        case ".csv":
+            return _csv_rows(path, faults, "")
+        case ".tsv":
+            return _csv_rows(path, faults, "\t")
+        case _:
+            return _json_rows(path, faults)
 
 
 def shown(value: object, limit: int = 60) -> str:
@@ -137,6 +162,7 @@ def shown(value: object, limit: int = 60) -> str:
 
 
 def _json_rows(path: Path, faults: Faults) -> list[Row]:
+    before = faults.count
     lines = iter_lines(path, faults)
     first = next(lines, None)
     if first is None:
@@ -148,12 +174,12 @@ def _json_rows(path: Path, faults: Faults) -> list[Row]:
         for number, line in (first, *lines):
             parts.append("\n" * (number - last) + line)
             last = number
-        return [] if faults.count else _array_rows("".join(parts), path, faults)
+        return [] if faults.count > before else _array_rows("".join(parts), path, faults)
     rows: list[Row] = []
     for number, line in (first, *lines):
-        before = faults.count
+        so_far = faults.count
         value = parse_json(line, f"{path}:{number}", faults)
-        if faults.count == before:
+        if faults.count == so_far:
             _add_row(rows, number, value, path, faults)
     return rows
 
@@ -199,16 +225,16 @@ def _add_row(rows: list[Row], line: int, value: JsonValue, path: Path, faults: F
         received = f"\\u{ord(lone.group()):04x}"
         faults.add(Problem("half a surrogate pair is no character", f"{path}:{line}", received, "remove it"))
     else:
-        rows.append(Row(line, value))
+        rows.append(Row(line, value, path))
 
 
 def _csv_rows(path: Path, faults: Faults, delimiter: str) -> list[Row]:
     with storage(path, "read the file"):
         try:
-            with open_bytes(path) as file:
+            with opened(path) as file:
                 content = file.read()
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            faults.add(Problem(f"the gzip file is damaged or cut off ({error})", str(path)))
+        except Damaged as error:
+            faults.add(_damaged(path, error, str(path)))
             return []
     try:
         text = content.decode("utf-8-sig")
@@ -238,7 +264,7 @@ def _csv_rows(path: Path, faults: Faults, delimiter: str) -> list[Row]:
                 what = f"expected {len(columns)} cells, as in the header"
                 faults.add(Problem(what, where, f"{len(cells)}: {shown(delimiter.join(cells))}", remedy))
             else:
-                rows.append(Row(start, dict(zip(columns, cells, strict=True))))
+                rows.append(Row(start, dict(zip(columns, cells, strict=True)), path))
             start = reader.line_num + 1
     except csv.Error as error:
         faults.add(Problem(f"not valid CSV: {error}", f"{path}:{start}", remedy="check the quotes from here on"))
@@ -263,6 +289,10 @@ def _decoded(line: bytes, path: Path, number: int, faults: Faults) -> str | None
         received = f"byte 0x{line[error.start]:02x} at {shown(near)!r}"
         faults.add(Problem("expected UTF-8 text", f"{path}:{number}", received, "save the file as UTF-8"))
         return None
+
+
+def _damaged(path: Path, error: Damaged, where: str) -> Problem:
+    return Problem(f"the {path.suffix[1:]} file is damaged or cut off ({error})", where, remedy="make the file again")
 
 
 def _too_long(path: Path, number: int, limit: int) -> Problem:

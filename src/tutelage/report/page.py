@@ -123,6 +123,7 @@ def _environment(*, redact: bool) -> Environment:
         "composition": tables.composition,
         "composition_columns": tables.COMPOSITION_COLUMNS,
         "lesson_counts": samples.lesson_counts,
+        "paradigm_names": names.PARADIGMS,
     }
     return environment
 

@@ -12,6 +12,7 @@ from tutelage.errors import DataError, InputErrors, Problem
 from tutelage.files import read_lines
 from tutelage.recipe import Recipe
 from tutelage.records import Answer, Example, Item, Ledger, Lesson, Record
+from tutelage.records.ablation import GROUP_KINDS, Ablation
 from tutelage.records.comparison import Comparison
 from tutelage.records.jsonl import RecordLog, problems_of
 from tutelage.records.outcome import RunOutcome
@@ -122,6 +123,7 @@ class RunData:
     after: Answered | None
     stages: dict[str, StageState]
     last_event: LastEvent | None
+    ablations: tuple[Ablation, ...]
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -170,6 +172,7 @@ def read_run(run: RunDirectory) -> RunData:
         after=_answered(reader, shown) if shown else None,
         stages=run.stages(),
         last_event=reader.last_event(),
+        ablations=tuple(filter(None, (reader.record(f"ablation/{by}.json", Ablation) for by in GROUP_KINDS))),
     )
     reader.raise_if_any()
     return data

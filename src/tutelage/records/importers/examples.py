@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from tutelage.records.base import content_id
 from tutelage.records.examples import Example
 from tutelage.records.importers.reading import convert_rows, labels_of, plain, unknown_form
 from tutelage.records.importers.turns import (
     Raw,
+    RowFault,
     Values,
     alpaca_question,
     check_turns,
@@ -19,6 +22,7 @@ from tutelage.records.importers.turns import (
 )
 from tutelage.records.lineage import Lineage
 from tutelage.records.messages import Conversation
+from tutelage.records.shards import whole_values
 
 LABELS = ("task", "dimension", "level", "facet", "group")
 
@@ -72,7 +76,7 @@ def conversation_of(values: Values) -> Conversation:
 
 def _example(values: Values, lineage: Lineage, labels: Mapping[str, str]) -> Example:
     if form_of(values) == "example":
-        example = Example.model_validate(values)
+        example = Example.model_validate(_of_shard(values) if isinstance(values["lineage"], str) else values)
         check_turns(example.messages, "messages")
         return example
     messages = conversation_of(values)
@@ -85,6 +89,14 @@ def _example(values: Values, lineage: Lineage, labels: Mapping[str, str]) -> Exa
             **labels_of(values, LABELS),
         }
     )
+
+
+def _of_shard(values: Values) -> Mapping[str, JsonValue]:
+    try:
+        return whole_values(values)
+    except ValueError as error:
+        key, _, what = str(error).partition(": ")
+        raise RowFault(key, what, values[key], "write the data set again") from None
 
 
 def _chat(values: Values) -> tuple[list[Raw], str]:

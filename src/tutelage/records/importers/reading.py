@@ -27,7 +27,7 @@ def convert_rows(path: Path | str, convert: Callable[[Values], Made], kind: type
     faults = Faults(path)
     made = []
     for row in read_rows(path):
-        where = f"{path}:{row.line}"
+        where = row.where
         try:
             made.append(convert(row.values))
         except RowFault as fault:

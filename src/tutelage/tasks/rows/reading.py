@@ -48,7 +48,7 @@ def read_items(section: RowsSection, folder: Path | None = None) -> Reading:
         try:
             found.append(_item(row, section, checks, choices))
         except (RowFault, ValidationError) as fault:
-            for problem in _problems(fault, f"{path}:{row.line}"):
+            for problem in _problems(fault, row.where):
                 faults.add(problem)
     stated = _states_levels(section.columns, rows, path, faults)
     faults.raise_if_any()
@@ -146,7 +146,7 @@ def _states_levels(columns: ColumnsSection, rows: Sequence[Row], path: Path, fau
     if blank and len(blank) < len(rows):
         what = f"{len(blank)} of {len(rows)} rows state no level, this is the first"
         remedy = "state the level of all rows, or of none: those of rows with a check are then estimated"
-        faults.add(Problem(what, f"{path}:{blank[0].line}: {columns.level}", remedy=remedy))
+        faults.add(Problem(what, f"{blank[0].where}: {columns.level}", remedy=remedy))
     return not blank
 
 

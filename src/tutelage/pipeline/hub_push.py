@@ -6,6 +6,7 @@ protocol (Xet), nothing has ever been sent.
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError
@@ -15,9 +16,10 @@ from tutelage.errors import InputErrors, ModelError, Problem
 from tutelage.models.faults import InWords
 
 TOKEN, OFFLINE = "HF_TOKEN", "HF_HUB_OFFLINE"
+Holds = Literal["model", "dataset"]
 
 
-def require_push(repository: str, *, offline: bool) -> None:
+def require_push(repository: str, *, offline: bool, command: str) -> None:
     """Raise :class:`InputErrors` with all that stands in the way of sending a folder to ``repository``."""
     problems = []
     try:
@@ -34,7 +36,7 @@ def require_push(repository: str, *, offline: bool) -> None:
         remedy = "put a token that may write into the environment: export HF_TOKEN=..."
         problems.append(Problem("there is no token for the hub", TOKEN, remedy=remedy))
     if problems:
-        raise InputErrors("export", problems)
+        raise InputErrors(command, problems)
 
 
 def files_to_send(folder: Path) -> list[tuple[str, int]]:
@@ -43,7 +45,7 @@ def files_to_send(folder: Path) -> list[tuple[str, int]]:
     return [(str(file.relative_to(folder)), file.stat().st_size) for file in found]
 
 
-def push(folder: Path, repository: str) -> str:
+def push(folder: Path, repository: str, *, holds: Holds) -> str:
     """Send all files of ``folder`` to ``repository``, which is made (private) if it is not there; return its address.
 
     Raises
@@ -52,8 +54,8 @@ def push(folder: Path, repository: str) -> str:
     """
     api = HfApi(token=os.environ[TOKEN])
     with InWords(lambda reason: _refused(repository, reason)):
-        address = api.create_repo(repository, private=True, exist_ok=True)
-        api.upload_folder(folder_path=folder, repo_id=repository, commit_message="Export by tutelage")
+        address = api.create_repo(repository, repo_type=holds, private=True, exist_ok=True)
+        api.upload_folder(folder_path=folder, repo_id=repository, repo_type=holds, commit_message="Written by tutelage")
     return str(address)
 
 
