@@ -93,7 +93,7 @@ def test_what_each_source_makes_is_told_made_once_and_learned(folder: Path) -> N
         "construct (magpie)": "a round: 3 requests out of nothing, each × 1 answers",
     }
     sees = " ".join(estimate.sees)
-    assert "The student writes for itself; it sees up to 2 train items a round, 1 questions with reasons" in sees
+    assert "The student writes for itself; it sees up to 2 train items a round, 1 question with reasons" in sees
     assert "4 passages of documents a round, and the requests that it wrote for them" in sees
     sources = {name: [row for row in made.rows if row.lineage.source == name] for name in ("back_translation", "star")}
     assert len(sources["back_translation"]) == 4
@@ -125,3 +125,4 @@ def test_what_cannot_be_used_is_told_before_anything_begins(folder: Path) -> Non
     assert "construct.sources.0: docs: there is no file in it" in said
     assert "gone.jsonl" in said
     assert "no task of this recipe has this name" in said
+    assert "reasons.jsonl" in said

@@ -277,6 +277,9 @@ def test_items_without_a_check_are_left_out(tmp_path: Path) -> None:
     kept, dropped = given_items(section, tasks, round=1, seed=3)
     assert {one.item.task for one in kept} == {"exact"}
     assert [one.reason for one in dropped] == ["no check could say that an answer is right"] * 4
+    free = section.model_copy(update={"tasks": ("free",)})
+    with pytest.raises(DataError, match=r"no train item has a check .*free"):
+        check_source(free, tasks, tmp_path)
     only = section.model_copy(update={"tasks": ("exact",)})
     assert [one.item.task for one in given_items(only, tasks, round=1, seed=3)[0]] == ["exact"] * 8
 
@@ -299,8 +302,9 @@ def test_contradictions_are_refused(keys: str, said: str) -> None:
 
 def test_what_cannot_be_used_is_told_before_anything_is_asked(tmp_path: Path) -> None:
     section = StarSource(kind="star", demonstrations="shown.jsonl", tasks=("sums", "products"))
-    with pytest.raises(DataError, match=r"no task of this recipe has this name.*products.*There are: sums"):
+    with pytest.raises(DataError, match=r"no task of this recipe has this name.*products.*There are: sums") as refused:
         check_source(section, {"sums": Sums()}, tmp_path)
+    assert len(refused.value.problems) == 2, "and the file is not there"
     (tmp_path / "shown.jsonl").write_text('{"prompt": "How much?", "reasoning": " ", "answer": "5"}\n{"prompt": "a"}\n')
     section = StarSource(kind="star", demonstrations="shown.jsonl")
     with pytest.raises(DataError) as refused:

@@ -5,6 +5,7 @@ from tutelage.construct.self_improve.magpie_requests import READ_TOKENS as LONGE
 from tutelage.construct.self_improve.reasoning import demonstrations_of
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN, FRAME_TOKENS
 from tutelage.pipeline.ordered import Beside, Ordering
+from tutelage.pipeline.stage_estimates import times_of
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
 from tutelage.recipe.sources import MagpieSource, StarSource
@@ -46,7 +47,8 @@ def star_of(source: StarSource, recipe: Recipe) -> Ordering:
         asked=tuple(Asked(round(n * recipe.rounds), prompt, reply, source.max_tokens) for n in asked if n),
         beside=None,
         words=f"up to {source.items:,} items × {source.samples:,}, with reasons{hints}",
-        shown=f"up to {source.items:,} train items a round, {len(shown):,} questions with reasons before each{hints}",
+        shown=f"up to {source.items:,} train items a round, {times_of(len(shown), 'question')} with reasons before "
+        f"each{hints}",
     )
 
 

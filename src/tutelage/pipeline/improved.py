@@ -118,7 +118,7 @@ def back_translation_of(source: BackTranslationSource, recipe: Recipe) -> Orderi
         beside=_beside(recipe, kept, 1, TASK_TOKENS, length),
         words=f"requests for {passages:,} of {there:,} passages of {len(shelf.documents):,} documents, and a grade for "
         f"each, {source.threshold} at least",
-        shown=f"{seeds}{passages:,} passages of documents a round, and the requests that it wrote for them",
+        shown=f"{seeds}{times_of(passages, 'passage')} of documents a round, and the requests that it wrote for them",
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.construct.approval import Approval, Written
+from tutelage.construct.approval import Approval, Written, last_said
 from tutelage.construct.desk import Desk
 from tutelage.construct.given import as_given
 from tutelage.construct.instructions.form import form_verdict
@@ -233,7 +233,7 @@ def _positives(writing: "_Writer", groups: dict[str, list[Candidate]], book: Boo
         for one in best
         if reasons[one.pooled.id]
     ]
-    nobody = sum(row.lineage.verdicts[-1].score is None for row in rows)
+    nobody = sum(passed[one.pooled.id].score is None for one in enough if not reasons[one.pooled.id])
     notes = [f"of {nobody:,} rows nobody but their writer has judged what they say (construct.judge)"] if nobody else []
     book.enter(POSITIVES, len(rows), dropped, notes)
     return rows
@@ -285,7 +285,7 @@ class _Writer:
         return Example(
             id=content_id(SOURCE, best.pooled.instruction, best.text),
             messages=(user(best.pooled.instruction), assistant(best.text)),
-            lineage=self._lineage(best, (), (best.verdict, approval)),
+            lineage=self._lineage(best, (), last_said(best.verdict, approval)),
             task=SOURCE,
             dimension=self.section.dimension,
             group=best.pooled.id,

@@ -19,30 +19,42 @@ from tutelage.construct.self_improve.reasoning import (
     demonstrations_of,
 )
 from tutelage.construct.speaker import Speaker
-from tutelage.errors import DataError, Problem
+from tutelage.errors import DataError, InputErrors, Problem, TutelageError
 from tutelage.events import say
 from tutelage.recipe.sources import StarSource
 from tutelage.records import Cost, Dropped, Example, Lineage, content_id
 from tutelage.records.lineage import total
 from tutelage.seeds import derive_seed
 from tutelage.tasks.protocol import Task
+from tutelage.tasks.rows import RowsTask
+from tutelage.tasks.rows.capability import is_checked
 
 SOURCE = "star"
 ITEMS, RATIONALES, RATIONALIZATIONS = "items", "rationales", "rationalizations"
 
 
 def check_source(section: StarSource, tasks: Mapping[str, Task], base: Path) -> None:
-    """Raise :class:`DataError` where the demonstrations cannot be used or a task is not there."""
-    problems = [
-        Problem(
-            "no task of this recipe has this name", f"{section.folder}: tasks", name, f"there are: {', '.join(tasks)}"
-        )
-        for name in section.tasks or ()
-        if name not in tasks
-    ]
+    """Raise :class:`DataError` with all at once where a task is not there, no item could be checked, or the
+    demonstrations cannot be used."""
+    where, there = f"{section.folder}: tasks", ", ".join(tasks)
+    what = "no task of this recipe has this name"
+    problems = [Problem(what, where, name, f"there are: {there}") for name in section.tasks or () if name not in tasks]
+    asked = [task for name, task in tasks.items() if section.tasks is None or name in section.tasks]
+    if asked and not any(_has_checks(task) for task in asked):
+        what, remedy = "no train item has a check that could say that an answer is right", "give rows a check"
+        problems.append(Problem(what, where, ", ".join(task.name for task in asked), f"{remedy}, or take another task"))
+    try:
+        demonstrations_of(section, base)
+    except InputErrors as error:
+        problems += error.problems
+    except TutelageError as error:
+        problems.append(error.problem)
     if problems:
         raise DataError("construct.sources", problems)
-    demonstrations_of(section, base)
+
+
+def _has_checks(task: Task) -> bool:
+    return not isinstance(task, RowsTask) or any(item.split == "train" and is_checked(item) for item in task.all_items)
 
 
 def star_rows(section: StarSource, sampler: Sampler, *, student: Asker, seed: int, base: Path) -> list[Example]:
