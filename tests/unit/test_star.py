@@ -277,9 +277,9 @@ def test_items_without_a_check_are_left_out(tmp_path: Path) -> None:
     kept, dropped = given_items(section, tasks, round=1, seed=3)
     assert {one.item.task for one in kept} == {"exact"}
     assert [one.reason for one in dropped] == ["no check could say that an answer is right"] * 4
-    free = section.model_copy(update={"tasks": ("free",)})
-    with pytest.raises(DataError, match=r"no train item has a check .*free"):
-        check_source(free, tasks, tmp_path)
+    unchecked = section.model_copy(update={"tasks": ("rows",)})
+    with pytest.raises(DataError, match=r"no train item has a check .*rows"):
+        check_source(unchecked, tasks, tmp_path)
     only = section.model_copy(update={"tasks": ("exact",)})
     assert [one.item.task for one in given_items(only, tasks, round=1, seed=3)[0]] == ["exact"] * 8
 
