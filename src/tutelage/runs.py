@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -358,13 +358,12 @@ def read_state(file: Path, kind: type[R]) -> R:
 
 
 def _what_is_made(recipe: Recipe) -> JsonValue:
-    """What a recipe says, without where its file lies, who listens, and how an endpoint or a server is asked."""
+    """What a recipe says, without its place, who listens, how others are asked, and how many rows may be lost."""
     how: dict[str, bool] = dict.fromkeys(HOW_IT_IS_ASKED, True)
-    asked = {"distill": {"teacher": how}, "judge": {"by": how}}
-    sampling = {"sampling": dict.fromkeys(HOW_IT_IS_REACHED, True)}
-    said: JsonValue = recipe.model_dump(
-        mode="json", exclude={"folder": True, "trackers": True, "construct": asked, "engines": sampling}
-    )
+    aside: dict[str, Any] = {"folder": True, "trackers": True, "curate": {"max_loss": True}}
+    aside["construct"] = {"distill": {"teacher": how}, "judge": {"by": how}}
+    aside["engines"] = {"sampling": dict.fromkeys(HOW_IT_IS_REACHED, True)}
+    said: JsonValue = recipe.model_dump(mode="json", exclude=aside)
     return said
 
 

@@ -264,9 +264,37 @@ def test_capacity_gaps(tmp_path: Path) -> None:
     assert "Probe and gate items and the student's answers are not sent to it." in said
 
 
+def bring_chats(folder: Path) -> None:
+    """Twenty rows, one of them with each fault of the guide, and two benchmarks."""
+    asked = "Janet has three ducks and every one of them lays two eggs a day, how many eggs a week?"
+    rows = [(f"What is said of the {one}?", f"The {one} is cold today.") for one in WORDS.split()[:16]]
+    rows += [
+        (asked, "Forty-two."),
+        ("Who answers?", "Write to jane@clinic-west.org, please.\r\n"),
+        ("Hello?", "Go away, you idiot."),
+        ("Auf Deutsch?", "Der Fluss stieg nach dem Sturm an, und die Leute zogen auf den Hügel."),
+    ]
+    lines = [json.dumps({"prompt": prompt, "response": answer}) for prompt, answer in rows]
+    (folder / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "gsm8k.jsonl").write_text(json.dumps({"question": asked, "answer": "42"}), encoding="utf-8")
+    (folder / "own-exam.csv").write_text("frage,antwort\nWas ist eine Pumpe?,Ein Ding.\n", encoding="utf-8")
+
+
+def test_curation(tmp_path: Path) -> None:
+    bring_chats(tmp_path)
+    said = " ".join(follow("curation", tmp_path).split())
+    assert "gsm8k: 1 of 1 item found, in 1 row: line 1" in said
+    assert "1 of these changed by pii: e-mail address masked" in said
+    assert "as it should" in said
+    assert "−1 toxicity: toxic answer" in said
+    assert not (tmp_path / "too-few").exists()
+    assert "[EMAIL]" in (tmp_path / "kept" / "records.jsonl").read_text(encoding="utf-8")
+
+
 PAGES = (
     *(
         "capacity-gaps",
+        "curation",
         "own-data",
         "own-task",
         "own-teacher",

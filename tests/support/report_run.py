@@ -213,6 +213,7 @@ def _make_data(run: RunDirectory, round: int, asked: list[Item]) -> None:
             rows_in=len(rows),
             kept=len(rows) - 3,
             dropped=counts,
+            changed={"pii: e-mail address masked": 2},
             notes=('contamination: boilerplate ignored: "dear patient we write"',),
         )
         write_json(folder / "ledger.json", ledger)

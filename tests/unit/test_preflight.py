@@ -29,6 +29,8 @@ curate:
     - {kind: validate}
     - {kind: custom, path: "gone.py:Step"}
     - {kind: custom, path: "mine.py:number"}
+    - {kind: contamination, against: [gone.jsonl]}
+    - {kind: pii, regions: [XX]}
 evaluate: {probe: 2, gate: 2, test: 0, general_prompts: 105}
 reflect: {planner: {kind: custom, path: "mine.py:plan"}, gate: {required: [nothing]}}
 """
@@ -66,6 +68,8 @@ def test_every_fault_at_once_and_no_folder(tmp_path: Path, monkeypatch: pytest.M
         ("model.template", "chat.jinja:2: the chat template is not valid Jinja"),
         ("curate.steps.1", "gone.py: there is no such Python file"),
         ("curate.steps.2", "mine.py:number: this is no step"),
+        ("curate.steps.3", "gone.jsonl: cannot read the file: no such file or folder"),
+        ("curate.steps.4", "regions: no phone numbers of this region are known"),
         ("reflect.planner", "mine.py:plan: the planner takes other arguments"),
         ("construct.distill.teacher.base_url", "the endpoint is not on this machine"),
         ("construct.distill.teacher.key_variable", "key is not set"),
@@ -87,7 +91,7 @@ def test_faults_of_tasks_come_with_the_others(tmp_path: Path) -> None:
     said = found(lambda: preflight(load_recipe(written(tmp_path, text)), keys=False))
     assert "gone.py: there is no such Python file" in said[0]
     assert said[0].startswith("tasks.0: ")
-    assert len(said) == 8, "but for the guards, which cannot be known without tasks"
+    assert len(said) == 10, "but for the guards, which cannot be known without tasks"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from support import report_run as made
 from tutelage.errors import DataError
 from tutelage.files import write_atomic
+from tutelage.recipe.curate import ContaminationStep
 from tutelage.records.outcome import RunOutcome
 from tutelage.report import write_card, write_report
 from tutelage.report.contamination import contamination
@@ -291,6 +292,24 @@ def test_contamination_stands_beside_the_scores(run: RunDirectory, page: Page) -
     clean = replace(data, rounds=(replace(one, ledger=one.ledger.model_copy(update={"dropped": {"mix: x": 2}})),))
     assert "none shared 13 words in a row" in str(contamination(clean))
     assert contamination(replace(data, rounds=(replace(one, ledger=None),))) is None
+
+
+def test_public_benchmarks_are_counted_apart(run: RunDirectory) -> None:
+    data = read_run(run)
+    one = data.rounds[0]
+    assert one.ledger is not None
+    step = ContaminationStep.model_validate({"kind": "contamination", "against": ["a/gsm8k.jsonl", "mmlu.csv"]})
+    section = data.recipe.curate.model_copy(update={"steps": (step,)})
+    dropped = {"contamination: shares words with gsm8k": 2, "contamination: shares words with an evaluation item": 1}
+    ledger = one.ledger.model_copy(update={"dropped": dropped})
+    recipe = data.recipe.model_copy(update={"curate": section})
+    found = str(contamination(replace(data, recipe=recipe, rounds=(replace(one, ledger=ledger),))))
+    assert "1 row shared 13 words in a row" in found
+    assert "counted apart, and such rows left out too: 2 rows with gsm8k, none with mmlu." in found
+
+
+def test_rows_whose_text_was_changed_are_counted(page: Page) -> None:
+    assert "Changed in rows that were kept: 2 × pii: e-mail address masked." in page.words
 
 
 def test_rows_that_tuning_left_out_are_counted(page: Page) -> None:

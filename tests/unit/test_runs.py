@@ -282,6 +282,19 @@ def test_how_an_endpoint_is_asked_may_change_and_what_it_is_may_not(tmp_path: Pa
         RunDirectory.create(path, parse_recipe(start))
 
 
+def test_a_run_that_lost_too_many_rows_goes_on_with_another_limit(tmp_path: Path) -> None:
+    text = "name: mine\ntasks: [{kind: safety}]\ncurate: {max_loss: %s}\n"
+    with RunDirectory.create(tmp_path, parse_recipe(text % 0.1)) as run, run.stage("rounds/1/construct") as folder:
+        (folder / "records.jsonl").write_text("")
+    raised = parse_recipe(text % 0.5)
+    with RunDirectory.create(tmp_path, raised) as run:
+        assert run.recipe == raised
+    with pytest.raises(RunError, match=r"curate\.steps"):
+        RunDirectory.create(
+            tmp_path, parse_recipe((text % 0.5).replace("max_loss", "steps: [{kind: validate}], max_loss"))
+        )
+
+
 def test_files_of_a_folder_of_rows_that_come_go_or_change_are_told(tmp_path: Path) -> None:
     recipe = parse_recipe("name: mine\ntasks: [{kind: rows, path: data, check: none}]\n").relative_to(tmp_path)
     (tmp_path / "data").mkdir()

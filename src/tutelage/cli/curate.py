@@ -62,6 +62,8 @@ def print_ledger(ledger: Ledger) -> None:
     for reason, count in sorted(ledger.dropped.items(), key=lambda pair: -pair[1]):
         shown.add_row(f"−{count:,}", reason)
     shown.add_row(f"{ledger.kept:,}", "kept", style="bold")
+    for what, count in sorted(ledger.changed.items(), key=lambda pair: -pair[1]):
+        shown.add_row(f"{count:,}", f"of these changed by {what}")
     OUT.print(shown)
     for note in ledger.notes:
         say(f"  {note}", style="dim")

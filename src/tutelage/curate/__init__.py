@@ -5,34 +5,49 @@
 | ``sieve`` | ``curate``: rows through a list of steps, with a ledger that adds up |
 | ``step`` | the ``Step`` protocol; which of two alike rows is preferred |
 | ``filters/validate`` | conversations that nothing can be learned from |
+| ``filters/normalize`` | one way of writing what looks the same |
+| ``filters/language`` | the languages of prompts and answers |
+| ``filters/pii``, ``filters/phones`` | personal data that has a form |
 | ``filters/quality`` | answers that go round in circles |
+| ``filters/heuristics`` | answers that look like debris of the web |
 | ``duplicates`` | exact and near duplicates |
-| ``contamination`` | rows that share words with an evaluation item |
+| ``contamination`` | rows that share words with an evaluation item, or one of a public benchmark |
+| ``overlap`` | the index of words that it asks |
 | ``mix`` | caps on prompts, cells and replay |
+| ``losses`` | how many rows may be dropped before that is an error |
 | ``tokens`` | words and n-grams, in every script |
-| ``build`` | the steps that a recipe asks for |
+| ``build``, ``extras`` | the steps that a recipe asks for, and packages that only some need |
 """
 
 from tutelage.curate.build import build_steps
 from tutelage.curate.contamination import Contamination
 from tutelage.curate.duplicates import ExactDuplicates, NearDuplicates
+from tutelage.curate.filters.heuristics import Heuristics
+from tutelage.curate.filters.language import Language
+from tutelage.curate.filters.normalize import Normalize
+from tutelage.curate.filters.pii import Personal
 from tutelage.curate.filters.quality import Quality
 from tutelage.curate.filters.validate import Validate
 from tutelage.curate.mix import Mix
 from tutelage.curate.sieve import Curated, curate
-from tutelage.curate.step import Sifted, Step, drop
+from tutelage.curate.step import Sifted, Step, change, drop
 
 __all__ = [
     "Contamination",
     "Curated",
     "ExactDuplicates",
+    "Heuristics",
+    "Language",
     "Mix",
     "NearDuplicates",
+    "Normalize",
+    "Personal",
     "Quality",
     "Sifted",
     "Step",
     "Validate",
     "build_steps",
+    "change",
     "curate",
     "drop",
 ]

@@ -5,23 +5,36 @@ from pathlib import Path
 
 from tutelage.curate.contamination import Contamination
 from tutelage.curate.duplicates import ExactDuplicates, NearDuplicates
+from tutelage.curate.extras import load_extra
+from tutelage.curate.filters.heuristics import Heuristics, Limits
+from tutelage.curate.filters.language import Language
+from tutelage.curate.filters.normalize import Normalize
+from tutelage.curate.filters.phones import phone_finder
+from tutelage.curate.filters.pii import Personal
 from tutelage.curate.filters.quality import Quality
 from tutelage.curate.filters.validate import Validate
+from tutelage.curate.losses import Limits as LossLimits
 from tutelage.curate.mix import Mix
 from tutelage.curate.step import Step
 from tutelage.errors import Problem, RecipeError, TutelageError
 from tutelage.recipe.curate import (
+    BenchmarkSection,
     ContaminationStep,
     CurateSection,
     CustomStep,
     ExactDuplicatesStep,
+    HeuristicsStep,
+    LanguageStep,
     MixStep,
     NearDuplicatesStep,
+    NormalizeStep,
+    PiiStep,
     QualityStep,
     ValidateStep,
 )
 from tutelage.recipe.custom import load_object, make
 from tutelage.records import Item
+from tutelage.records.importers.benchmarks import Benchmark, read_benchmark
 
 
 def build_steps(
@@ -36,14 +49,17 @@ def build_steps(
     """Return the steps of ``section``.
 
     ``items`` are those of the probe, gate and test splits, ``texts`` others that no row may contain; ``round`` and
-    ``seed`` are for the mix; ``folder`` is where files of a custom step are looked for. Raises :class:`RecipeError` for
-    a custom step that is none.
+    ``seed`` are for the mix; ``folder`` is where the files of benchmarks and custom steps are looked for. Raises
+    :class:`RecipeError` for a custom step that is none, and what :func:`read_benchmark` raises.
     """
     steps: list[Step] = []
+    step: Step
     for given in section.steps:
         match given:
             case ValidateStep():
-                step: Step = Validate(max_target_chars=given.max_target_chars, max_prompt_chars=given.max_prompt_chars)
+                step = Validate(max_target_chars=given.max_target_chars, max_prompt_chars=given.max_prompt_chars)
+            case NormalizeStep() | LanguageStep() | PiiStep() | HeuristicsStep():
+                step = _of_text(given)
             case ExactDuplicatesStep():
                 step = ExactDuplicates()
             case NearDuplicatesStep():
@@ -52,6 +68,7 @@ def build_steps(
                 step = Contamination(
                     items,
                     texts=texts,
+                    against=[_benchmark(one, folder) for one in given.against],
                     ngram=given.ngram,
                     short_ngram=given.short_ngram,
                     boilerplate_share=given.boilerplate_share,
@@ -71,6 +88,35 @@ def build_steps(
                 step = _custom(given, folder)
         steps.append(step)
     return steps
+
+
+def limits_of(section: CurateSection) -> LossLimits:
+    """Return how many rows may be dropped before curation fails."""
+    given = section.max_loss
+    return LossLimits(given.overall, given.step, given.steps)
+
+
+def _of_text(given: NormalizeStep | LanguageStep | PiiStep | HeuristicsStep) -> Step:
+    match given:
+        case NormalizeStep():
+            feature = "repairing broken encodings"
+            return Normalize(repair=load_extra("ftfy", feature).fix_encoding if given.mojibake else None)
+        case LanguageStep():
+            return Language(
+                given.keep,
+                min_letters=given.min_letters,
+                min_probability=given.min_probability,
+                answer_as_prompt=given.answer_as_prompt,
+            )
+        case PiiStep():
+            phones = phone_finder(given.regions) if "phone" in given.find else None
+            return Personal(action=given.action, find=given.find, phones=phones)
+        case HeuristicsStep():
+            return Heuristics(Limits(**given.model_dump(exclude={"kind"})))
+
+
+def _benchmark(given: BenchmarkSection, folder: Path | None) -> Benchmark:
+    return read_benchmark((folder or Path()) / given.path, name=given.called, keys=given.keys)
 
 
 def _custom(given: CustomStep, folder: Path | None) -> Step:

@@ -3,15 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from tutelage.curate.overlap import Collection, Guarded, Hit, Overlaps
 from tutelage.curate.step import Sifted, drop
-from tutelage.curate.tokens import tokens
 from tutelage.records import Dropped, Example, Item
-from tutelage.text.words import ngrams
+from tutelage.records.importers.benchmarks import Benchmark, BenchmarkItem
 
-Gram = tuple[str, ...]
-
-MIN_BOILERPLATE_GROUPS = 5
 MAX_LISTED = 20
+OWN = "shares words with an evaluation item"
 
 
 class Contamination:
@@ -19,13 +17,14 @@ class Contamination:
     or reference.
 
     The n-gram overlap of GPT-3 (Brown et al. 2020, appendix C). A text of fewer than ``ngram`` words is compared by
-    ``short_ngram``; an item's prompt that is shorter still only as a whole turn; a shorter reference ("Paris") not at
-    all. Runs that occur in more than ``boilerplate_share`` of the items are phrases of the task and no leak: they are
+    ``short_ngram``. A prompt that is shorter still counts as a whole turn, and inside a longer one from 4 words on if
+    the item's reference, or all its choices, are in the row too; a shorter reference ("Paris") alone does not count.
+    Runs that occur in more than ``boilerplate_share`` of the items are phrases of the task and no leak: they are
     ignored and listed in the notes. They must also occur in 5 groups (in all, if there are fewer, and in 2 at least):
     a passage that many questions share is one source, not boilerplate. Translations and paraphrases are not seen.
 
-    ``texts`` are more texts that no row may share words with, by name; they do not count when boilerplate is looked
-    for.
+    ``against`` are public benchmarks: their items are compared in the same way, counted apart and named in the notes.
+    ``texts`` are more texts that no row may share words with, by name; no phrase of them is boilerplate.
     """
 
     name = "contamination"
@@ -35,102 +34,110 @@ class Contamination:
         items: Iterable[Item],
         *,
         texts: Mapping[str, str] | None = None,
+        against: Sequence[Benchmark] = (),
         ngram: int = 13,
         short_ngram: int = 8,
         boilerplate_share: float = 0.05,
     ) -> None:
-        self.ngram = ngram
-        self.short_ngram = min(short_ngram, ngram)
-        self._sources: dict[Gram, str] = {}
-        self._turns: dict[Gram, str] = {}
-        counts: Counter[Gram] = Counter()
-        groups: defaultdict[Gram, set[tuple[str, str]]] = defaultdict(set)
-        all_groups: set[tuple[str, str]] = set()
-        named = [(name, tokens(text)) for name, text in sorted((texts or {}).items())]
-        sources: list[tuple[str, list[str]]] = []
-        self.num_items = 0
-        self.num_texts = len(named)
-        for item in sorted(items, key=lambda item: item.id):
-            self.num_items += 1
-            where = f"{item.id} ({item.split})"
-            turns = [tokens(message.text) for message in item.messages if message.role == "user"]
-            found = [*turns, tokens(item.reference or ""), tokens(item.passage or "")]
-            sources += [(where, words) for words in found]
-            all_groups.add((item.task, item.group))
-            for gram in {gram for words in found for gram in self._grams(words)}:
-                counts[gram] += 1
-                if len(groups[gram]) < MIN_BOILERPLATE_GROUPS:
-                    groups[gram].add((item.task, item.group))
-            self._keep_short(where, turns)
-        for name, words in named:
-            self._keep_short(name, [words])
-        limit = boilerplate_share * self.num_items
-        enough = max(2, min(MIN_BOILERPLATE_GROUPS, len(all_groups)))
-        boilerplate = {gram for gram, count in counts.items() if count > limit and len(groups[gram]) >= enough}
-        for where, words in [*sources, *named]:
-            for gram in self._grams(words):
-                if gram not in boilerplate:
-                    self._sources.setdefault(gram, where)
-        self.boilerplate = _phrases((words for _, words in sources), boilerplate, (self.ngram, self.short_ngram))
+        own = tuple(_of_item(item) for item in sorted(items, key=lambda item: item.id))
+        more = tuple(Guarded(name, (text,)) for name, text in sorted((texts or {}).items()))
+        self._collections = (
+            Collection("", own),
+            Collection("", more, plain=True),
+            *(Collection(one.name, tuple(map(_of_benchmark, one.items))) for one in against),
+        )
+        self._overlaps = Overlaps(
+            self._collections,
+            ngram=ngram,
+            short_ngram=min(short_ngram, ngram),
+            boilerplate_share=boilerplate_share,
+        )
 
     def apply(self, rows: Sequence[Example]) -> Sifted:
-        """Return what is kept and what is dropped; the notes list the boilerplate."""
+        """Return what is kept and what is dropped; the notes list the boilerplate and the items that were found."""
         kept: list[Example] = []
         dropped: list[Dropped] = []
+        found: list[list[Hit]] = []
         for row in rows:
-            found = self.find(row)
-            if found is None:
+            hits = self.find(row)
+            if not hits:
                 kept.append(row)
-            else:
-                item, phrase = found
-                detail = f'{item} has "{phrase}"'
-                dropped.append(drop(row, self.name, "shares words with an evaluation item", detail))
-        return Sifted(kept, dropped, self._notes())
+                continue
+            found.append(hits)
+            of = self._collections[hits[0].collection].name
+            kind = f"shares words with {of}" if of else OWN
+            dropped.append(drop(row, self.name, kind, self._told(hits)))
+        return Sifted(kept, dropped, (*self._notes(), *self._found(found)))
 
-    def find(self, row: Example) -> tuple[str, str] | None:
-        """Return the item and the words that a row shares with it, or None."""
+    def find(self, row: Example) -> list[Hit]:
+        """Return every item that a row shares words with, those of the recipe before those of benchmarks."""
         said = [(message.role, text) for message in row.messages for text in (message.text, message.reasoning) if text]
-        for role, text in said:
-            words = tokens(text)
-            if role == "user" and tuple(words) in self._turns:
-                return self._turns[tuple(words)], " ".join(words)
-            for size in {self.ngram, self.short_ngram}:
-                for gram in ngrams(words, size):
-                    if gram in self._sources:
-                        return self._sources[gram], " ".join(gram)
-        return None
+        return sorted(self._overlaps.find(said), key=lambda hit: hit.collection)
 
-    def _keep_short(self, where: str, turns: Iterable[Sequence[str]]) -> None:
-        """Remember turns that are too short for runs of words."""
-        for words in turns:
-            if 0 < len(words) < self.short_ngram:
-                self._turns.setdefault(tuple(words), where)
+    def _told(self, hits: Sequence[Hit]) -> str:
+        first, *others = hits
+        names = ", ".join(map(self._named, others[:MAX_LISTED]))
+        cut = ", ..." if len(others) > MAX_LISTED else ""
+        also = f"; {len(others)} more: {names}{cut}" if others else ""
+        return f'{self._named(first)} has "{first.phrase}"{also}'
 
-    def _grams(self, words: Sequence[str]) -> Iterable[Gram]:
-        return ngrams(words, self.ngram if len(words) >= self.ngram else self.short_ngram)
+    def _named(self, hit: Hit) -> str:
+        return self._collections[hit.collection].items[hit.item].name
 
     def _notes(self) -> tuple[str, ...]:
-        more = f" and {self.num_texts} general texts" if self.num_texts else ""
-        notes = [f"compared with {self.num_items} items{more}"]
-        notes += [f'boilerplate ignored: "{phrase}"' for phrase in self.boilerplate[:MAX_LISTED]]
-        if len(self.boilerplate) > MAX_LISTED:
-            notes.append(f"{len(self.boilerplate) - MAX_LISTED} more phrases of boilerplate ignored")
+        own, more, *others = self._collections
+        general = f" and {len(more.items)} general texts" if more.items else ""
+        notes = [f"compared with {len(own.items)} items{general}"] if own.items or general or not others else []
+        notes += [f"compared with {_plural(len(one.items), 'item')} of {one.name}" for one in others]
+        for of, phrases in self._overlaps.boilerplate.items():
+            whose = f" of {of}" if of else ""
+            notes += [f'boilerplate{whose} ignored: "{phrase}"' for phrase in phrases[:MAX_LISTED]]
+            if len(phrases) > MAX_LISTED:
+                notes.append(f"{len(phrases) - MAX_LISTED} more phrases of boilerplate{whose} ignored")
         return tuple(notes)
 
+    def _found(self, found: Sequence[Sequence[Hit]]) -> list[str]:
+        """Of each benchmark, which of its items stand in how many rows."""
+        rows: Counter[int] = Counter(number for hits in found for number in {hit.collection for hit in hits})
+        items: defaultdict[int, set[int]] = defaultdict(set)
+        for hits in found:
+            for hit in hits:
+                items[hit.collection].add(hit.item)
+        notes = []
+        for number, collection in enumerate(self._collections):
+            if not collection.name or not items[number]:
+                continue
+            names = [collection.items[place].name for place in sorted(items[number])]
+            more = f" and {len(names) - MAX_LISTED} more (dropped.jsonl)" if len(names) > MAX_LISTED else ""
+            notes.append(
+                f"{collection.name}: {len(names):,} of {_plural(len(collection.items), 'item')} found, in "
+                f"{_plural(rows[number], 'row')}: {', '.join(names[:MAX_LISTED])}{more}"
+            )
+        return notes
 
-def _phrases(texts: Iterable[Sequence[str]], grams: set[Gram], sizes: Sequence[int]) -> tuple[str, ...]:
-    """The longest stretches of the texts that are made of ``grams``, sorted."""
-    found: set[str] = set()
-    for words in texts:
-        covered = [False] * len(words)
-        for size in sizes:
-            for start, gram in enumerate(ngrams(words, size)):
-                if gram in grams:
-                    covered[start : start + size] = [True] * size
-        start = 0
-        for end in range(len(words) + 1):
-            if end == len(words) or not covered[end]:
-                if end > start:
-                    found.add(" ".join(words[start:end]))
-                start = end + 1
-    return tuple(sorted(found))
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _of_item(item: Item) -> Guarded:
+    reference = (item.reference,) if item.reference else ()
+    return Guarded(
+        f"{item.id} ({item.split})",
+        tuple(message.text for message in item.messages if message.role == "user"),
+        (*reference, item.passage) if item.passage else reference,
+        reference,
+        group=f"{item.task}/{item.group}",
+    )
+
+
+def _of_benchmark(item: BenchmarkItem) -> Guarded:
+    return Guarded(
+        item.id,
+        item.questions,
+        (*item.contexts, *item.answers, *item.choices),
+        item.answers,
+        item.choices,
+        # Questions on one passage share a source; without one each item is its own.
+        group="\n".join(item.contexts) or item.id,
+    )

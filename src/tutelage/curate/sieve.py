@@ -1,10 +1,11 @@
 """Rows through a list of steps, with book-keeping (the shape is datatrove's: a pipeline of filters with reasons)."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tutelage.curate.step import Content, Step
+from tutelage.curate.losses import Limits, Passed, refuse_losses
+from tutelage.curate.step import Content, Step, is_change
 from tutelage.errors import DataError, Problem
 from tutelage.recipe.custom import in_words
 from tutelage.records import Dropped, Example, Ledger
@@ -19,26 +20,45 @@ class Curated:
     ledger: Ledger
 
 
-def curate(examples: Iterable[Example], steps: Sequence[Step]) -> Curated:
+def curate(examples: Iterable[Example], steps: Sequence[Step], *, limits: Limits | None = None) -> Curated:
     """Send ``examples`` through ``steps`` in turn.
 
-    The result does not depend on the order of the examples, and curating what was kept again drops nothing. The
-    ledger counts by ``step: kind of reason``. Raises :class:`DataError` if a step loses or invents rows.
+    The result does not depend on the order of the examples. Curating what was kept again drops and changes nothing, if
+    steps that change rows come before those that judge the text.
+    The ledger counts by ``step: kind of reason`` and by ``step: what`` was changed.
+
+    Raises
+    ------
+    DataError: a step loses or invents rows, or changes one without saying so in its lineage; or more rows are dropped
+    than ``limits`` allow.
     """
     rows = sorted(examples, key=_by_id)
     rows_in = len(rows)
+    came = {row.id: len(row.lineage.changes) for row in rows}
     dropped: list[Dropped] = []
+    passed: list[Passed] = []
     notes: list[str] = []
     for step in steps:
         with in_words(f"the curation step {step.name}", step):
             sifted = step.apply(rows)
         _refuse_lost_rows(step.name, rows, sifted.kept, sifted.dropped)
+        _refuse_silent_changes(step.name, rows, sifted.kept)
+        gone = sorted(sifted.dropped, key=lambda row: (row.id, row.reason, row.row))
+        passed.append(Passed(step.name, len(rows), gone))
         rows = sorted(sifted.kept, key=_by_id)
-        dropped += sorted(sifted.dropped, key=lambda row: (row.id, row.reason, row.row))
+        dropped += gone
         notes += [f"{step.name}: {note}" for note in sifted.notes]
+    if limits is not None:
+        refuse_losses(passed, limits)
     counts = Counter(f"{row.step}: {row.reason.partition(':')[0]}" for row in dropped)
+    changed = Counter(what for row in rows for what in dict.fromkeys(row.lineage.changes[came[row.id] :]))
     ledger = Ledger(
-        stage="curate", rows_in=rows_in, kept=len(rows), dropped=dict(sorted(counts.items())), notes=tuple(notes)
+        stage="curate",
+        rows_in=rows_in,
+        kept=len(rows),
+        dropped=dict(sorted(counts.items())),
+        changed=dict(sorted(changed.items())),
+        notes=tuple(notes),
     )
     return Curated(tuple(rows), tuple(dropped), ledger)
 
@@ -59,3 +79,17 @@ def _refuse_lost_rows(
     ]
     if wrong:
         raise DataError(f"curate step {name}", wrong)
+
+
+def _refuse_silent_changes(name: str, before: Sequence[Example], kept: Sequence[Example]) -> None:
+    same = {id(row) for row in before}
+    given: defaultdict[str, list[Example]] = defaultdict(list)
+    for row in before:
+        given[row.id].append(row)
+    wrong = [
+        Problem("the step changes the row and does not say so", row.id, remedy="change it with tutelage.curate.change")
+        for row in kept
+        if id(row) not in same and not any(row == one or is_change(one, row, name) for one in given[row.id])
+    ]
+    if wrong:
+        raise DataError(f"curate step {name}", wrong[:10])

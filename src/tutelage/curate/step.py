@@ -1,9 +1,9 @@
 """The contract of a step of curation, and the order in which rows are preferred."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from tutelage.records import PARADIGMS, Dropped, Example, Message, TextPart
+from tutelage.records import PARADIGMS, Conversation, Dropped, Example, Message, TextPart
 
 
 class Sifted(NamedTuple):
@@ -16,9 +16,11 @@ class Sifted(NamedTuple):
 
 @runtime_checkable
 class Step(Protocol):
-    """One step of curation. It changes no row and loses none: each is kept, or dropped with its reason.
+    """One step of curation. It loses no row: each is kept, or dropped with its reason.
 
-    Which rows are kept must not depend on the order in which they come.
+    A row is kept as it is, or with other words in its turns, made by :func:`change`: its lineage then tells what was
+    changed. Nothing else of a row may change, and changing what was changed once changes nothing more. What is kept
+    must not depend on the order in which rows come.
     """
 
     @property
@@ -34,6 +36,27 @@ class Step(Protocol):
 def drop(row: Example, step: str, kind: str, detail: str = "") -> Dropped:
     """Return ``row`` as dropped; the ledger counts by ``kind`` (no colon in it), ``detail`` tells the rest."""
     return Dropped(id=row.id, step=step, reason=f"{kind}: {detail}" if detail else kind, row=row.to_json())
+
+
+def change(row: Example, step: str, messages: Conversation, what: Iterable[str]) -> Example:
+    """Return ``row`` with other words in its turns; the lineage and the ledger tell ``what`` was changed (at least one
+    thing, no colon in it), never what was there before."""
+    changes = (*row.lineage.changes, *(f"{step}: {one}" for one in what))
+    return row.model_copy(update={"messages": messages, "lineage": row.lineage.model_copy(update={"changes": changes})})
+
+
+def is_change(before: Example, after: Example, step: str) -> bool:
+    """Return whether ``after`` is ``before`` as ``step`` may change it: other words in the same turns, and said so."""
+    old, new = before.lineage.changes, after.lineage.changes
+    roles = [message.role for message in before.messages], [message.role for message in after.messages]
+    lineage = after.lineage.model_copy(update={"changes": old})
+    return (
+        len(new) > len(old)
+        and new[: len(old)] == old
+        and all(one.startswith(f"{step}: ") for one in new[len(old) :])
+        and roles[0] == roles[1]
+        and after.model_copy(update={"messages": before.messages, "lineage": lineage}) == before
+    )
 
 
 class Content:

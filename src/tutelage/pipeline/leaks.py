@@ -24,15 +24,16 @@ def shared_words(rows: Sequence[TrainingRow], recipe: Recipe) -> str:
     """
     try:
         items = _measured(recipe, build_tasks(recipe.tasks, recipe.folder))
+        own = (step for step in recipe.curate.steps if isinstance(step, ContaminationStep))
+        section = next(own, ContaminationStep(kind="contamination"))
+        step, *_ = build_steps(CurateSection(steps=(section,)), items, folder=recipe.folder)
     except TutelageError as error:
         reason = " ".join(str(error).split())[:MAX_REASON]
         return f"The rows were not compared with evaluation items: {reason}"
-    own = (step for step in recipe.curate.steps if isinstance(step, ContaminationStep))
-    section = next(own, ContaminationStep(kind="contamination"))
-    step, *_ = build_steps(CurateSection(steps=(section,)), items)
     dropped = step.apply([example for row in rows for example in _examples_of(row)]).dropped
     found = list({row.id: row for row in dropped}.values())
-    compared = f"compared with {len(items):,} items of probe, gate and test of {recipe.name}"
+    others = "".join(f" and those of {one.called}" for one in section.against)
+    compared = f"compared with {len(items):,} items of probe, gate and test of {recipe.name}{others}"
     if not found:
         return f"No row shares {section.ngram} words in a row with what models are scored on ({compared})."
     first = 1 + next(place for place, row in enumerate(rows) if row.id == found[0].id)

@@ -21,7 +21,7 @@ from tutelage.pipeline.items import kinds_of_media, stopping_items, teacher_item
 from tutelage.pipeline.judged import with_judge
 from tutelage.pipeline.told import problems_in_a_run
 from tutelage.recipe import Recipe
-from tutelage.recipe.curate import CurateSection, CustomStep
+from tutelage.recipe.curate import ContaminationStep, CurateSection, CustomStep, NormalizeStep, PiiStep
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import CTranslate2Engine
@@ -118,7 +118,9 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
     if tasks:
         yield "tune.early_stopping", lambda: stopping_items(recipe, tasks, recipe.tune.early_stopping)
     for index, step in enumerate(recipe.curate.steps):
-        if isinstance(step, CustomStep):
+        if isinstance(step, CustomStep | NormalizeStep | PiiStep) or (
+            isinstance(step, ContaminationStep) and step.against
+        ):
             alone = CurateSection(steps=(step,))
             yield f"curate.steps.{index}", partial(build_steps, alone, [], folder=recipe.folder)
     if isinstance(planner, CustomPlanner):

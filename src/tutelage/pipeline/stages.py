@@ -8,7 +8,7 @@ from pathlib import Path
 from tutelage.construct.build import Cast, Constructed, construct
 from tutelage.construct.missing import count_missing
 from tutelage.construct.sampling import Asker, Place
-from tutelage.curate.build import build_steps
+from tutelage.curate.build import build_steps, limits_of
 from tutelage.curate.sieve import Curated, curate
 from tutelage.errors import RunError
 from tutelage.evaluate.general_texts import general_texts
@@ -186,7 +186,8 @@ def curate_stage(
             seed=derive_seed(shop.seed, "mix"),
             folder=shop.recipe.folder,
         )
-        curated = curate(rows, steps)
+        # A control of the end has no round, and a run does not fail for it.
+        curated = curate(rows, steps, limits=limits_of(shop.recipe.curate) if round else None)
         write_records(folder / "records.jsonl", curated.kept)
         write_records(folder / "dropped.jsonl", curated.dropped)
         write_atomic(folder / "ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.curate.build import build_steps
+from tutelage.curate.build import build_steps, limits_of
 from tutelage.curate.sieve import Curated
 from tutelage.curate.sieve import curate as sift
 from tutelage.errors import DataError, Problem, RecipeError, RunError
@@ -88,14 +88,19 @@ def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None)
     With a recipe, rows that share words with an item of its probe, gate or test split, or with a text of the gate's
     utility guards, are dropped. ``out`` gets ``records.jsonl``, ``dropped.jsonl`` and ``ledger.json``, as a round of a
     run has them.
+
+    Raises
+    ------
+    DataError: rows that cannot be read, or more of them dropped than ``curate.max_loss`` allows; nothing is written.
     """
+    section = recipe.curate if recipe is not None else CurateSection()
     if recipe is not None:
         recipe = with_tasks(recipe)
         items = guarded_items(recipe, build_tasks(recipe.tasks, recipe.folder))
-        steps = build_steps(recipe.curate, items, texts=general_texts(), folder=recipe.folder)
+        steps = build_steps(section, items, texts=general_texts(), folder=recipe.folder)
     else:
-        steps = build_steps(CurateSection(), [])
-    curated = sift(read_rows(data), steps)
+        steps = build_steps(section, [])
+    curated = sift(read_rows(data), steps, limits=limits_of(section))
     if out is not None:
         write_records(out / "records.jsonl", curated.kept)
         write_records(out / "dropped.jsonl", curated.dropped)

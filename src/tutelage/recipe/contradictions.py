@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tutelage.recipe.base import Section
 from tutelage.recipe.construct import DistillSection
-from tutelage.recipe.curate import ContaminationStep
+from tutelage.recipe.curate import ContaminationStep, PiiStep
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
@@ -196,3 +196,5 @@ def _of_curate(recipe: "Recipe") -> Iterator[Idle]:
         if isinstance(step, ContaminationStep) and step.short_ngram > step.ngram:
             why = f"it is for items of fewer words than ngram, which is {step.ngram}"
             yield _idle(step, "short_ngram", why, "curate", "steps", index)
+        if isinstance(step, PiiStep) and "phone" not in step.find:
+            yield _idle(step, "regions", "it is for phone numbers, and find has none", "curate", "steps", index)

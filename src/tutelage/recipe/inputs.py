@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tutelage.recipe.curate import CustomStep
+from tutelage.recipe.curate import ContaminationStep, CustomStep
 from tutelage.recipe.recipe import Recipe
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
@@ -19,8 +19,8 @@ from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
-    """Return the files of rows, of code (``file.py:name``), of the sources (documents, topics, personas, seed tasks,
-    prompts, principles, reasons) and of the chat template, by name as the recipe writes it.
+    """Return the files of rows, of benchmarks, of code (``file.py:name``), of the sources (documents, topics, personas,
+    seed tasks, prompts, principles, reasons) and of the chat template, by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -49,10 +49,14 @@ def _names(recipe: Recipe) -> Iterator[str]:
 
 
 def files_of_folders(recipe: Recipe) -> Iterator[str]:
-    """Return the files that tasks of rows and the sources of rows name; a folder's may come and go."""
+    """Return the files that tasks of rows, benchmarks and the sources of rows name; a folder's may come and go."""
     for task in recipe.tasks:
         if isinstance(task, RowsSection):
             yield from _files(task.path, recipe.folder)
+    for step in recipe.curate.steps:
+        if isinstance(step, ContaminationStep):
+            for benchmark in step.against:
+                yield from _files(benchmark.path, recipe.folder)
     for source in recipe.construct.sources:
         if isinstance(source, PassagesSource):
             yield from document_files(source, recipe.folder)

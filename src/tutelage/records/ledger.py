@@ -15,12 +15,17 @@ class Dropped(Record):
 
 
 class Ledger(Record):
-    """Counts of one stage. Refuses to exist when they do not add up."""
+    """Counts of one stage. Refuses to exist when they do not add up.
+
+    ``changed`` counts rows that were kept with another text, by ``step: what`` was changed; a row may count
+    under several.
+    """
 
     stage: str
     rows_in: int
     kept: int
     dropped: dict[str, int] = Field(default_factory=dict)
+    changed: dict[str, int] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -30,4 +35,6 @@ class Ledger(Record):
             raise ValueError(
                 f"ledger of {self.stage}: {self.rows_in} in, {self.kept} kept, {self.dropped} dropped: {lost} lost"
             )
+        if max(self.changed.values(), default=0) > self.kept:
+            raise ValueError(f"ledger of {self.stage}: {self.changed} changed, but {self.kept} kept")
         return self

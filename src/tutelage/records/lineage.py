@@ -61,8 +61,9 @@ class Lineage(Record):
     proves it; ``order`` what of a request was ordered, and ``assessment`` what a reader who did not know took it for;
     ``operations`` how a model came to it from what experts wrote, the last one last; ``estimated_level``: nobody gave
     the level or read it, it was reckoned from these; ``principles`` by what the answer was criticized, in this order,
-    each with a mark of its text; ``cost.completion_tokens`` counts the record's own tokens and those of the attempts
-    that were thrown away for it.
+    each with a mark of its text; ``changes`` what steps of curation changed in the text after that, each as ``step:
+    what``, in their order; ``cost.completion_tokens`` counts the record's own tokens and those of the attempts that
+    were thrown away for it.
     """
 
     paradigm: Paradigm
@@ -80,4 +81,5 @@ class Lineage(Record):
     operations: tuple[str, ...] = ()
     estimated_level: bool = False
     principles: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
     cost: Cost = Field(default_factory=Cost)

@@ -21,11 +21,18 @@ def contamination(data: RunData) -> str | None:
             "Contamination was not looked for: curate.steps of the recipe has no such step, so the model may be scored "
             "on items that it learned."
         )
+    benchmarks = {one.called: ledger.dropped.get(f"{step.kind}: shares words with {one.called}", 0)
+                  for one in step.against}  # fmt: skip
     leaked = sum(number for key, number in ledger.dropped.items() if key.startswith(f"{step.kind}: "))
+    leaked -= sum(benchmarks.values())
     counted = "none" if not leaked else plural(leaked, "row")
     fate = f" and {'was' if leaked == 1 else 'were'} left out" if leaked else ""
+    apart = ", ".join(
+        f"{plural(number, 'row') if number else 'none'} with {name}" for name, number in benchmarks.items()
+    )
+    beside = f" Public benchmarks are counted apart, and such rows left out too: {apart}." if apart else ""
     return (
         f"Contamination: of the {plural(ledger.rows_in, 'row')} made for {data.shown}, compared with all items of "
         f"evaluation, {counted} shared {step.ngram} words in a row with one ({step.short_ngram} with a short one)"
-        f"{fate}. {NOT_SEEN}"
+        f"{fate}.{beside} {NOT_SEEN}"
     )

@@ -9,4 +9,7 @@
 | ``languages`` | names of languages, and which are taken for one another |
 | ``rouge`` | ROUGE-L, exact and fast enough for thousands of texts |
 | ``numbers`` | numbers as digits |
+| ``fences`` | which lines are code |
+| ``measures`` | what Gopher, C4 and FineWeb count |
+| ``personal`` | personal data that has a form |
 """

@@ -3,27 +3,35 @@
 | file | steps |
 | --- | --- |
 | ``filters`` | what a row must be by itself, or beside the items of evaluation |
+| ``texts`` | how a row is written, in which language, what it gives away |
 | ``duplicates`` | one of rows that say the same |
 | ``mix`` | how much of each |
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tutelage.recipe.base import Section
 from tutelage.recipe.curate.duplicates import ExactDuplicatesStep, NearDuplicatesStep
-from tutelage.recipe.curate.filters import ContaminationStep, QualityStep, ValidateStep
+from tutelage.recipe.curate.filters import BenchmarkSection, ContaminationStep, QualityStep, ValidateStep
 from tutelage.recipe.curate.mix import MixStep
+from tutelage.recipe.curate.texts import HeuristicsStep, LanguageStep, NormalizeStep, PiiStep
 
 __all__ = [
+    "BenchmarkSection",
     "ContaminationStep",
     "CurateSection",
     "CurateStep",
     "CustomStep",
     "ExactDuplicatesStep",
+    "HeuristicsStep",
+    "LanguageStep",
+    "LossSection",
     "MixStep",
     "NearDuplicatesStep",
+    "NormalizeStep",
+    "PiiStep",
     "QualityStep",
     "ValidateStep",
 ]
@@ -42,7 +50,17 @@ class CustomStep(Section):
 
 
 CurateStep = Annotated[
-    ValidateStep | ExactDuplicatesStep | NearDuplicatesStep | ContaminationStep | QualityStep | MixStep | CustomStep,
+    ValidateStep
+    | NormalizeStep
+    | LanguageStep
+    | PiiStep
+    | ExactDuplicatesStep
+    | NearDuplicatesStep
+    | ContaminationStep
+    | QualityStep
+    | HeuristicsStep
+    | MixStep
+    | CustomStep,
     Field(discriminator="kind"),
 ]
 
@@ -56,8 +74,40 @@ DEFAULT_STEPS: tuple[CurateStep, ...] = (
 )
 
 
+class LossSection(Section):
+    """How many rows curation may drop before it fails: nothing is written then, and the error tells which step dropped
+    what. A number alone is ``overall``."""
+
+    overall: float = Field(default=1.0, ge=0, le=1)
+    """Largest share of all rows; 1 = any number."""
+
+    step: float = Field(default=1.0, ge=0, le=1)
+    """Largest share of the rows that reach a step, for each step that ``steps`` does not name."""
+
+    steps: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """The same by the name of a step, such as ``{contamination: 0.02, mix: 1}``."""
+
+
 class CurateSection(Section):
     """Curation: a list of steps; every row that one of them drops keeps its reason."""
 
     steps: tuple[CurateStep, ...] = DEFAULT_STEPS
     """The steps, in their order."""
+
+    max_loss: LossSection = LossSection()
+    """How many rows may be dropped before curation fails."""
+
+    @field_validator("max_loss", mode="before")
+    @classmethod
+    def _a_number_is_of_all(cls, given: object) -> object:
+        return {"overall": given} if isinstance(given, int | float) and not isinstance(given, bool) else given
+
+    @model_validator(mode="after")
+    def _limits_are_of_steps(self) -> Self:
+        names = [step.kind for step in self.steps]
+        if "custom" in names:  # such a step has a name of its own, which only its code knows
+            return self
+        for name in self.max_loss.steps:
+            if name not in names:
+                raise ValueError(f"max_loss.steps: there is no step {name!r}; there are: {', '.join(names)}")
+        return self

@@ -1,8 +1,9 @@
 """Steps that judge a row by itself, or beside the items of evaluation."""
 
+from pathlib import PurePath
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tutelage.recipe.base import Section
 
@@ -19,8 +20,26 @@ class ValidateStep(Section):
     """Longest prompt, all turns before the answer together, in characters."""
 
 
+class BenchmarkSection(Section):
+    """A file of a public benchmark whose items no row may contain; its path alone will do."""
+
+    path: str
+    """A JSONL, JSON, CSV or Parquet file, or a folder of them, relative to the recipe."""
+
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9 ._-]{0,50}$")
+    """What the ledger calls it; empty: the name of the file."""
+
+    keys: tuple[str, ...] = ()
+    """Columns whose texts no row may contain; empty: the usual ones of questions, passages, answers and choices."""
+
+    @property
+    def called(self) -> str:
+        """The name in the ledger."""
+        return self.name or PurePath(self.path).name.partition(".")[0].replace(":", " ")
+
+
 class ContaminationStep(Section):
-    """Drop rows that share a run of words with an item of the probe, gate or test split."""
+    """Drop rows that share a run of words with an item of the probe, gate or test split, or of a benchmark."""
 
     kind: Literal["contamination"]
 
@@ -32,6 +51,26 @@ class ContaminationStep(Section):
 
     boilerplate_share: float = Field(default=0.05, gt=0, le=1)
     """Runs of words in more than this share of the items are boilerplate: ignored and listed in the ledger."""
+
+    against: tuple[BenchmarkSection, ...] = ()
+    """Benchmarks that the model will be measured on elsewhere, such as ``[gsm8k.jsonl]``: each a file's path or more
+    about it. The ledger counts them apart."""
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _paths_are_benchmarks(cls, given: object) -> object:
+        several = given if isinstance(given, list | tuple) else [given]
+        if not all(isinstance(one, str | dict | BenchmarkSection) for one in several):
+            raise ValueError("name files: each a path, or a mapping with path, name and keys")
+        return tuple({"path": one} if isinstance(one, str) else one for one in several)
+
+    @field_validator("against")
+    @classmethod
+    def _have_names_of_their_own(cls, given: tuple[BenchmarkSection, ...]) -> tuple[BenchmarkSection, ...]:
+        names = [one.called for one in given]
+        if doubles := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(doubles)} given more than once; give one of them another name")
+        return given
 
 
 class QualityStep(Section):
