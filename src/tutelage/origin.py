@@ -12,7 +12,17 @@ from pydantic import Field, JsonValue
 
 from tutelage.records import Record
 
-PINNED_PACKAGES = ("tutelage", "torch", "transformers", "peft", "ctranslate2", "tokenizers", "numpy", "pydantic")
+PINNED_PACKAGES = (
+    "tutelage",
+    "torch",
+    "transformers",
+    "peft",
+    "ctranslate2",
+    "llguidance",
+    "tokenizers",
+    "numpy",
+    "pydantic",
+)
 
 
 class Origin(Record):

@@ -129,7 +129,7 @@ def test_a_run_learns_from_documents(reader: Path) -> None:
     assert all(about(LEAKED, 3)[:60] not in row.prompt[0].text for row in learned)
     text = " ".join(str(event.data.get("text")) for event in told)
     assert "questions: 6 asked for JSON: 5 came in the form" in text
-    assert "the endpoint refuses response_format" in text
+    assert "answers are not held to the schema" in text
     assert "the round learns from the experts' answers and from construct.sources." in text
     states = RunDirectory.open(out).stages()
     assert "documents/questions.jsonl" in states["rounds/1/construct"].files

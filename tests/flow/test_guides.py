@@ -257,6 +257,15 @@ def test_judges(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "judged" / "rounds" / "1" / "construct" / "judged.jsonl").is_file()
 
 
+def test_choosing_rows(tmp_path: Path) -> None:
+    said = follow("choosing-rows", tmp_path)
+    for name, rows in (("chosen", 12), ("best", 12), ("mixed", 30)):
+        kept = (tmp_path / name / "records.jsonl").read_text(encoding="utf-8").splitlines()
+        assert len(kept) == rows, name
+    assert "no row is of distill; the weights of the others count among themselves" in said
+    assert (tmp_path / "chosen" / "readings" / "likelihoods.jsonl").is_file()
+
+
 def test_capacity_gaps(tmp_path: Path) -> None:
     bring_rows(tmp_path)
     said = " ".join(follow("capacity-gaps", tmp_path).split())
@@ -294,6 +303,7 @@ def test_curation(tmp_path: Path) -> None:
 PAGES = (
     *(
         "capacity-gaps",
+        "choosing-rows",
         "curation",
         "own-data",
         "own-task",

@@ -99,7 +99,7 @@ def ids(rows: list[Example] | tuple[Example, ...]) -> list[str]:
 )
 def test_validate_names_the_fault(messages: tuple[Message, ...], kind: str) -> None:
     step = Validate(max_target_chars=20, max_prompt_chars=30)
-    kept, (dropped,), _ = step.apply([row("a", *messages)])
+    kept, (dropped,), *_ = step.apply([row("a", *messages)])
     assert not kept
     assert dropped.reason.partition(":")[0] == kind
 

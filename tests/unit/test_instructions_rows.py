@@ -297,8 +297,16 @@ def test_personas_are_written_first_and_alike_ones_dropped(tmp_path: Path) -> No
     again = next(one for one in told if one.id == "personas-2/0")
     assert "An old sailor" in again.messages[0].text, "those that are there are shown"
     assert "Think of 2 people" in again.messages[0].text
-    with pytest.raises(CompletionError, match="no persona that can be used"):
-        made(tmp_path / "none", lambda kind, asked: "{}" if kind == "personas" else None, personas=4, cells=CELLS[:1])
+
+
+def test_where_no_persona_comes_the_requests_are_nobodys(tmp_path: Path) -> None:
+    rows = made(tmp_path, lambda kind, asked: "{}" if kind == "personas" else None, personas=4, cells=CELLS[:1], rows=8)
+    assert len(rows) == 8
+    assert {row.lineage.order.persona for row in rows if row.lineage.order} == {""}
+    found = ledgers(tmp_path)["personas"]
+    assert found.kept == 0
+    assert found.rows_in == sum(found.dropped.values()) > 0, "each reply that gave none is counted, with its reason"
+    assert "none can be used: requests are nobody's in particular" in found.notes[0]
 
 
 def test_turns_go_on_until_the_user_is_done(tmp_path: Path) -> None:

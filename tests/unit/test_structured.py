@@ -316,7 +316,7 @@ def test_an_endpoint_that_offers_schemas_refuses_them_or_does_not_know_them(tmp_
     if schemas == "refused":
         assert 1 <= refused <= 4, "those in flight when it was found out"
         assert len(said) == 2
-        assert "f: the endpoint refuses response_format" in said[0]
+        assert "f: answers are not held to the schema" in said[0]
         assert "Unrecognized request argument" in said[0]
     else:
         assert refused == 0

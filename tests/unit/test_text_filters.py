@@ -25,7 +25,7 @@ def row(prompt: str, answer: str, id: str = "a") -> Example:
 
 
 def normal(text: str) -> tuple[str, tuple[str, ...]]:
-    (kept,), _, _ = Normalize().apply([row("Write.", text)])
+    (kept,), *_ = Normalize().apply([row("Write.", text)])
     return kept.target.text, tuple(one.removeprefix("normalize: ") for one in kept.lineage.changes)
 
 
@@ -75,7 +75,7 @@ def test_parts_reasoning_and_tools_of_a_row() -> None:
     given_row = Example(
         id="a", messages=(asked, call, Message.of("tool", "1 \r\n"), assistant("One.")), lineage=LINEAGE
     )
-    (kept,), _, _ = Normalize().apply([given_row])
+    (kept,), *_ = Normalize().apply([given_row])
     assert [part.text for part in kept.messages[0].content if isinstance(part, TextPart)] == ["Look:\n", "?"]
     assert (kept.messages[1].reasoning, kept.messages[1].tool_calls) == ("Hm.", call.tool_calls)
     assert kept.messages[2:] == given_row.messages[2:]

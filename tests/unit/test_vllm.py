@@ -14,7 +14,7 @@ from tutelage.completers.vllm.completer import CONVERSATIONS, Line, VllmComplete
 from tutelage.errors import CompletionError
 from tutelage.models.load import load_bundle, load_template, save_folder
 from tutelage.models.template import ChatTemplate
-from tutelage.records import Answer, Engine, Request, Sampling, assistant, system, user
+from tutelage.records import Answer, AnswerSchema, Engine, Request, Sampling, assistant, system, user
 
 ENGINE = Engine(model="tiny", engine="vllm 1")
 # Gemma's way: no system turn. The tokens are the tiny model's.
@@ -84,6 +84,13 @@ def test_every_setting_is_sent_so_that_no_default_of_the_server_counts(
     wanted = {"temperature": 0.7, "top_p": 0.9, "top_k": -1, "repetition_penalty": 1.0, "max_tokens": 40}
     assert wanted.items() <= plain.items()
     assert {"temperature": 0.0, "top_p": 1.0, "top_k": 5, "repetition_penalty": 1.2}.items() <= special.items()
+
+
+def test_the_schema_of_an_answer_is_passed_on(server: FakeVllm, template: ChatTemplate) -> None:
+    schema = AnswerSchema(name="one", json_schema={"type": "object", "properties": {"a": {"type": "integer"}}})
+    ask(server, template, [request().model_copy(update={"answer_schema": schema})])
+    sent = {"name": "one", "strict": True, "schema": schema.json_schema}
+    assert bodies(server)[0]["response_format"] == {"type": "json_schema", "json_schema": sent}
 
 
 def test_what_is_too_long_fails_by_name_and_what_is_nearly_is_cut(server: FakeVllm, template: ChatTemplate) -> None:

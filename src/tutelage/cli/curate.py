@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tutelage.cli.console import OUT, Terminal, say, say_json, table, waiting
+from tutelage.cli.console import OUT, Terminal, say, say_json, table
 from tutelage.errors import InputErrors, Problem
-from tutelage.pipeline.own_rows import read_rows
 from tutelage.pipeline.standalone import curate
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.records import Ledger
@@ -41,9 +40,9 @@ def curate_command(
                 "curate", [Problem("--out is missing", remedy="say where the kept rows are to go: -o FOLDER")]
             )
         folder = out
-        with waiting(f"curating {data}", quiet=quiet or json):
-            rows = read_rows(data)
-            ledger = curate(rows, recipe=load_recipe(recipe, settings) if recipe is not None else None, out=out).ledger
+        given_recipe = load_recipe(recipe, settings) if recipe is not None else None
+        with Terminal(quiet=quiet or json) as terminal:
+            ledger = curate(data, recipe=given_recipe, out=out, emit=terminal, offline=offline).ledger
         after = f"Next: tutelage tune --data {folder / 'records.jsonl'} -o FOLDER"
         if recipe is None:
             after = "No --recipe was given, so no row was compared with evaluation items.\n" + after
@@ -51,7 +50,9 @@ def curate_command(
         say_json(ledger.model_dump_json())
     elif not quiet:
         print_ledger(ledger)
-        say(f"\n{ledger.kept:,} rows in {folder / 'records.jsonl'}, dropped ones with reasons in dropped.jsonl")
+        where = "dropped ones with reasons in dropped.jsonl"
+        where += ", what was measured in scores.jsonl" if (folder / "scores.jsonl").is_file() else ""
+        say(f"\n{ledger.kept:,} rows in {folder / 'records.jsonl'}, {where}")
         say(after)
 
 

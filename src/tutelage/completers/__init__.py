@@ -12,8 +12,9 @@
 | ``replay`` | asking in fixed chunks and never twice |
 | ``preparation`` | requests to prompts, ids to answers |
 | ``decoding``, ``slots``, ``sampling`` | batched decoding: who is in the batch, its keys and values, the next token |
+| ``held`` | answers held to a schema: what may come next |
 | ``conversion`` | a model as a CTranslate2 folder |
 
-Nothing is imported here: ``local``, ``ct2``, ``decoding``, ``slots``, ``sampling`` and ``conversion`` need torch, the
-others must not wait for it.
+Nothing is imported here: ``local``, ``ct2``, ``decoding``, ``slots``, ``sampling``, ``held`` and ``conversion`` need
+torch, the others must not wait for it.
 """

@@ -17,6 +17,7 @@ from tutelage.seeds import derive_seed
 
 __all__ = ["CTranslate2Completer", "ctranslate2_installed"]
 
+UNHELD = "CTranslate2 draws tokens by itself; engines.sampling: {kind: transformers} holds answers to their schema"
 _SEEDING = threading.Lock()
 
 
@@ -63,6 +64,9 @@ class CTranslate2Completer:
     answers, whatever ran before; the same request in another list may be answered otherwise. Callers that must replay
     send fixed lists.
 
+    CTranslate2 draws tokens by itself, and what may not come next cannot be kept from it: a request with a schema is
+    answered as if it had none, and ``schema_refusal`` says so.
+
     ``batch_size`` rows are decoded together by one worker. The prompts of a batch are sorted by length, because the
     engine reads only up to the shortest of them at once.
     """
@@ -85,6 +89,7 @@ class CTranslate2Completer:
         self._name = name or bundle.source.identity
         self._workers = workers
         self._batch_size = batch_size
+        self.schema_refusal = ""
 
     @classmethod
     def of(cls, bundle: Bundle, *, workers: int = 2, batch_size: int = 32, cache: Path | None = None) -> Self:
@@ -111,6 +116,8 @@ class CTranslate2Completer:
         """Yield one answer a request, as batches finish."""
         prompts, refused = prepare(self._template, self._context, requests)
         yield from refused
+        if any(request.answer_schema is not None for request in requests):
+            self.schema_refusal = UNHELD
         shares = _shares(prompts, self._workers, self._batch_size)
         seeds = [request.seed for request in requests]
         results: _Results = queue.SimpleQueue()

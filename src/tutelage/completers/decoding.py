@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from tutelage.completers.held import Hold, masked
 from tutelage.completers.sampling import Sampler, uniforms
 from tutelage.completers.slots import ATTENTION, SlotCache
 from tutelage.errors import ModelError
@@ -31,12 +32,16 @@ _TOLERANCE = {torch.bfloat16: 0.1, torch.float16: 0.1}
 
 @dataclass(slots=True)
 class Row:
-    """One answer in the making: ``tokens`` without the end token; ``stopped`` once that came, ``end`` being which."""
+    """One answer in the making: ``tokens`` without the end token; ``stopped`` once that came, ``end`` being which.
+
+    With ``hold`` the answer is held to a form, and stops without an end token where nothing may follow.
+    """
 
     index: int
     prompt: tuple[int, ...]
     sampling: Sampling
     seed: int
+    hold: Hold | None = None
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     stopped: bool = False
@@ -48,12 +53,18 @@ class Row:
         """Whether nothing more is to be drawn."""
         return self.stopped or len(self.tokens) >= self.sampling.max_tokens
 
+    @property
+    def closed(self) -> bool:
+        """Whether the form was complete and ended the answer, without an end token."""
+        return self.stopped and self.end is None
+
 
 class Decoder:
     """Decodes the rows of one call, at most ``slots`` at a time.
 
     :meth:`finished` yields each row when it is done. With ``logprobs`` each token's log-probability under the model
-    (temperature 1, nothing filtered) is kept, the end token's included. ``virtual`` tokens stand before every prompt.
+    (temperature 1, nothing filtered, held to no form) is kept, the end token's included. ``virtual`` tokens stand
+    before every prompt.
     """
 
     def __init__(
@@ -177,7 +188,8 @@ class Decoder:
         rows = [self.rows[slot] for slot in slots]
         numbers = np.array([0.0 if row is None else row.numbers[len(row.tokens)] for row in rows])
         seen = [() if row is None else (*row.prompt, *row.tokens) for row in rows] if sampler.reads_seen else []
-        tokens = sampler.draw(logits, numbers, seen)
+        possible = masked(logits, [None if row is None else row.hold for row in rows])
+        tokens = sampler.draw(possible, numbers, seen)
         self.last[slots] = tokens[:, None]
         chosen: list[float] = []
         if self.logprobs:
@@ -193,6 +205,7 @@ class Decoder:
                 row.stopped, row.end = True, token
             else:
                 row.tokens.append(token)
+                row.stopped = row.hold is not None and row.hold.take(token)
             if row.done:
                 self.rows[slot] = None
                 done.append(row)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Self
 
 from tutelage.completers.decoding import Row, check_model
+from tutelage.completers.held import Forms
 from tutelage.completers.preparation import answered, prepare
 from tutelage.completers.workers import decode
 from tutelage.errors import CompletionError
@@ -24,6 +25,10 @@ class LocalCompleter:
     carry the log-probability of each token, the end token's included, under the model at temperature 1. ``remedy`` is
     said where the memory does not suffice.
 
+    A request with a schema is answered by nothing else than what fits it: what may not come next is left out before a
+    token is drawn (:mod:`tutelage.completers.held`), and where nothing may follow the answer has ended. The
+    log-probabilities stay those of the model that is held to nothing.
+
     The bundle belongs to the caller; between two answers its model is as it was given. Raises
     :class:`tutelage.errors.ModelError` for an architecture that the decoder cannot run exactly.
     """
@@ -37,6 +42,7 @@ class LocalCompleter:
         self._logprobs = logprobs
         self._name = name or bundle.source.identity
         self._remedy = remedy
+        self._forms = Forms(bundle)
 
     @property
     def engine(self) -> Engine:
@@ -49,6 +55,11 @@ class LocalCompleter:
             template=self.bundle.template.digest,
         )
 
+    @property
+    def schema_refusal(self) -> str:
+        """Why the first schema that answers are not held to is none for the grammar; empty while there was none."""
+        return self._forms.refusal
+
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as rows finish."""
         bundle = self.bundle
@@ -58,7 +69,11 @@ class LocalCompleter:
         yield from refused
         if not prompts:
             return
-        rows = [Row(number, prompt.ids, prompt.sampling, prompt.request.seed) for number, prompt in enumerate(prompts)]
+        begin = self._forms.begin
+        rows = [
+            Row(at, one.ids, one.sampling, one.request.seed, hold=begin(one.request.answer_schema))
+            for at, one in enumerate(prompts)
+        ]
         done = decode(
             bundle.model,
             rows,
@@ -72,6 +87,7 @@ class LocalCompleter:
                 prompts[row.index],
                 row.tokens,
                 stopped=row.stopped,
+                closed=row.closed,
                 template=bundle.template,
                 tokenizer=bundle.tokenizer,
                 logprobs=row.logprobs if self._logprobs else None,

@@ -104,12 +104,14 @@ def answered(
     template: Template,
     tokenizer: Decodes,
     logprobs: Sequence[float] | None = None,
+    closed: bool = False,
 ) -> Answer:
     """Return the answer that ``tokens`` (without the end token) spell.
 
-    ``completion_tokens`` counts the end token, because the model had to write it. Special tokens inside the answer stay
-    visible: they are what the model wrote, and reasoning markers may be among them. A user's turn is cut where the
-    template ends it, for not every template does so by a token that ends an answer.
+    ``completion_tokens`` counts the end token, because the model had to write it, unless the answer was ``closed``: it
+    stopped without one, where nothing could follow. Special tokens inside the answer stay visible: they are what the
+    model wrote, and reasoning markers may be among them. A user's turn is cut where the template ends it, for not every
+    template does so by a token that ends an answer.
     """
     written = tokenizer.decode(list(tokens), skip_special_tokens=False)
     assert isinstance(written, str)
@@ -126,7 +128,7 @@ def answered(
         finish="stop" if stopped else "length",
         reasoning=reasoning,
         prompt_tokens=len(prompt.ids),
-        completion_tokens=len(tokens) + ended,
+        completion_tokens=len(tokens) + (ended and not closed),
         logprobs=None if logprobs is None else tuple(logprobs),
         seed=prompt.request.seed,
     )

@@ -46,11 +46,12 @@ class InGroups(Protocol):
 
 @runtime_checkable
 class OffersSchemas(Protocol):
-    """A completer that passes on the schema of an answer to a server, which may refuse it."""
+    """A completer that holds answers to their schema, or passes it on to a server, either of which may fail."""
 
     @property
     def schema_refusal(self) -> str:
-        """What the server said to the first schema that it refused, after which none is sent; empty if it took all."""
+        """Why the first answer that was not held to its schema was not; empty if all were. Of a server: what it said to
+        the first that it refused, after which none is sent."""
         ...
 
 

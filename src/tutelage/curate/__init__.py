@@ -13,7 +13,9 @@
 | ``duplicates`` | exact and near duplicates |
 | ``contamination`` | rows that share words with an evaluation item, or one of a public benchmark |
 | ``overlap`` | the index of words that it asks |
+| ``selection`` | rows by their difficulty, and rows that are unlike one another |
 | ``mix`` | caps on prompts, cells and replay |
+| ``mixture`` | rows of several kinds in wanted shares |
 | ``losses`` | how many rows may be dropped before that is an error |
 | ``tokens`` | words and n-grams, in every script |
 | ``build``, ``extras`` | the steps that a recipe asks for, and packages that only some need |

@@ -15,8 +15,12 @@ from tutelage.curate.filters.quality import Quality
 from tutelage.curate.filters.validate import Validate
 from tutelage.curate.losses import Limits as LossLimits
 from tutelage.curate.mix import Mix
+from tutelage.curate.mixture import Mixture
+from tutelage.curate.selection.build import build_selection
+from tutelage.curate.selection.reading import RowReader
 from tutelage.curate.step import Step
 from tutelage.errors import Problem, RecipeError, TutelageError
+from tutelage.events import Emit, silent
 from tutelage.recipe.curate import (
     BenchmarkSection,
     ContaminationStep,
@@ -26,6 +30,7 @@ from tutelage.recipe.curate import (
     HeuristicsStep,
     LanguageStep,
     MixStep,
+    MixtureStep,
     NearDuplicatesStep,
     NormalizeStep,
     PiiStep,
@@ -45,12 +50,16 @@ def build_steps(
     round: int | None = None,
     seed: int = 0,
     folder: Path | None = None,
+    reader: RowReader | None = None,
+    emit: Emit = silent,
 ) -> list[Step]:
     """Return the steps of ``section``.
 
     ``items`` are those of the probe, gate and test splits, ``texts`` others that no row may contain; ``round`` and
-    ``seed`` are for the mix; ``folder`` is where the files of benchmarks and custom steps are looked for. Raises
-    :class:`RecipeError` for a custom step that is none, and what :func:`read_benchmark` raises.
+    ``seed`` are for the mix; ``folder`` is where files that a step names are looked for; ``reader`` reads rows with a
+    model, when it is asked; ``emit`` is told how far slow steps are. Raises :class:`RecipeError` for a custom step that
+    is none, and for one that needs a model where there is no ``reader``; :class:`DataError` for a file of scores that
+    cannot be used; and what :func:`read_benchmark` raises.
     """
     steps: list[Step] = []
     step: Step
@@ -84,10 +93,25 @@ def build_steps(
                     round=round,
                     seed=seed,
                 )
+            case MixtureStep():
+                step = _mixture(given, seed)
             case CustomStep():
                 step = _custom(given, folder)
+            case _:
+                step = build_selection(given, folder=folder, reader=reader, emit=emit)
         steps.append(step)
     return steps
+
+
+def _mixture(given: MixtureStep, seed: int) -> Step:
+    return Mixture(
+        by=given.by,
+        weights=given.weights,
+        temperature=given.temperature,
+        rows=given.rows,
+        short=given.short,
+        seed=seed,
+    )
 
 
 def limits_of(section: CurateSection) -> LossLimits:

@@ -43,7 +43,7 @@ class Mix:
 
     def apply(self, rows: Sequence[Example]) -> Sifted:
         """Return what is kept and what is dropped."""
-        kept = sorted(rows, key=self._rank)
+        kept = sorted(rows, key=lambda row: rank(row, self.seed, self.name))
         dropped: list[Dropped] = []
         if self.answers_per_prompt:
             kept = self._cap(kept, _prompt, self.answers_per_prompt, "more answers to one prompt", dropped)
@@ -54,10 +54,6 @@ class Mix:
         if self.replay_share < 1 and self.round is not None:
             kept = self._limit_replay(kept, dropped)
         return Sifted(kept, dropped)
-
-    def _rank(self, row: Example) -> tuple[bool, int, int, str]:
-        unverified, paradigm, *_ = preference(row)
-        return unverified, paradigm, derive_seed(self.seed, "mix", row.id), row.to_json()
 
     def _cap(
         self, rows: Iterable[Example], key: Callable[[Example], Key], limit: int, kind: str, dropped: list[Dropped]
@@ -106,6 +102,12 @@ class Mix:
     def _is_replay(self, row: Example) -> bool:
         made = row.lineage.round
         return made is not None and self.round is not None and made < self.round
+
+
+def rank(row: Example, seed: int, step: str) -> tuple[bool, int, int, str]:
+    """The sort key of who is kept where there are too many: verified rows, then by paradigm, then a draw."""
+    unverified, paradigm, *_ = preference(row)
+    return unverified, paradigm, derive_seed(seed, step, row.id), row.to_json()
 
 
 def at_most(share: float, others: int) -> int:

@@ -7,24 +7,30 @@ from dataclasses import dataclass
 from tutelage.curate.losses import Limits, Passed, refuse_losses
 from tutelage.curate.step import Content, Step, is_change
 from tutelage.errors import DataError, Problem
+from tutelage.events import Emit, progress, silent
 from tutelage.recipe.custom import in_words
 from tutelage.records import Dropped, Example, Ledger
+from tutelage.records.readings import RowScore
 
 
 @dataclass(frozen=True, slots=True)
 class Curated:
-    """The rows that were kept, in the order of their ids; every dropped row with its reason; the counts."""
+    """The rows that were kept, in the order of their ids; every dropped row with its reason; the counts; what steps
+    measured of rows."""
 
     kept: tuple[Example, ...]
     dropped: tuple[Dropped, ...]
     ledger: Ledger
+    scores: tuple[RowScore, ...] = ()
 
 
-def curate(examples: Iterable[Example], steps: Sequence[Step], *, limits: Limits | None = None) -> Curated:
+def curate(
+    examples: Iterable[Example], steps: Sequence[Step], *, limits: Limits | None = None, emit: Emit = silent
+) -> Curated:
     """Send ``examples`` through ``steps`` in turn.
 
     The result does not depend on the order of the examples. Curating what was kept again drops and changes nothing, if
-    steps that change rows come before those that judge the text.
+    steps that change rows come before those that judge the text, and no step keeps a share of what it gets.
     The ledger counts by ``step: kind of reason`` and by ``step: what`` was changed.
 
     Raises
@@ -38,7 +44,8 @@ def curate(examples: Iterable[Example], steps: Sequence[Step], *, limits: Limits
     dropped: list[Dropped] = []
     passed: list[Passed] = []
     notes: list[str] = []
-    for step in steps:
+    scores: list[RowScore] = []
+    for step in progress(emit, steps, label="steps", total=len(steps), unit="steps"):
         with in_words(f"the curation step {step.name}", step):
             sifted = step.apply(rows)
         _refuse_lost_rows(step.name, rows, sifted.kept, sifted.dropped)
@@ -48,6 +55,7 @@ def curate(examples: Iterable[Example], steps: Sequence[Step], *, limits: Limits
         rows = sorted(sifted.kept, key=_by_id)
         dropped += gone
         notes += [f"{step.name}: {note}" for note in sifted.notes]
+        scores += sorted(sifted.scores, key=lambda score: (score.id, score.name, score.value))
     if limits is not None:
         refuse_losses(passed, limits)
     counts = Counter(f"{row.step}: {row.reason.partition(':')[0]}" for row in dropped)
@@ -60,7 +68,7 @@ def curate(examples: Iterable[Example], steps: Sequence[Step], *, limits: Limits
         changed=dict(sorted(changed.items())),
         notes=tuple(notes),
     )
-    return Curated(tuple(rows), tuple(dropped), ledger)
+    return Curated(tuple(rows), tuple(dropped), ledger, tuple(scores))
 
 
 def _by_id(row: Example) -> tuple[str, Content]:

@@ -4,14 +4,16 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from tutelage.records import PARADIGMS, Conversation, Dropped, Example, Message, TextPart
+from tutelage.records.readings import RowScore
 
 
 class Sifted(NamedTuple):
-    """What a step kept, what it dropped and what to know about it (for the ledger)."""
+    """What a step kept, what it dropped, what to know about it (for the ledger), and what it measured of rows."""
 
     kept: list[Example]
     dropped: list[Dropped]
     notes: tuple[str, ...] = ()
+    scores: tuple[RowScore, ...] = ()
 
 
 @runtime_checkable

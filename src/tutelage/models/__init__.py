@@ -23,6 +23,8 @@
 | ``hardware`` | device and arithmetic |
 | ``tiny`` | ``tiny_model``: random weights, no files |
 | ``logprobs`` | the plain log-probabilities that faster code is measured against |
+| ``surprise`` | an answer after its prompt and by itself |
+| ``embeddings`` | texts as numbers: by a language model's hidden states, or a sentence encoder |
 | ``logits`` | what a model computes on rows, and how far two readings are apart |
 | ``faults`` | faults of the libraries below in words |
 | ``quiet`` | silence from the libraries below |

@@ -237,7 +237,7 @@ def _place(model_id: str, revision: str | None, offline: bool) -> _Place:
         source = ModelSource(model_id, "gguf" if is_file else "default", sha256=made.sha256, license=made.license)
         return _Place(str(made.folder), source, offline=True)
     if path.is_dir():
-        return _Place(str(path), ModelSource(model_id, "folder", sha256=_folder_digest(path)), offline=True)
+        return _Place(str(path), ModelSource(model_id, "folder", sha256=folder_digest(path)), offline=True)
     if path.is_file() or model_id.startswith((".", "/", "~")) or model_id.count("/") > 1:
         raise _no_such(model_id)
     return _Place(model_id, ModelSource(model_id, "hub"), revision, offline)
@@ -251,7 +251,7 @@ def _no_such(model_id: str) -> ModelError:
     )
 
 
-def _folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     """SHA-256 over names and digests of the weight files. Raises :class:`ModelError` when there are none to read."""
     weights = sorted(folder.glob("*.safetensors"))
     missing = [] if weights else ["weights (*.safetensors)"]

@@ -1,5 +1,7 @@
 """Reasoning markers: which ones a chat template uses, and taking the reasoning out of an answer."""
 
+from dataclasses import dataclass
+
 MARKERS: tuple[tuple[str, str], ...] = (
     ("<think>", "</think>"),
     ("[THINK]", "[/THINK]"),
@@ -8,6 +10,20 @@ MARKERS: tuple[tuple[str, str], ...] = (
     ("<reasoning>", "</reasoning>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Thoughts:
+    """How a model writes its reasoning before an answer; ``opened``: the prompt ends with the opening marker."""
+
+    opening: str
+    closing: str
+    opened: bool
+
+
+def names_markers(template: str) -> bool:
+    """Whether the text of a chat template names the markers of any reasoning."""
+    return any(closing in template for _, closing in MARKERS)
 
 
 def markers_of(template: str) -> tuple[str, str]:

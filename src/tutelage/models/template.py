@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
 from tutelage.errors import TemplateError
-from tutelage.models.reasoning import markers_of, split_reasoning
+from tutelage.models.reasoning import Thoughts, markers_of, names_markers, split_reasoning
 from tutelage.models.rendering import Renderer
 from tutelage.models.spans import Span, find_end_token, find_spans
 from tutelage.models.user_turn import find_user_end, ids_before, user_frame
@@ -141,9 +141,28 @@ class ChatTemplate:
         self._refuse_second_beginning(ids)
         return Encoded(np.asarray(ids, dtype=np.int32), targets)
 
+    @cached_property
+    def lead(self) -> tuple[int, ...]:
+        """Ids of what the template writes before any answer, whatever was asked: the beginning of text, if texts have
+        one, and the head of an assistant turn; an end token where it writes neither."""
+        asked = (user("Hello"),)
+        before, whole = self.render(asked), self.render(asked, add_generation_prompt=True)
+        head = whole[len(before) :] if whole.startswith(before) else ""
+        ids = self._tokenize([head])[0] if head else []
+        bos = self._tokenizer.bos_token_id
+        first = [int(bos)] if bos is not None and self.encode_prompt(asked)[0] == bos and ids[:1] != [bos] else []
+        return (*first, *ids) or (self._end_id,)
+
     def strip_reasoning(self, text: str) -> tuple[str, str]:
         """Return (reasoning, answer) of a completion to :meth:`encode_prompt`; reasoning is "" where there is none."""
         return split_reasoning(text, self._markers, opened=self._opens_reasoning)
+
+    @cached_property
+    def thoughts(self) -> Thoughts | None:
+        """How reasoning stands before an answer; None where the template names no markers of any."""
+        if not names_markers(self._renderer.source) and not self._opens_reasoning:
+            return None
+        return Thoughts(*self._markers, opened=self._opens_reasoning)
 
     @cached_property
     def keeps_reasoning(self) -> bool:

@@ -12,6 +12,8 @@
 | ``levels`` | a user's rows: what they can prove, and levels estimated from the start |
 | ``leaks`` | rows and items that no curation kept apart, in words |
 | ``planning`` | from scores to the next round's prompts |
+| ``reading`` | rows read by a model for curation, and kept |
+| ``reading_estimates`` | what that would cost |
 | ``stages`` | measure, construct, curate, tune: each resumable by itself |
 | ``gating`` | the candidate against the promoted model |
 | ``final`` | the test split, the controls, the comparisons |

@@ -33,6 +33,7 @@ from tutelage.pipeline.items import (
 )
 from tutelage.pipeline.judged import JudgingEstimate, with_the_judge
 from tutelage.pipeline.lengths import answer_tokens, row_tokens
+from tutelage.pipeline.reading_estimates import reading
 from tutelage.pipeline.stage_estimates import (
     GENERAL_TOKENS,
     SAMPLING_TOKENS_S,
@@ -92,6 +93,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
         constructing(recipe, tasks, prompts, rounds=sampled_rounds(recipe)),
         *judging_stage(recipe, judging),
         *(supplying(recipe, supply) for supply in supplies),
+        *reading(recipe, rows, length),
         _tuning(recipe, "tune", rows, length, times=recipe.rounds),
         *_looking(recipe, tasks, rows, times=recipe.rounds + recipe.controls.expert_only + recipe.controls.placebo),
         _gating(recipe, tasks),

@@ -7,7 +7,7 @@ from tutelage.completers.endpoints.media import media_of
 from tutelage.errors import Problem, RecipeError
 from tutelage.evaluate.run import draw_items
 from tutelage.recipe import Recipe
-from tutelage.recipe.curate import MixStep
+from tutelage.recipe.curate import MixStep, MixtureStep
 from tutelage.recipe.stopping import EarlyStoppingSection
 from tutelage.records import Item, Level, Split
 from tutelage.records.scores import SAFETY
@@ -161,8 +161,8 @@ def refuse_unknown_names(recipe: Recipe, tasks: Tasks) -> None:
 
 
 def unknown_names(recipe: Recipe, tasks: Tasks) -> list[Problem]:
-    """Return every guard and facet that the recipe names and that this run cannot have."""
-    return [*_unknown_guards(recipe, tasks), *_unknown_facets(recipe, tasks)]
+    """Return every guard, facet and kind of a mixture that the recipe names and that this run cannot have."""
+    return [*_unknown_guards(recipe, tasks), *_unknown_facets(recipe, tasks), *_unknown_kinds(recipe, tasks)]
 
 
 def _unknown_guards(recipe: Recipe, tasks: Tasks) -> list[Problem]:
@@ -188,13 +188,33 @@ def _unknown_facets(recipe: Recipe, tasks: Tasks) -> list[Problem]:
     capped = [name for step in recipe.curate.steps if isinstance(step, MixStep) for name in step.facet_shares]
     if not capped:
         return []
-    items = [drawn(task, "train", level, FACET_DRAWS, 0) for task in tasks.values() for level in task.levels]
-    there = sorted({item.facet for of_cell in items for item in of_cell if item.facet})
+    there = _facets(tasks)
     return [
         Problem("no item of this recipe has this facet", "curate.steps: facet_shares", name, _nearest(name, there))
         for name in capped
         if name not in there
     ]
+
+
+def _facets(tasks: Tasks) -> list[str]:
+    items = [drawn(task, "train", level, FACET_DRAWS, 0) for task in tasks.values() for level in task.levels]
+    return sorted({item.facet for of_cell in items for item in of_cell if item.facet})
+
+
+def _unknown_kinds(recipe: Recipe, tasks: Tasks) -> list[Problem]:
+    """What a mixture weighs and no task has. Sources of rows are not among it: rows of one's own may name any."""
+    problems = []
+    for step in recipe.curate.steps:
+        if not isinstance(step, MixtureStep) or step.weights is None or step.by not in {"dimension", "task", "facet"}:
+            continue
+        there = [task.dimension for task in tasks.values()] if step.by == "dimension" else list(tasks)
+        there = _facets(tasks) if step.by == "facet" else there
+        problems += [
+            Problem(f"no item of this recipe has this {step.by}", "curate.steps: weights", name, _nearest(name, there))
+            for name in step.weights
+            if name and name not in there
+        ]
+    return problems
 
 
 def _nearest(name: str, there: Sequence[str]) -> str:

@@ -13,8 +13,10 @@ from tutelage.construct.self_improve.back_translation import check_source as che
 from tutelage.construct.self_improve.seeds import seeds_of
 from tutelage.construct.self_improve.star import check_source as check_star
 from tutelage.curate.build import build_steps
+from tutelage.curate.selection.scores import read_scores
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
 from tutelage.evaluate.general_texts import general_prompts
+from tutelage.models.embeddings import require_encoder
 from tutelage.models.four_bit import require_bitsandbytes
 from tutelage.models.template_file import require_template, template_of
 from tutelage.pipeline.items import kinds_of_media, stopping_items, teacher_items, unknown_names
@@ -22,6 +24,7 @@ from tutelage.pipeline.judged import with_judge
 from tutelage.pipeline.told import problems_in_a_run
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import ContaminationStep, CurateSection, CustomStep, NormalizeStep, PiiStep
+from tutelage.recipe.curate.needs import encoder_of, score_files
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import CTranslate2Engine
@@ -117,12 +120,7 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
         yield "tune.method", require_bitsandbytes
     if tasks:
         yield "tune.early_stopping", lambda: stopping_items(recipe, tasks, recipe.tune.early_stopping)
-    for index, step in enumerate(recipe.curate.steps):
-        if isinstance(step, CustomStep | NormalizeStep | PiiStep) or (
-            isinstance(step, ContaminationStep) and step.against
-        ):
-            alone = CurateSection(steps=(step,))
-            yield f"curate.steps.{index}", partial(build_steps, alone, [], folder=recipe.folder)
+    yield from _attempts_of_curate(recipe)
     if isinstance(planner, CustomPlanner):
         yield "reflect.planner", lambda: load_planner(planner.path, planner.options, recipe.folder)
     for index, source in enumerate(recipe.construct.sources):
@@ -160,6 +158,39 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
         yield "construct.judge.by.base_url", partial(check_address, judge.by.base_url, judge.by.allow_remote)
         if keys:
             yield "construct.judge.by.key_variable", partial(read_key, judge.by.key_variable)
+
+
+def require_choosing(recipe: Recipe) -> None:
+    """Raise :class:`RecipeError` with every file of scores and every encoder that steps of curation cannot use: else
+    they would be missed after hours of reading."""
+    problems: list[Problem] = []
+    for where, attempt in _attempts_of_choosing(recipe):
+        try:
+            attempt()
+        except TutelageError as error:
+            problems += _problems(error, where)
+    if problems:
+        raise RecipeError(recipe.name, problems)
+
+
+def _attempts_of_curate(recipe: Recipe) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Code, files, folders and packages that steps of curation need."""
+    for index, step in enumerate(recipe.curate.steps):
+        if isinstance(step, CustomStep | NormalizeStep | PiiStep) or (
+            isinstance(step, ContaminationStep) and step.against
+        ):
+            alone = CurateSection(steps=(step,))
+            yield f"curate.steps.{index}", partial(build_steps, alone, [], folder=recipe.folder)
+    yield from _attempts_of_choosing(recipe)
+
+
+def _attempts_of_choosing(recipe: Recipe) -> Iterator[tuple[str, Callable[[], object]]]:
+    for index, step in enumerate(recipe.curate.steps):
+        where = f"curate.steps.{index}"
+        for score in score_files(step):
+            yield where, partial(read_scores, score, recipe.folder)
+        if (encoder := encoder_of(step)) is not None:
+            yield f"{where}.embedding.path", partial(require_encoder, recipe.folder / encoder.path)
 
 
 def _unseen(tasks: Mapping[str, Task]) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from tutelage.models.bundle import Bundle
 from tutelage.pipeline.asking import probe_of
 from tutelage.pipeline.judged import judge_notes
 from tutelage.pipeline.planning import Prompts
+from tutelage.pipeline.reading import READINGS, ModelReader
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.told import logs_of_run
 from tutelage.pipeline.training import train_rows
@@ -177,6 +178,8 @@ def curate_stage(
     """Keep what may be trained on; no row may contain an item of ``guarded`` or a text of the utility guards."""
     if shop.run.state(name) is not None:
         return read_records(shop.run.path / name / "records.jsonl", Example)
+    emit = shop.listening("curate", round)
+    read = ModelReader(shop.recipe, lambda: shop.engines.scored(None), folder=shop.run.path / READINGS, emit=emit)
     with shop.run.stage(name) as folder:
         steps = build_steps(
             shop.recipe.curate,
@@ -185,15 +188,26 @@ def curate_stage(
             round=round,
             seed=derive_seed(shop.seed, "mix"),
             folder=shop.recipe.folder,
+            reader=read,
+            emit=emit,
         )
         # A control of the end has no round, and a run does not fail for it.
-        curated = curate(rows, steps, limits=limits_of(shop.recipe.curate) if round else None)
-        write_records(folder / "records.jsonl", curated.kept)
-        write_records(folder / "dropped.jsonl", curated.dropped)
-        write_atomic(folder / "ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
+        curated = curate(rows, steps, limits=limits_of(shop.recipe.curate) if round else None, emit=emit)
+        write_curated(folder, curated)
     _say_ledger(shop, round, curated.ledger)
-    say_lost_experts(rows, curated, shop.listening("curate", round))
+    say_lost_experts(rows, curated, emit)
     return list(curated.kept)
+
+
+def write_curated(folder: Path, curated: Curated) -> None:
+    """Write ``records.jsonl``, ``dropped.jsonl``, ``ledger.json`` and, if a step measured rows, ``scores.jsonl``."""
+    write_records(folder / "records.jsonl", curated.kept)
+    write_records(folder / "dropped.jsonl", curated.dropped)
+    if curated.scores:
+        write_records(folder / "scores.jsonl", curated.scores)
+    else:  # what an earlier call with other steps left
+        (folder / "scores.jsonl").unlink(missing_ok=True)
+    write_atomic(folder / "ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
 
 
 def _say_ledger(shop: Shop, round: int, ledger: Ledger) -> None:

@@ -25,7 +25,9 @@ from tutelage.pipeline.items import guarded_items, split_items
 from tutelage.pipeline.leaks import beyond_guarded, shared_words
 from tutelage.pipeline.levels import with_levels_of
 from tutelage.pipeline.own_rows import AnyRows, Rows, given_rows, read_rows, read_training_rows, what_they_are
-from tutelage.pipeline.stages import say_rounding
+from tutelage.pipeline.preflight import require_choosing
+from tutelage.pipeline.reading import READINGS, ModelReader
+from tutelage.pipeline.stages import say_rounding, write_curated
 from tutelage.pipeline.told import logs_of_recipe
 from tutelage.pipeline.tracking import tracked
 from tutelage.pipeline.training import train_rows
@@ -40,7 +42,7 @@ from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySec
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Split, content_id
 from tutelage.records.comparison import Comparison
-from tutelage.records.jsonl import read_records, write_records
+from tutelage.records.jsonl import read_records
 from tutelage.records.scores import ItemScore, ScoreSummary
 from tutelage.runs import RunDirectory, read_state
 from tutelage.seeds import derive_seed
@@ -82,29 +84,39 @@ def with_tasks(recipe: Recipe) -> Recipe:
     return recipe if recipe.tasks else recipe.model_copy(update={"tasks": PACKAGE_TASKS})
 
 
-def curate(data: Rows, *, recipe: Recipe | None = None, out: Path | None = None) -> Curated:
+def curate(
+    data: Rows, *, recipe: Recipe | None = None, out: Path | None = None, emit: Emit = silent, offline: bool = False
+) -> Curated:
     """Send rows through the steps of ``recipe`` (default: all steps at their defaults).
 
     With a recipe, rows that share words with an item of its probe, gate or test split, or with a text of the gate's
-    utility guards, are dropped. ``out`` gets ``records.jsonl``, ``dropped.jsonl`` and ``ledger.json``, as a round of a
-    run has them.
+    utility guards, are dropped, and steps that read rows with a model do so with its starting model. ``out`` gets
+    ``records.jsonl``, ``dropped.jsonl``, ``ledger.json`` and, if a step measured rows, ``scores.jsonl``, as a round of
+    a run has them; what a model read stays in ``readings``, and the same call again does not read it anew.
 
     Raises
     ------
     DataError: rows that cannot be read, or more of them dropped than ``curate.max_loss`` allows; nothing is written.
+    RecipeError: a step names what cannot be used.
     """
+    rows = read_rows(data)
+    emit = located(emit, stage="curate")
     section = recipe.curate if recipe is not None else CurateSection()
-    if recipe is not None:
+    if recipe is None:
+        curated = sift(rows, build_steps(section, [], emit=emit), limits=limits_of(section), emit=emit)
+    else:
+        require_choosing(recipe)
         recipe = with_tasks(recipe)
         items = guarded_items(recipe, build_tasks(recipe.tasks, recipe.folder))
-        steps = build_steps(section, items, texts=general_texts(), folder=recipe.folder)
-    else:
-        steps = build_steps(section, [])
-    curated = sift(read_rows(data), steps, limits=limits_of(section))
+        folder = None if out is None else out / READINGS
+        with Engines(recipe, offline=offline) as engines:
+            read = ModelReader(recipe, lambda: engines.scored(None), folder=folder, emit=emit)
+            texts = general_texts()
+            seed = derive_seed(recipe.seed, "mix")
+            steps = build_steps(section, items, texts=texts, seed=seed, folder=recipe.folder, reader=read, emit=emit)
+            curated = sift(rows, steps, limits=limits_of(section), emit=emit)
     if out is not None:
-        write_records(out / "records.jsonl", curated.kept)
-        write_records(out / "dropped.jsonl", curated.dropped)
-        write_atomic(out / "ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
+        write_curated(out, curated)
     return curated
 
 

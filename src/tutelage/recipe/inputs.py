@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tutelage.recipe.curate import ContaminationStep, CustomStep
+from tutelage.recipe.curate.needs import score_files
 from tutelage.recipe.recipe import Recipe
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
@@ -19,8 +20,8 @@ from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
-    """Return the files of rows, of benchmarks, of code (``file.py:name``), of the sources (documents, topics, personas,
-    seed tasks, prompts, principles, reasons) and of the chat template, by name as the recipe writes it.
+    """Return the files of rows, benchmarks and scores, of code (``file.py:name``), of the sources (documents, topics,
+    personas, seed tasks, prompts, principles, reasons) and of the chat template, by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -44,6 +45,7 @@ def _names(recipe: Recipe) -> Iterator[str]:
     for step in recipe.curate.steps:
         if isinstance(step, CustomStep):
             yield from _code(step.path)
+        yield from (score.path for score in score_files(step))
     if isinstance(recipe.reflect.planner, CustomPlanner):
         yield from _code(recipe.reflect.planner.path)
 

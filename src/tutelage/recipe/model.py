@@ -52,7 +52,8 @@ class ModelSection(Section):
 
 
 class TransformersEngine(Section):
-    """Our batched decoding over the transformers model, in the model's own arithmetic."""
+    """Our batched decoding over the transformers model, in the model's own arithmetic. Where JSON is asked for, nothing
+    else can be written."""
 
     kind: Literal["transformers"]
 
@@ -61,7 +62,8 @@ class TransformersEngine(Section):
 
 
 class CTranslate2Engine(Section):
-    """CTranslate2 with int8 weights on the CPU (extra ``cpu``); makes training data, never scores."""
+    """CTranslate2 with int8 weights on the CPU (extra ``cpu``); makes training data, never scores. JSON is asked for in
+    words alone: only the transformers engine and servers hold answers to a form."""
 
     kind: Literal["ctranslate2"]
 

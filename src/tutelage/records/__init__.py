@@ -18,6 +18,7 @@
 | ``reasoned`` | ``Reasoned``: a question, the reasons, the answer |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
+| ``readings`` | what a model made of rows before they are chosen among |
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |
 | ``heldout`` | the loss of references that were held out |
 | ``tradeoff`` | what each paradigm of data construction gave and took |

@@ -22,7 +22,7 @@ class Sampling(Record):
 
 
 class AnswerSchema(Record):
-    """The JSON that an answer is to be, for engines that can hold a model to it.
+    """The JSON that an answer is to be, for engines that hold a model to it.
 
     ``json_schema`` is of the strict subset where ``strict``: every object names all its keys as required and allows no
     others.
@@ -40,8 +40,9 @@ class AnswerSchema(Record):
 class Request(Record):
     """One question to a completer. Equal requests to one model must be able to give equal answers: hence the seed.
 
-    ``answer_schema`` is a wish: an endpoint that offers structured output is asked for it, engines on this machine do
-    not read it. Whoever needs JSON asks for it in words too (:mod:`tutelage.completers.structured.asking`).
+    ``answer_schema`` is a wish: our own decoder holds the answer to it, an endpoint that offers structured output is
+    asked for it, others do not read it. Whoever needs JSON asks for it in words too
+    (:mod:`tutelage.completers.structured.asking`).
     ``top_logprobs`` is one too: so many of the likeliest tokens in the place of each that is written.
     ``turn`` is whose turn is written: the assistant's, or that of the user who speaks next, after ``messages``, of
     which there may be none. Endpoints of chat completions write an assistant's alone.

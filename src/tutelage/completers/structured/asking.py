@@ -1,7 +1,8 @@
 """Structured output: ask, find the JSON, repair it, validate it, ask again with what was wrong; count every end.
 
-The schema travels with the request to endpoints that offer to hold the model to it. Engines on this machine and
-scripts do not read it, and a server may refuse it, so the prompt asks for the form too (:attr:`Form.words`).
+The schema travels with the request: our own decoder holds the model to it, and so do endpoints that offer it. Other
+engines and scripts do not read it, and a server may refuse it, so the prompt asks for the form too
+(:attr:`Form.words`), which also tells a model that is held what it is to write.
 """
 
 import json
@@ -188,11 +189,11 @@ def _complaining(messages: Conversation, answer: Answer, loss: Loss) -> Conversa
 
 
 def _say_refusal(opened: Sequence[Completer], way: Way) -> bool:
-    """Say it if the server takes no schemas, and whether it was said."""
+    """Say it if answers are not held to the schema, and whether it was said."""
     refusals = (one.schema_refusal for one in opened if isinstance(one, OffersSchemas))
     refusal = next(filter(None, refusals), "")
     if refusal:
-        text = f"{way.label}: the endpoint refuses response_format and is asked for JSON in words alone ({refusal})"
+        text = f"{way.label}: answers are not held to the schema, JSON is asked for in words alone ({refusal})"
         way.emit(Event("note", data={"text": text}))
     return bool(refusal)
 

@@ -8,7 +8,6 @@ from tutelage.completers.structured.forms import form_of
 from tutelage.construct.instructions.desk import Desk, lost
 from tutelage.construct.ledgers import ledger_of
 from tutelage.construct.prompts import render
-from tutelage.errors import CompletionError
 from tutelage.records import Dropped, Ledger, Request, user
 from tutelage.records.structured import Loss
 from tutelage.seeds import derive_seed
@@ -20,6 +19,7 @@ STEP = "personas"
 HANDFUL = 8
 """Personas that are asked for at once: a model that is asked for many repeats itself."""
 TOPICS_EACH = 2
+NOBODY = "and none can be used: requests are nobody's in particular (personas: [...] in the recipe would give some)"
 MOST_SHOWN = 24
 """Personas that are there already and shown when others are asked for."""
 
@@ -39,8 +39,8 @@ def write_personas(desk: Desk, number: int, topics: Sequence[str]) -> tuple[list
     """Return ``number`` different personas, or as many as came, what was dropped, and the counts.
 
     Two are alike if their ROUGE-L is not below the section's ``novelty``. What is missing is asked for again as often
-    as cells order again (``passes``). Raises :class:`CompletionError` where none came, and what :meth:`Desk.ask`
-    raises.
+    as cells order again (``passes``). Where none came the requests are nobody's in particular, and the counts say so.
+    Raises what :meth:`Desk.ask` raises.
     """
     kept: list[str] = []
     dropped: list[Dropped] = []
@@ -62,11 +62,8 @@ def write_personas(desk: Desk, number: int, topics: Sequence[str]) -> tuple[list
                 else:
                     near.add([persona])
                     kept.append(persona)
-    if not kept:
-        what = "the teacher wrote no persona that can be used"
-        remedy = "give some in the recipe (personas: [...]), or leave personas out"
-        raise CompletionError(what, where=str(desk.folder / "personas.jsonl"), remedy=remedy)
-    return kept, dropped, ledger_of(STEP, len(kept), dropped, [f"{number} were asked for"])
+    notes = [f"{number} were asked for"] if kept else [f"{number} were asked for, {NOBODY}"]
+    return kept, dropped, ledger_of(STEP, len(kept), dropped, notes)
 
 
 def _unfit(persona: str, near: Nearest, *, full: bool) -> str:

@@ -5,7 +5,10 @@
 | ``filters`` | what a row must be by itself, or beside the items of evaluation |
 | ``texts`` | how a row is written, in which language, what it gives away |
 | ``duplicates`` | one of rows that say the same |
+| ``selection`` | rows by their difficulty, and rows that are unlike one another |
+| ``embedding`` | what texts are compared by |
 | ``mix`` | how much of each |
+| ``needs`` | which steps need a model or files |
 """
 
 from typing import Annotated, Literal, Self
@@ -13,9 +16,16 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tutelage.recipe.base import Section
-from tutelage.recipe.curate.duplicates import ExactDuplicatesStep, NearDuplicatesStep
+from tutelage.recipe.curate.duplicates import ExactDuplicatesStep, NearDuplicatesStep, SemanticDuplicatesStep
 from tutelage.recipe.curate.filters import BenchmarkSection, ContaminationStep, QualityStep, ValidateStep
-from tutelage.recipe.curate.mix import MixStep
+from tutelage.recipe.curate.mix import MixStep, MixtureStep
+from tutelage.recipe.curate.selection import (
+    FacilityLocationStep,
+    IfdStep,
+    KCenterStep,
+    PerplexityStep,
+    ScoreFirstStep,
+)
 from tutelage.recipe.curate.texts import HeuristicsStep, LanguageStep, NormalizeStep, PiiStep
 
 __all__ = [
@@ -25,14 +35,21 @@ __all__ = [
     "CurateStep",
     "CustomStep",
     "ExactDuplicatesStep",
+    "FacilityLocationStep",
     "HeuristicsStep",
+    "IfdStep",
+    "KCenterStep",
     "LanguageStep",
     "LossSection",
     "MixStep",
+    "MixtureStep",
     "NearDuplicatesStep",
     "NormalizeStep",
+    "PerplexityStep",
     "PiiStep",
     "QualityStep",
+    "ScoreFirstStep",
+    "SemanticDuplicatesStep",
     "ValidateStep",
 ]
 
@@ -56,13 +73,23 @@ CurateStep = Annotated[
     | PiiStep
     | ExactDuplicatesStep
     | NearDuplicatesStep
+    | SemanticDuplicatesStep
     | ContaminationStep
     | QualityStep
     | HeuristicsStep
+    | IfdStep
+    | PerplexityStep
+    | KCenterStep
+    | FacilityLocationStep
+    | ScoreFirstStep
     | MixStep
+    | MixtureStep
     | CustomStep,
     Field(discriminator="kind"),
 ]
+
+CHOOSING = IfdStep | PerplexityStep | KCenterStep | FacilityLocationStep | ScoreFirstStep
+"""Steps that may keep a share of the rows."""
 
 DEFAULT_STEPS: tuple[CurateStep, ...] = (
     ValidateStep(kind="validate"),
@@ -101,6 +128,19 @@ class CurateSection(Section):
     @classmethod
     def _a_number_is_of_all(cls, given: object) -> object:
         return {"overall": given} if isinstance(given, int | float) and not isinstance(given, bool) else given
+
+    @model_validator(mode="after")
+    def _chooses_less_than_may_go(self) -> Self:
+        for step in self.steps:
+            if not isinstance(step, CHOOSING) or step.share is None:
+                continue
+            limit = min(self.max_loss.overall, self.max_loss.steps.get(step.kind, self.max_loss.step))
+            if 1 - step.share > limit + 1e-9:
+                raise ValueError(
+                    f"max_loss: {step.kind} keeps {step.share:g} of the rows, and at most {limit:g} of them may go; "
+                    "allow as much as is chosen away, or curate first and choose in a curation of its own"
+                )
+        return self
 
     @model_validator(mode="after")
     def _limits_are_of_steps(self) -> Self:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tutelage.recipe.base import Section
+from tutelage.recipe.curate.embedding import START, Embedding
 
 
 class ExactDuplicatesStep(Section):
@@ -26,3 +27,16 @@ class NearDuplicatesStep(Section):
 
     permutations: int = Field(default=128, ge=16)
     """Permutations of a MinHash."""
+
+
+class SemanticDuplicatesStep(Section):
+    """Keep one of rows that say nearly the same in whatever words: by the cosine of their embeddings."""
+
+    kind: Literal["semantic_duplicates"]
+
+    cosine: float = Field(default=0.95, gt=0, le=1)
+    """Likeness from which on two rows are duplicates. What a value means depends on the embedding: look at
+    ``dropped.jsonl`` before you trust one."""
+
+    embedding: Embedding = START
+    """What rows are compared by."""

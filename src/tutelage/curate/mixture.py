@@ -1,0 +1,143 @@
+"""Rows of several kinds in wanted shares, each row at most once."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from tutelage.curate.mix import rank
+from tutelage.curate.step import Sifted, drop
+from tutelage.recipe.curate.mix import Kind
+from tutelage.records import Dropped, Example
+
+
+class Mixture:
+    """Keeps so many rows of each kind that their shares are as wanted.
+
+    Shares are ``weights``, or n^(1/T) of the n rows of a kind for a ``temperature`` T (Devlin 2018 and Arivazhagan et
+    al. 2019 draw languages so; 1: as they are, ∞: alike), each over their sum. Those papers draw rows with repetition;
+    here a kind that is too small for its share is never repeated. Without ``rows`` as many are kept as the shares
+    allow: the kind that is scarcest for its share goes in whole. With ``rows``, where a kind has too few: ``shrink``
+    keeps the shares and gives fewer rows, ``fill`` lets the other kinds give more. Numbers are whole by largest
+    remainders. Which rows of a kind are kept: verified before unverified, then expert before distilled before
+    self-improved, then a draw by ``seed`` and id.
+    """
+
+    name = "mixture"
+
+    def __init__(
+        self,
+        *,
+        by: Kind = "source",
+        weights: Mapping[str, float] | None = None,
+        temperature: float | None = None,
+        rows: int | None = None,
+        short: Literal["fill", "shrink"] = "shrink",
+        seed: int = 0,
+    ) -> None:
+        self.by = by
+        self.weights = weights
+        self.temperature = temperature
+        self.rows = rows
+        self.short = short
+        self.seed = seed
+
+    def apply(self, rows: Sequence[Example]) -> Sifted:
+        """Return what is kept and what is dropped; the notes tell wanted shares and what there is of each kind."""
+        kinds: defaultdict[str, list[Example]] = defaultdict(list)
+        for row in sorted(rows, key=lambda row: rank(row, self.seed, self.name)):
+            kinds[kind_of(row, self.by)].append(row)
+        there = {kind: len(kinds[kind]) for kind in sorted(kinds)}
+        shares = self.shares(there)
+        numbers = quotas(there, shares, self.rows, fill=self.short == "fill")
+        kept: list[Example] = []
+        dropped: list[Dropped] = []
+        for kind, found in kinds.items():
+            number = numbers.get(kind, 0)
+            kept += found[:number]
+            named = kind or f"no {self.by}"
+            why = f"more rows of {named}" if shares.get(kind) else f"no weight for {named}"
+            detail = f"{number:,} of {len(found):,} are kept"
+            dropped += [drop(row, self.name, why.replace(":", " "), detail) for row in found[number:]]
+        return Sifted(kept, dropped, self._notes(there, shares, numbers))
+
+    def shares(self, there: Mapping[str, int]) -> dict[str, float]:
+        """Return the wanted share of each kind that is ``there``; those without weight have none."""
+        if self.weights is not None:
+            sizes = {kind: self.weights.get(kind, 0.0) for kind in there}
+        else:
+            assert self.temperature is not None
+            sizes = {kind: number ** (1 / self.temperature) for kind, number in there.items()}
+        total = sum(sizes.values())
+        return {kind: size / total for kind, size in sizes.items() if size > 0}
+
+    def _notes(
+        self, there: Mapping[str, int], shares: Mapping[str, float], numbers: Mapping[str, int]
+    ) -> tuple[str, ...]:
+        total = sum(numbers.values())
+        said = [
+            f"{kind or f'no {self.by}'} {numbers[kind]:,} of {there[kind]:,} ({numbers[kind] / max(1, total):.0%}, "
+            f"wanted {share:.0%})"
+            for kind, share in shares.items()
+        ]
+        notes = [f"by {self.by}: {', '.join(said)}"] if said else []
+        if absent := sorted(name for name, weight in (self.weights or {}).items() if weight and name not in there):
+            notes.append(f"no row is of {', '.join(absent)}; the weights of the others count among themselves")
+        if self.rows is not None and total < min(self.rows, sum(there.values())):
+            notes.append(f"{total:,} rows, {self.rows:,} were wanted: {self._why_fewer(there, numbers)}")
+        return tuple(notes)
+
+    def _why_fewer(self, there: Mapping[str, int], numbers: Mapping[str, int]) -> str:
+        whole = ", ".join(kind or f"no {self.by}" for kind, number in numbers.items() if number == there[kind])
+        return f"there are no more of {whole}" if whole else "no kind has a weight"
+
+
+def kind_of(row: Example, by: Kind) -> str:
+    """Return the kind that a row is of; "" where it does not say."""
+    match by:
+        case "source":
+            return row.lineage.source
+        case "paradigm":
+            return row.lineage.paradigm
+        case "level":
+            return row.level or ""
+        case _:
+            return str(getattr(row, by))
+
+
+def quotas(there: Mapping[str, int], shares: Mapping[str, float], rows: int | None, *, fill: bool) -> dict[str, int]:
+    """Return how many rows of each kind are kept: at most those that are ``there``, in ``shares`` that sum to 1."""
+    if not shares:
+        return {}
+    if rows is None or not fill:
+        most = min(there[kind] / share for kind, share in shares.items())
+        if rows is None or most < rows:
+            # The scarcest kind goes in whole; of the others whole rows, so that none is above its share.
+            return {kind: min(there[kind], int(most * share + 1e-9)) for kind, share in shares.items()}
+        return largest_remainders(shares, rows, there)
+    found: dict[str, int] = {}
+    left, open_kinds = min(rows, sum(there[kind] for kind in shares)), dict(shares)
+    while open_kinds:
+        total = sum(open_kinds.values())
+        full = [kind for kind, share in open_kinds.items() if there[kind] <= left * share / total]
+        if not full:
+            return {**found, **largest_remainders({k: s / total for k, s in open_kinds.items()}, left, there)}
+        for kind in full:
+            found[kind] = there[kind]
+            del open_kinds[kind]
+        left -= sum(there[kind] for kind in full)
+    return found
+
+
+def largest_remainders(shares: Mapping[str, float], total: int, there: Mapping[str, int]) -> dict[str, int]:
+    """Return whole numbers that sum to ``total`` and are nearest to its ``shares`` (Hamilton's method), at most those
+    that are ``there``; of equal remainders the first name gets the row."""
+    exact = {kind: total * share for kind, share in shares.items()}
+    found = {kind: min(there[kind], int(value + 1e-9)) for kind, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda kind: (found[kind] - exact[kind], kind))
+    while (missing := total - sum(found.values())) > 0:
+        room = [kind for kind in by_remainder if found[kind] < there[kind]]
+        if not room:
+            break
+        for kind in room[:missing]:
+            found[kind] += 1
+    return found
