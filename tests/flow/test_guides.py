@@ -211,6 +211,8 @@ def test_self_improvement(tmp_path: Path) -> None:
     assert "8 new tasks, in at most 2 steps of 2 requests for 8 each" in said
     assert "The student writes for itself; it sees the experts' demonstrations and tasks that it wrote" in told
     assert "it is sent the tasks of seeds.jsonl and tasks that it wrote, 8 in each request for new ones" in told
+    assert "requests for 1 of 1 passages of 1 documents, and a grade for each, 4 at least" in told
+    assert "16 requests out of nothing, each × 1 answers" in told
     folder = tmp_path / "runs" / "improving" / "rounds" / "1" / "construct" / "self_instruct"
     for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
         assert line in said

@@ -84,7 +84,7 @@ def test_a_run_learns_what_it_ordered(reader: Path) -> None:
     assert estimate.teaching.answers > stage.answers > 8
     assert estimate.judging is not None
     assert estimate.judging.answers > 0
-    assert "ordered requests to read" in estimate.judging.what
+    assert "requests to read" in estimate.judging.what
 
     rows = [row for row in made.rows if row.lineage.source == "instructions"]
     plan = read_state(out / "rounds/1/plan/plan.json", Plan)

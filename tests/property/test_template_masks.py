@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from tutelage.errors import TemplateError
 from tutelage.models.template import ChatTemplate
 from tutelage.records import Conversation, Message, TextPart, ToolCall, system, user
 
@@ -288,3 +289,36 @@ def test_training_continues_the_very_tokens_that_generation_starts_from(name: st
 
     check()
     assert family.end in template.render((user("a"), answer("b", "", ())))
+
+
+WORDS = st.sampled_from(
+    ["What is it?", "1 more, please", "Ärger gibt es immer.", "日本 is what?", "(a) or (b)", "def f():"]
+)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@given(text=WORDS, talk=st.booleans())
+@settings(max_examples=12, deadline=None)
+def test_a_user_begins_to_write_behind_the_very_tokens_that_stand_before_a_users_words(
+    name: str, text: str, talk: bool
+) -> None:
+    template, tokenizer = template_of(name), tokenizer_of(name)
+    before: Conversation = (user("Hello"), answer("Hi there", "", ())) if talk else ()
+    ids = template.encode_user_turn(before)
+    whole = template.encode_prompt((*before, user(text)))
+    assert ids == whole[: len(ids)]
+    rest = tokenizer.decode(whole[len(ids) :])
+    assert rest.lstrip().startswith(text)
+    assert template.user_end
+    assert rest.lstrip()[len(text) :].lstrip().startswith(template.user_end), "the words end by it"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_system_turn_stands_before_the_users_or_is_refused(name: str) -> None:
+    template = template_of(name)
+    if template.folds_system:
+        with pytest.raises(TemplateError, match="no system turn"):
+            template.encode_user_turn((system("Be kind."),))
+    else:
+        ids = template.encode_user_turn((system("Be kind."),))
+        assert "Be kind." in tokenizer_of(name).decode(ids)

@@ -116,6 +116,13 @@ def test_the_card_counts_sources_and_keeps_texts_to_itself() -> None:
     assert "even?" not in card
 
 
+def test_the_card_says_which_answers_people_wrote_in_documents() -> None:
+    found = [example(1), example(2, paradigm="self", source="back_translation", author="whoever wrote the documents")]
+    card = dataset_card("mine", found, origin=Origin("rows.jsonl"))
+    assert "- 1 answer: passages of documents as they stand, by whoever wrote these." in card
+    assert "Answers by whoever" not in card
+
+
 def test_languages_are_those_of_the_answers() -> None:
     german = "Das ist gewiss so, und es bleibt auch in der nächsten Woche noch so."
     made = [example(1), example(2, german), example(3, german), example(4, "7")]

@@ -68,7 +68,7 @@ def test_what_the_judge_gets_of_it_is_in_its_estimate() -> None:
     found = judging(recipe(JUDGE, rows=100, passes=0, samples=3))
     answered, read = round(100 * WRITTEN_SHARE * MATCHING_SHARE * 3), round(100 * WRITTEN_SHARE)
     assert found.answers == 3 * (answered + read)
-    assert found.what == f"a round: {answered} times about ordered answers and {read} ordered requests to read"
+    assert found.what == f"a round: {answered} times about ordered answers and {read} requests to read"
     assert found.completion_tokens > 0
     pairs = judging(
         recipe(JUDGE.replace("}}", "}, best_of: pairwise, unchecked: false}"), rows=100, passes=0, samples=3)

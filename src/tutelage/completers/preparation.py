@@ -16,6 +16,15 @@ class Template(Protocol):
         """Ids of the conversation and the generation prompt."""
         ...
 
+    def encode_user_turn(self, messages: Conversation) -> list[int]:
+        """Ids of the conversation up to where a user who speaks next starts to write."""
+        ...
+
+    @property
+    def user_end(self) -> str:
+        """The text by which a user's words end; "" where nothing does."""
+        ...
+
     def strip_reasoning(self, text: str) -> tuple[str, str]:
         """(reasoning, answer) of a completion."""
         ...
@@ -61,7 +70,8 @@ def prepare(template: Template, context: int, requests: Sequence[Request]) -> tu
     refused: list[Answer] = []
     for request in requests:
         try:
-            ids = tuple(template.encode_prompt(request.messages))
+            encode = template.encode_prompt if request.turn == "assistant" else template.encode_user_turn
+            ids = tuple(encode(request.messages))
         except ModelError as fault:
             refused.append(failed(request, str(fault)))
             continue
@@ -100,18 +110,25 @@ def answered(
 
     ``completion_tokens`` counts the end token, because the model had to write it, unless the answer was ``closed``: it
     stopped without one, where nothing could follow. Special tokens inside the answer stay visible: they are what the
-    model wrote, and reasoning markers may be among them.
+    model wrote, and reasoning markers may be among them. A user's turn is cut where the template ends it, for not every
+    template does so by a token that ends an answer.
     """
     written = tokenizer.decode(list(tokens), skip_special_tokens=False)
     assert isinstance(written, str)
-    reasoning, text = template.strip_reasoning(written)
+    ended = stopped
+    if prompt.request.turn == "user":
+        end = template.user_end
+        text, found, _ = written.partition(end) if end else (written, "", "")
+        reasoning, stopped = "", stopped or bool(found)
+    else:
+        reasoning, text = template.strip_reasoning(written)
     return Answer(
         request_id=prompt.request.id,
         text=text,
         finish="stop" if stopped else "length",
         reasoning=reasoning,
         prompt_tokens=len(prompt.ids),
-        completion_tokens=len(tokens) + (stopped and not closed),
+        completion_tokens=len(tokens) + (ended and not closed),
         logprobs=None if logprobs is None else tuple(logprobs),
         seed=prompt.request.seed,
     )

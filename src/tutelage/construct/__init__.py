@@ -7,7 +7,7 @@
 | ``rationales/`` | a teacher's reasons before its answers, examined, and learned with them |
 | ``documents/`` | questions and answers about passages of documents, proved by quotes |
 | ``instructions/`` | requests that a teacher writes to order, read blind, and its answers |
-| ``self_improve/`` | new instructions of a model from those of experts, each method after its paper |
+| ``self_improve/`` | new instructions, reasons and pairs of a model, each method after its paper |
 | ``constitution/`` | answers of the student, criticized by principles and revised |
 | ``reflection/`` | rows that are there, reflected on and written anew |
 | ``given``, ``approval``, ``traces`` | prompts that sources are given; what may be learned; what a text must not show |

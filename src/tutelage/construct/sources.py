@@ -9,18 +9,29 @@ from tutelage.construct.documents.source import document_rows
 from tutelage.construct.instructions.source import instruction_rows
 from tutelage.construct.reflection.source import reflection_rows
 from tutelage.construct.sampling import Asker, Sampler
+from tutelage.construct.self_improve.back_translation import back_translation_rows
 from tutelage.construct.self_improve.evolve import evolve_rows
+from tutelage.construct.self_improve.magpie import magpie_rows
 from tutelage.construct.self_improve.self_instruct import self_instruct_rows
+from tutelage.construct.self_improve.self_rewarding import self_rewarding_pairs
+from tutelage.construct.self_improve.star import star_rows
 from tutelage.recipe.sources import (
+    BackTranslationSource,
     ConstitutionSource,
     DocumentsSource,
     EvolveSource,
     InstructionsSource,
+    MagpieSource,
     ReflectionSource,
     SelfInstructSource,
+    SelfRewardingSource,
     Source,
+    StarSource,
 )
 from tutelage.records import Demonstration, Example, Level, Preference
+
+Made = tuple[list[Example], list[Preference]]
+SeededSource = SelfInstructSource | EvolveSource | SelfRewardingSource | BackTranslationSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +48,14 @@ class Means:
     seed: int
     base: Path
 
+    def writer(self, source: Source) -> Asker:
+        """Return who writes the rows of ``source``."""
+        writer = self.teacher if source.taught else self.student
+        assert writer is not None, "a recipe whose teacher writes has one"
+        return writer
 
-def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> tuple[list[Example], list[Preference]]:
+
+def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> Made:
     """Return the rows of a round from all ``sources``, in their order, and the preferences that came of them; each
     writes into a folder of its name.
 
@@ -47,40 +64,56 @@ def source_rows(sources: Sequence[Source], sampler: Sampler, means: Means) -> tu
     rows: list[Example] = []
     pairs: list[Preference] = []
     for source in sources:
-        writer = means.teacher if source.taught else means.student
-        assert writer is not None, "a recipe whose teacher writes has one"
-        match source:
-            case DocumentsSource():
-                rows += document_rows(source, sampler, teacher=writer, seed=means.seed, base=means.base)
-            case InstructionsSource():
-                rows += instruction_rows(
-                    source,
-                    sampler,
-                    teacher=writer,
-                    judge=means.judge,
-                    plan=_by_cell(means.prompts, sampler),
-                    demonstrations=means.demonstrations,
-                    base=means.base,
-                )
-            case SelfInstructSource():
-                rows += self_instruct_rows(
-                    source, sampler, writer=writer, demonstrations=means.demonstrations, base=means.base
-                )
-            case EvolveSource():
-                rows += evolve_rows(
-                    source, sampler, writer=writer, demonstrations=means.demonstrations, base=means.base
-                )
-            case ConstitutionSource():
-                made, told = constitution_rows(
-                    source, sampler, student=means.student, teacher=means.teacher, seed=means.seed, base=means.base
-                )
-                rows, pairs = [*rows, *made], [*pairs, *told]
-            case ReflectionSource():
-                made, told = reflection_rows(
-                    source, sampler, student=means.student, teacher=means.teacher, seed=means.seed, base=means.base
-                )
-                rows, pairs = [*rows, *made], [*pairs, *told]
+        made, told = _from(source, sampler, means)
+        rows += made
+        pairs += told
     return rows, pairs
+
+
+def _from(source: Source, sampler: Sampler, means: Means) -> Made:
+    """The rows of one source, and its preferences."""
+    seed, base = means.seed, means.base
+    match source:
+        case DocumentsSource():
+            return document_rows(source, sampler, teacher=means.writer(source), seed=seed, base=base), []
+        case InstructionsSource():
+            return instruction_rows(
+                source,
+                sampler,
+                teacher=means.writer(source),
+                judge=means.judge,
+                plan=_by_cell(means.prompts, sampler),
+                demonstrations=means.demonstrations,
+                base=base,
+            ), []
+        case ConstitutionSource():
+            return constitution_rows(
+                source, sampler, student=means.student, teacher=means.teacher, seed=seed, base=base
+            )
+        case ReflectionSource():
+            return reflection_rows(source, sampler, student=means.student, teacher=means.teacher, seed=seed, base=base)
+        case StarSource():
+            return star_rows(source, sampler, student=means.student, seed=seed, base=base), []
+        case MagpieSource():
+            return magpie_rows(source, sampler, writer=means.writer(source), judge=means.judge), []
+        case _:
+            return _from_experts(source, sampler, means)
+
+
+def _from_experts(source: SeededSource, sampler: Sampler, means: Means) -> Made:
+    """The rows of a source that begins with what experts wrote."""
+    writer, experts, base = means.writer(source), means.demonstrations, means.base
+    match source:
+        case SelfInstructSource():
+            return self_instruct_rows(source, sampler, writer=writer, demonstrations=experts, base=base), []
+        case EvolveSource():
+            return evolve_rows(source, sampler, writer=writer, demonstrations=experts, base=base), []
+        case SelfRewardingSource():
+            return self_rewarding_pairs(source, sampler, writer=writer, demonstrations=experts, base=base)
+        case BackTranslationSource():
+            return back_translation_rows(
+                source, sampler, writer=writer, demonstrations=experts, seed=means.seed, base=base
+            ), []
 
 
 def _by_cell(prompts: Mapping[tuple[str, Level], int], sampler: Sampler) -> dict[tuple[str, Level], int]:

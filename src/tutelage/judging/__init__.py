@@ -5,6 +5,7 @@
 | ``rubric`` | ``Rubric``: what is judged, on which scale, and how one score comes of it |
 | ``judge`` | ``Judge``, and asking it: bounded tries, an append-only log, who answered pinned |
 | ``pointwise`` | a score for one answer, criterion by criterion |
+| ``points`` | one score by a scale that a prompt describes, or the mean of several that were drawn |
 | ``pairwise`` | which of two answers is better, asked in both orders |
 | ``reading`` | from a reply to a verdict, or why it is none |
 | ``fence`` | marks that the text between them cannot close |

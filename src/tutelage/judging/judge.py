@@ -38,8 +38,9 @@ BENCH = "judges.jsonl"
 class Judge:
     """Who judges, by which rubric, and how often a reply that cannot be read is asked for again.
 
-    Greedy: a judge that gives two scores to one answer is no measure. ``again``: whether what an endpoint refused for
-    good is asked again. ``references``: whether an item's known answer is shown beside what is judged.
+    Greedy by default: a judge that gives two scores to one answer is no measure, unless the mean of several is taken.
+    ``again``: whether what an endpoint refused for good is asked again. ``references``: whether an item's known answer
+    is shown beside what is judged.
     """
 
     open: OpenCompleter
@@ -49,11 +50,13 @@ class Judge:
     max_tokens: int = 512
     retries: int = 1
     again: bool = False
+    temperature: float = 0.0
+    top_p: float = 1.0
 
     @property
     def sampling(self) -> Sampling:
         """How its replies are drawn."""
-        return Sampling(temperature=0.0, max_tokens=self.max_tokens)
+        return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens)
 
     def identity(self, prompt: str, engine: Engine) -> JudgeIdentity:
         """Return who it is when ``engine`` answers under the template ``prompt``."""
@@ -90,13 +93,14 @@ class Question(Generic[R]):
     """What a judge is asked: an id, what fills the template, the schema of its reply, and how that is read.
 
     ``read`` raises :class:`tutelage.judging.reading.Unreadable`. The schema is for servers that hold a model to one;
-    the form is asked for in words all the same, and read as strictly.
+    the form is asked for in words all the same, and read as strictly. ``seed`` is that of a judge that draws.
     """
 
     id: str
     values: dict[str, object]
     schema: AnswerSchema
     read: Callable[[Answer], R]
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,7 @@ class _Bench:
                 id=f"{question.id}/{prompt}/{again}",
                 messages=(user(render(prompt, **question.values, again=again)),),
                 sampling=self.judge.sampling,
+                seed=question.seed,
                 answer_schema=question.schema,
             )
             for question in questions

@@ -79,6 +79,30 @@ def read_scores(reply: Answer, rubric: Rubric) -> tuple[CriterionScore, ...]:
     return tuple(_criterion(name, found[name], rubric) for name in (one.name for one in rubric.criteria))
 
 
+def points_schema(low: int, high: int) -> AnswerSchema:
+    """Return what :func:`read_points` reads, for servers that hold a model to it."""
+    properties: dict[str, JsonValue] = {
+        "reason": {"type": "string"},
+        "score": {"type": "integer", "enum": [*range(low, high + 1)]},
+    }
+    return AnswerSchema(
+        name="points",
+        json_schema={
+            "type": "object",
+            "properties": properties,
+            "required": [*properties],
+            "additionalProperties": False,
+        },
+    )
+
+
+def read_points(reply: Answer, low: int, high: int) -> tuple[int, str]:
+    """Return the one score of a reply, from ``low`` to ``high``, and why. Raises :class:`Unreadable`."""
+    found = _object(reply)
+    _same_keys(found, ["reason", "score"])
+    return _whole("the score", found["score"], low, high), _reason(found["reason"])
+
+
 def read_better(reply: Answer) -> tuple[Better, str]:
     """Return which of two answers is the better one, and why. Raises :class:`Unreadable`."""
     found = _object(reply)
@@ -94,12 +118,16 @@ def _criterion(name: str, value: object, rubric: Rubric) -> CriterionScore:
     if not isinstance(value, dict):
         raise Unreadable("unreadable", f"{name} is {_shown(value)}, no object with a reason and a score")
     _same_keys(value, ["reason", "score"], name)
-    score = value["score"]
+    score = _whole(f"the score of {name}", value["score"], LOW, rubric.high)
+    return CriterionScore(name=name, score=score, reason=_reason(value["reason"]))
+
+
+def _whole(what: str, score: object, low: int, high: int) -> int:
     if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score) or score % 1:
-        raise Unreadable("off the scale", f"the score of {name} is {_shown(score)}, no whole number")
-    if not LOW <= score <= rubric.high:
-        raise Unreadable("off the scale", f"the score of {name} is {_shown(score)}, not from {LOW} to {rubric.high}")
-    return CriterionScore(name=name, score=int(score), reason=_reason(value["reason"]))
+        raise Unreadable("off the scale", f"{what} is {_shown(score)}, no whole number")
+    if not low <= score <= high:
+        raise Unreadable("off the scale", f"{what} is {_shown(score)}, not from {low} to {high}")
+    return int(score)
 
 
 def _object(reply: Answer) -> dict[str, object]:

@@ -7,6 +7,7 @@
 | ``chatml`` | such a template put in, and ChatML refused where its tokens are not |
 | ``new_tokens`` | tokens that a template needs and a tokenizer lacks, and their rows |
 | ``rendering`` | conversations to text by the tokenizer's own template |
+| ``user_turn`` | where a user's words stand in it, for a model that writes them |
 | ``spans`` | where the assistant's words lie in that text, for any template |
 | ``reasoning`` | taking the reasoning out of a completion |
 | ``token_bytes`` | the bytes that each token stands for |

@@ -14,6 +14,7 @@ from tutelage.errors import TemplateError
 from tutelage.models.reasoning import Thoughts, markers_of, names_markers, split_reasoning
 from tutelage.models.rendering import Renderer
 from tutelage.models.spans import Span, find_end_token, find_spans
+from tutelage.models.user_turn import find_user_end, ids_before, user_frame
 from tutelage.records import Conversation, assistant, user
 
 MASK_RULES = 1
@@ -96,6 +97,23 @@ class ChatTemplate:
         ids = self._tokenize([self.render(messages, add_generation_prompt=True)])[0]
         self._refuse_second_beginning(ids)
         return ids
+
+    def encode_user_turn(self, messages: Conversation) -> list[int]:
+        """Return the ids of ``messages`` up to where a user who speaks next starts to write: what a model continues
+        that writes in the user's place.
+
+        Raises :class:`TemplateError` where the template has no such place, or it begins with two beginning-of-text
+        tokens.
+        """
+        ids = ids_before(self._tokenizer, user_frame(self._renderer, messages)[0])
+        self._refuse_second_beginning(ids)
+        return ids
+
+    @cached_property
+    def user_end(self) -> str:
+        """The text by which a user's words end; "" where nothing stands between them and an assistant's."""
+        known = [str(token) for token in self._tokenizer.added_tokens_decoder.values()]
+        return find_user_end(user_frame(self._renderer, ())[1], [self.end_token, *known])
 
     def encode(self, messages: Conversation, *, last: bool = False) -> Encoded:
         """Return ids and loss mask of a conversation; ``last``: only the last assistant turn is to be predicted, as

@@ -15,7 +15,7 @@ from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.judge import JudgeSection
-from tutelage.recipe.sources import DocumentsSource
+from tutelage.recipe.sources import DocumentsSource, StarSource
 from tutelage.recipe.teacher import ModelTeacher, SelfTeacher
 from tutelage.records import Record
 from tutelage.tasks.protocol import Task
@@ -127,6 +127,7 @@ def with_the_judge(recipe: Recipe, sees: Sequence[str], prompts: int) -> tuple[s
 def _texts_of_sources(recipe: Recipe) -> list[str]:
     """What a judge is shown of what sources of rows make, each kind once."""
     said = {
+        "back_translation": "passages of documents with the requests that were written for them",
         "constitution": "prompts with the student's answers and their revisions",
         "reflection": "rows that are there already and what was made of them",
     }
@@ -135,7 +136,7 @@ def _texts_of_sources(recipe: Recipe) -> list[str]:
     for one in recipe.construct.sources:
         if one.kind in said:
             found += [said[one.kind]] if scores else []
-        elif not isinstance(one, DocumentsSource):
+        elif not isinstance(one, DocumentsSource | StarSource):
             writer = "teacher" if one.taught else "student"
             found.append(f"requests that the {writer} wrote and its answers to them")
     return list(dict.fromkeys(found))
@@ -198,7 +199,7 @@ def _of_source(judge: JudgeSection, beside: Beside) -> tuple[int, Tokens, str]:
     prompt += beside.read * (READING_TOKENS + beside.request_tokens)
     written = singles * reply + pairs * min(judge.max_tokens, REASON_TOKENS) + beside.read * READ_TOKENS
     words = [f"{round(singles + pairs):,} times about {beside.named}"] if singles + pairs else []
-    words += [f"{round(beside.read):,} ordered requests to read"] if beside.read else []
+    words += [f"{round(beside.read):,} requests to read"] if beside.read else []
     return round(singles + pairs + beside.read), Tokens(round(prompt), round(written)), " and ".join(words)
 
 

@@ -9,7 +9,9 @@ from tutelage.construct.documents.source import shelve
 from tutelage.construct.instructions.source import check_source
 from tutelage.construct.reflection.source import check_source as check_reflection
 from tutelage.construct.rehearsal import rehearsal_prompts
+from tutelage.construct.self_improve.back_translation import check_source as check_back_translation
 from tutelage.construct.self_improve.seeds import seeds_of
+from tutelage.construct.self_improve.star import check_source as check_star
 from tutelage.curate.build import build_steps
 from tutelage.curate.selection.scores import read_scores
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
@@ -29,12 +31,14 @@ from tutelage.recipe.model import CTranslate2Engine
 from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.soft_methods import PrefixMethod, PromptMethod
 from tutelage.recipe.sources import (
+    BackTranslationSource,
+    BootstrapSource,
     ConstitutionSource,
     DocumentsSource,
     EvolveSource,
     InstructionsSource,
     ReflectionSource,
-    SelfInstructSource,
+    StarSource,
 )
 from tutelage.recipe.vllm import VllmEngine
 from tutelage.reflect.own import load_planner
@@ -127,9 +131,14 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
             case InstructionsSource() if tasks:
                 dimensions = [task.dimension for task in tasks.values()]
                 yield where, partial(check_source, source, recipe.folder, dimensions)
-            case SelfInstructSource() | EvolveSource() if tasks:
+            case BootstrapSource() | EvolveSource() if tasks:
                 demonstrations = demonstrations_of(list(tasks.values()))
                 yield where, partial(seeds_of, source, demonstrations, recipe.folder)
+            case BackTranslationSource() if tasks:
+                demonstrations = demonstrations_of(list(tasks.values()))
+                yield where, partial(check_back_translation, source, demonstrations, recipe.folder)
+            case StarSource() if tasks:
+                yield where, partial(check_star, source, tasks, recipe.folder)
             case ConstitutionSource():
                 yield where, partial(check_constitution, source, recipe.folder)
             case ReflectionSource():

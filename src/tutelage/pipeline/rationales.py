@@ -6,6 +6,7 @@ from tutelage.models.template_file import template_of
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
 from tutelage.recipe.rationales import RationalesSection
+from tutelage.recipe.sources import StarSource
 
 PROMPT_TOKENS = 190
 """Of the request for reasons and answer, and of the marks around examples."""
@@ -27,7 +28,13 @@ def require_reasoning(recipe: Recipe, *, offline: bool) -> None:
     The tokenizer is loaded for it, and no weights. Raises :class:`RecipeError`, and what :func:`load_template` raises.
     """
     section, model = rationales_of(recipe), recipe.model
-    if section is None or section.place != "reasoning":
+    places = ["construct.distill.rationales.place"] if section is not None and section.place == "reasoning" else []
+    places += [
+        f"construct.sources.{index}.place"
+        for index, source in enumerate(recipe.construct.sources)
+        if isinstance(source, StarSource) and source.place == "reasoning"
+    ]
+    if not places:
         return
     template = load_template(
         model.id,
@@ -42,8 +49,7 @@ def require_reasoning(recipe: Recipe, *, offline: bool) -> None:
             "again, and nothing would be learned of the reasons"
         )
         remedy = "write place: answer; or give a template that has it (model.template), or a model whose own does"
-        problem = Problem(what, "construct.distill.rationales.place", f"reasoning, {model.id}", remedy)
-        raise RecipeError(recipe.name, [problem])
+        raise RecipeError(recipe.name, [Problem(what, place, f"reasoning, {model.id}", remedy) for place in places])
 
 
 def with_reasons(asked: Asked, section: RationalesSection | None) -> Asked:

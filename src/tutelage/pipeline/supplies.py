@@ -3,20 +3,25 @@
 from dataclasses import dataclass
 
 from tutelage.construct.documents.source import shelve
-from tutelage.pipeline.improved import evolve_of, self_instruct_of
+from tutelage.pipeline.alone import magpie_of, star_of
+from tutelage.pipeline.improved import back_translation_of, evolve_of, self_instruct_of, self_rewarding_of
 from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
 from tutelage.pipeline.ordered import Beside, Ordering, ordering_of
 from tutelage.pipeline.revising import revising_of
 from tutelage.pipeline.teaching import Asked
 from tutelage.recipe import Recipe
 from tutelage.recipe.sources import (
+    BackTranslationSource,
     ConstitutionSource,
     DocumentsSource,
     EvolveSource,
     InstructionsSource,
+    MagpieSource,
     ReflectionSource,
     SelfInstructSource,
+    SelfRewardingSource,
     Source,
+    StarSource,
 )
 
 PROMPT_TOKENS = 330
@@ -62,6 +67,14 @@ def supplies_of(recipe: Recipe) -> list[Supply]:
                 found.append(_from_orders(source, self_instruct_of(source, recipe), recipe))
             case EvolveSource():
                 found.append(_from_orders(source, evolve_of(source, recipe), recipe))
+            case BackTranslationSource():
+                found.append(_from_orders(source, back_translation_of(source, recipe), recipe))
+            case StarSource():
+                found.append(_from_orders(source, star_of(source, recipe), recipe))
+            case SelfRewardingSource():
+                found.append(_from_orders(source, self_rewarding_of(source, recipe), recipe))
+            case MagpieSource():
+                found.append(_from_orders(source, magpie_of(source, recipe), recipe))
             case ConstitutionSource() | ReflectionSource():
                 found.append(_from_orders(source, revising_of(source, recipe), recipe))
     return found

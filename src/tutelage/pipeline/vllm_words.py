@@ -26,7 +26,10 @@ def with_server(told: Sequence[str], recipe: Recipe) -> tuple[str, ...]:
 def _sent(recipe: Recipe) -> str:
     own = {source.kind for source in recipe.construct.sources if not source.taught or source.kind == "constitution"}
     sent = ["train items and general instructions"]
-    sent += ["tasks of experts and what is written from them"] if own & {"self_instruct", "evolve"} else []
+    from_experts = own & {"self_instruct", "evolve", "self_rewarding"}
+    sent += ["tasks of experts and what is written from them"] if from_experts else []
+    sent += ["tasks of experts and passages of documents"] if "back_translation" in own else []
+    sent += ["questions with reasons"] if "star" in own else []
     sent += ["prompts of a constitution"] if "constitution" in own else []
     sent += ["rows to reflect on"] if "reflection" in own else []
     return ", ".join(sent)

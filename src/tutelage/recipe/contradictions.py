@@ -15,12 +15,14 @@ from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.objectives import KdObjective, SumObjective
 from tutelage.recipe.sources import (
+    BackTranslationSource,
+    BootstrapSource,
     ConstitutionSource,
     DocumentsSource,
     EvolveSource,
     InstructionsSource,
+    MagpieSource,
     ReflectionSource,
-    SelfInstructSource,
     Source,
 )
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
@@ -133,11 +135,13 @@ def _of_source(source: Source, recipe: "Recipe", *place: str | int) -> Iterator[
             yield from _of_documents(source, *place)
         case InstructionsSource() if section.expert is None:
             yield _idle(source, "seeds", "there are no demonstrations, construct.expert is null", *place)
-        case SelfInstructSource() if source.steps == 1:
+        case BootstrapSource() if source.steps == 1:
             yield _idle(source, "generated", "nothing was generated before the only step, steps is 1", *place)
         case EvolveSource() if source.seeds is None:
             why = "demonstrations keep their own, and no file of seeds is named"
             yield _idle(source, "dimension", why, *place)
+        case BackTranslationSource() if not source.examples:
+            yield _idle(source, "seeds", "no seed is shown, examples is 0", *place)
         case ConstitutionSource() if source.principles is not None:
             yield _idle(source, "domain", "the principles are those of a file (principles)", *place)
         case ReflectionSource() if section.judge is None or not section.judge.unchecked:
@@ -181,7 +185,7 @@ def _of_judge(recipe: "Recipe") -> Iterator[Idle]:
         lessons is not None and max(lessons.samples, lessons.revisions) > 1
     )
     several = several or any(
-        isinstance(one, InstructionsSource | EvolveSource) and one.samples > 1 for one in section.sources
+        isinstance(one, InstructionsSource | EvolveSource | MagpieSource) and one.samples > 1 for one in section.sources
     )
     if judge.best_of is not None and not several:
         yield _idle(judge, "best_of", "no prompt gets more than one answer (samples)", *place)

@@ -10,17 +10,18 @@ from tutelage.recipe.reflect import CustomPlanner
 from tutelage.recipe.rows import RowsSection
 from tutelage.recipe.sources import (
     ConstitutionSource,
-    DocumentsSource,
     InstructionsSource,
+    PassagesSource,
     ReflectionSource,
     SelfImprovementSource,
+    StarSource,
 )
 from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
     """Return the files of rows, benchmarks and scores, of code (``file.py:name``), of the sources (documents, topics,
-    personas, seed tasks, prompts, principles) and of the chat template, by name as the recipe writes it.
+    personas, seed tasks, prompts, principles, reasons) and of the chat template, by name as the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -59,9 +60,9 @@ def files_of_folders(recipe: Recipe) -> Iterator[str]:
             for benchmark in step.against:
                 yield from _files(benchmark.path, recipe.folder)
     for source in recipe.construct.sources:
+        if isinstance(source, PassagesSource):
+            yield from document_files(source, recipe.folder)
         match source:
-            case DocumentsSource():
-                yield from document_files(source, recipe.folder)
             case InstructionsSource(topics=topics, personas=personas):
                 yield from (name for name in (topics, personas) if isinstance(name, str))
             case SelfImprovementSource(seeds=str() as seeds):
@@ -70,9 +71,11 @@ def files_of_folders(recipe: Recipe) -> Iterator[str]:
                 yield from (name for name in (prompts, principles) if name is not None)
             case ReflectionSource(path=path):
                 yield from _files(path, recipe.folder)
+            case StarSource(demonstrations=file):
+                yield file
 
 
-def document_files(section: DocumentsSource, folder: Path) -> list[str]:
+def document_files(section: PassagesSource, folder: Path) -> list[str]:
     """Return the documents that a section names, relative to ``folder`` as it writes them, each once: files, and of
     folders all that is below them, without what is hidden (a name that begins with a dot)."""
     return list(dict.fromkeys(name for path in section.paths for name in _files(path, folder)))

@@ -12,16 +12,18 @@ from tutelage.recipe.base import Section
 from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.contradictions import idle_settings
 from tutelage.recipe.curate import CurateSection
+from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.evaluate import ControlsSection, EvaluateSection
 from tutelage.recipe.methods import trains_new_tokens
 from tutelage.recipe.model import EnginesSection, ModelSection
 from tutelage.recipe.reflect import ReflectSection
-from tutelage.recipe.sources import InstructionsSource, SelfImprovementSource
+from tutelage.recipe.sources import BackTranslationSource, InstructionsSource, MagpieSource, SelfImprovementSource
 from tutelage.recipe.tasks import TaskSection
 from tutelage.recipe.teacher import SelfTeacher
 from tutelage.recipe.teaching import not_a_rival
 from tutelage.recipe.trackers import Tracker
 from tutelage.recipe.tune import TuneSection
+from tutelage.recipe.vllm import VllmEngine
 
 # The stage is called construct, and so is a method that pydantic has deprecated and that nobody here calls.
 warnings.filterwarnings("ignore", message='Field name "construct" in "Recipe" shadows', category=UserWarning)
@@ -122,6 +124,8 @@ class Recipe(Section):
                 raise ValueError("construct.sources: assessor is judge, but construct.judge is null")
             if isinstance(source, SelfImprovementSource):
                 self._can_begin(source)
+            if isinstance(source, MagpieSource):
+                self._takes_unfinished_prompts(source)
         folders = [source.folder for source in construct.sources]
         if doubles := sorted({name for name in folders if folders.count(name) > 1}):
             raise ValueError(f"construct.sources: {', '.join(doubles)} given more than once; give one a name")
@@ -130,11 +134,31 @@ class Recipe(Section):
     def _can_begin(self, source: SelfImprovementSource) -> None:
         """Raise where a source has no seeds, or where its teacher is the student."""
         distill = self.construct.distill
-        if source.seeds is None and self.construct.expert is None:
+        shows_none = isinstance(source, BackTranslationSource) and not source.examples
+        if source.seeds is None and self.construct.expert is None and not shows_none:
             raise ValueError(
                 "construct.sources: demonstrations are the seeds, but construct.expert is null; name a file"
             )
         if source.taught and distill is not None and isinstance(distill.teacher, SelfTeacher):
+            raise ValueError(
+                "construct.sources: by is teacher, but construct.distill.teacher is the student itself; take student"
+            )
+
+    def _takes_unfinished_prompts(self, source: MagpieSource) -> None:
+        """Raise where who writes in the user's place is no model that is opened on this machine."""
+        distill = self.construct.distill
+        if not source.taught:
+            if isinstance(self.engines.sampling, VllmEngine):
+                raise ValueError(
+                    "construct.sources: magpie begins with an unfinished prompt, which a vLLM server is not sent; "
+                    "take engines.sampling: {kind: transformers} or {kind: ctranslate2}, or by: teacher with a model"
+                )
+        elif distill is not None and isinstance(distill.teacher, EndpointTeacher):
+            raise ValueError(
+                "construct.sources: magpie begins with an unfinished prompt, which an endpoint of chat completions "
+                "does not take; take a model on this machine as construct.distill.teacher, or by: student"
+            )
+        elif distill is not None and isinstance(distill.teacher, SelfTeacher):
             raise ValueError(
                 "construct.sources: by is teacher, but construct.distill.teacher is the student itself; take student"
             )

@@ -15,6 +15,7 @@
 | ``instructions`` | ``Order``, ``Assessment`` |
 | ``seed_tasks`` | ``SeedTask``, ``Pooled`` |
 | ``prompts`` | ``Prompt``: a question alone |
+| ``reasoned`` | ``Reasoned``: a question, the reasons, the answer |
 | ``examples`` | ``Example``, ``Demonstration``, ``Preference``, ``UnpairedPreference``, ``Lesson`` |
 | ``ledger`` | ``Ledger``, ``Dropped`` |
 | ``readings`` | what a model made of rows before they are chosen among |

@@ -44,10 +44,13 @@ class Request(Record):
     asked for it, others do not read it. Whoever needs JSON asks for it in words too
     (:mod:`tutelage.completers.structured.asking`).
     ``top_logprobs`` is one too: so many of the likeliest tokens in the place of each that is written.
+    ``turn`` is whose turn is written: the assistant's, or that of the user who speaks next, after ``messages``, of
+    which there may be none. Endpoints of chat completions write an assistant's alone.
     """
 
     id: str
     messages: Conversation
+    turn: Literal["assistant", "user"] = "assistant"
     sampling: Sampling = Sampling()
     seed: int = 0
     answer_schema: AnswerSchema | None = None

@@ -20,6 +20,8 @@ LANGUAGE_ROWS = 2000
 """So many rows, evenly spaced, are looked at for their language."""
 SURE = 0.9
 """Probability from which on a language counts as told."""
+TEXTS = "back_translation"
+"""The source whose answers people wrote, in documents."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _COLUMNS = (
     ("id", "the row's own"),
@@ -132,7 +134,11 @@ def _ledger(origin: Origin) -> Ledger | None:
 def _license(rows: Sequence[Example], license: str, origin: Origin) -> list[str]:
     said = f"{license}, as stated by who released it." if license else "Not stated: whoever releases it must say it."
     lines = []
-    models = sorted({row.lineage.author for row in rows if row.lineage.paradigm not in ("expert", "rehearsal")})
+    found = [row for row in rows if row.lineage.source == TEXTS]
+    if found:
+        lines.append(f"- {plural(len(found), 'answer')}: passages of documents as they stand, by whoever wrote these.")
+    others = [row for row in rows if row.lineage.source != TEXTS]
+    models = sorted({row.lineage.author for row in others if row.lineage.paradigm not in ("expert", "rehearsal")})
     if models:
         lines.append(f"- Answers by {', '.join(models)}: the terms of these models may bind what is made with them.")
     kinds = [task.kind for task in origin.data.recipe.tasks] if origin.data is not None else []

@@ -14,13 +14,14 @@ from tutelage.completers.endpoints.exchange import Exchange
 from tutelage.completers.endpoints.media import MediaSettings
 from tutelage.completers.endpoints.pauses import Patience
 from tutelage.completers.endpoints.spending import Purse
-from tutelage.completers.preparation import refuse_duplicates
+from tutelage.completers.preparation import failed, refuse_duplicates
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, Event, silent
 from tutelage.records import Answer, Engine, Request
 
 AT_MOST = 1024
 """Requests in flight: what sockets of one process bear."""
+USERS_TURN = "an endpoint of chat completions writes the assistant's turn, and the user's was asked for"
 
 
 class RemoteCompleter:
@@ -82,6 +83,9 @@ class RemoteCompleter:
     def groups(self, requests: Sequence[Request]) -> Iterator[list[Answer]]:
         """Yield lists of the answers that have arrived since the last one."""
         refuse_duplicates(requests)
+        if users := [request for request in requests if request.turn == "user"]:
+            yield [failed(request, USERS_TURN) for request in users]
+            requests = [request for request in requests if request.turn == "assistant"]
         if not requests:
             return
         job = self._run(self._started(requests)).result()

@@ -41,6 +41,15 @@ class ServedTemplate(Protocol):
         """Ids of the conversation and the generation prompt."""
         ...
 
+    def encode_user_turn(self, messages: Conversation) -> list[int]:
+        """Ids of the conversation up to where a user who speaks next starts to write."""
+        ...
+
+    @property
+    def user_end(self) -> str:
+        """The text by which a user's words end; "" where nothing does."""
+        ...
+
     def strip_reasoning(self, text: str) -> tuple[str, str]:
         """(reasoning, answer) of a completion."""
         ...

@@ -7,7 +7,7 @@ preference model and reinforcement learning, is not built.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.construct.approval import Approval, Written, form_of_answer
@@ -15,13 +15,12 @@ from tutelage.construct.constitution.principles import Principle, draw, principl
 from tutelage.construct.constitution.rows import Writer
 from tutelage.construct.constitution.steps import Case, Step
 from tutelage.construct.given import Given, is_text, of_round, prompts_of_file, prompts_of_tasks
-from tutelage.construct.ledgers import ledger_of, ledger_words
+from tutelage.construct.ledgers import Book
 from tutelage.construct.sampling import Asker, Meter, Sampler
 from tutelage.construct.speaker import Speaker
 from tutelage.events import say
 from tutelage.recipe.sources import ConstitutionSource
-from tutelage.records import Dropped, Example, Ledger, Paradigm, Preference, Request, Sampling, Verdict
-from tutelage.records.jsonl import write_records
+from tutelage.records import Dropped, Example, Paradigm, Preference, Request, Sampling, Verdict
 from tutelage.records.judging import Judging
 from tutelage.records.lineage import total
 from tutelage.seeds import derive_seed
@@ -39,19 +38,6 @@ class Taken:
     absent: int
     own: int
     judging: Judging
-
-
-@dataclass(slots=True)
-class Book:
-    """The counts of a round's steps, and all that was dropped."""
-
-    ledgers: list[Ledger] = field(default_factory=list)
-    dropped: list[Dropped] = field(default_factory=list)
-
-    def enter(self, step: str, kept: int, dropped: Sequence[Dropped], notes: Sequence[str] = ()) -> None:
-        """Enter what a step kept and dropped."""
-        self.ledgers.append(ledger_of(step, kept, dropped, notes))
-        self.dropped += dropped
 
 
 def check_source(section: ConstitutionSource, base: Path) -> None:
@@ -102,12 +88,11 @@ def constitution_rows(
     paradigm: Paradigm = "self" if section.by == "student" else "distill"
     writer = Writer(sampler, student.name, by.name, paradigm, section.revisions)
     rows, pairs = _approved(approval, cases, writer, book)
-    write_records(folder / "dropped.jsonl", book.dropped)
-    write_records(folder / "ledger.jsonl", book.ledgers)
+    book.write(folder)
     absent = sum(row.reason.startswith(NOTHING) for row in unanswered)
     taken = Taken(len(given) - absent, absent, sum(not case.revised for case in cases), approval.judging)
     _count(sampler, taken, answering, critic, paradigm=paradigm, rows=rows)
-    say([f"{section.folder}, {ledger_words(ledger)}" for ledger in book.ledgers], sampler.emit)
+    say(book.words(section.folder), sampler.emit)
     return rows, pairs
 
 

@@ -126,6 +126,12 @@ class Examiner:
 Fault = tuple[str, str]
 
 
+def points_at(text: str) -> str:
+    """Return the words with which ``text`` points at a passage that its reader may not have; "": none."""
+    found = _POINTS_AT.search(text)
+    return found[0].strip() if found is not None else ""
+
+
 def _said(value: Grounded) -> list[Fault]:
     faults = []
     if not normalize(value.question):
@@ -136,9 +142,8 @@ def _said(value: Grounded) -> list[Fault]:
 
 
 def _of_question(value: Grounded, closed: bool) -> list[Fault]:
-    pointing = _POINTS_AT.search(value.question) if closed else None
-    if pointing is not None:
-        return [("the question points at a passage that its reader does not have", repr(pointing[0].strip()))]
+    if closed and (pointing := points_at(value.question)):
+        return [("the question points at a passage that its reader does not have", repr(pointing))]
     answer = normalize(value.answer)
     if len(answer.split()) >= QUOTE_WORDS and answer in normalize(value.question):
         return [("the question says the answer itself", "")]

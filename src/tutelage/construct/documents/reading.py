@@ -8,7 +8,7 @@ from tutelage.construct.documents.faults import Unreadable
 from tutelage.errors import DataError, Problem
 from tutelage.files import sha256_file, storage
 from tutelage.recipe.inputs import document_files
-from tutelage.recipe.sources.documents import DocumentsSource
+from tutelage.recipe.sources.passages import PassagesSource
 from tutelage.records import Dropped, content_id
 from tutelage.records.documents import PARAGRAPH, Document, Section
 
@@ -24,7 +24,7 @@ class Library:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_documents(section: DocumentsSource, folder: Path) -> Library:
+def read_documents(section: PassagesSource, folder: Path) -> Library:
     """Return the documents that ``section`` names, relative to ``folder``.
 
     A file whose text another one has too is left out and counted. A file that cannot be read is as well, if the
@@ -64,7 +64,7 @@ def read_documents(section: DocumentsSource, folder: Path) -> Library:
     return library
 
 
-def _with_way_out(problems: list[Problem], section: DocumentsSource, library: Library) -> list[Problem]:
+def _with_way_out(problems: list[Problem], section: PassagesSource, library: Library) -> list[Problem]:
     """The problems, the last with how to go on without these files, where that is possible."""
     if not problems or section.unreadable == "leave_out" or not library.documents:
         return problems

@@ -16,6 +16,7 @@ from tutelage.construct.speaker import Speaker, lost
 from tutelage.errors import DataError, Problem
 from tutelage.events import Event
 from tutelage.recipe.sources.documents import DocumentsSource
+from tutelage.recipe.sources.passages import PassagesSource
 from tutelage.records import Dropped, Example, Ledger, Sampling
 from tutelage.records.documents import Document, Passage
 from tutelage.records.jsonl import write_records
@@ -34,7 +35,7 @@ class Shelf:
     dropped: list[Dropped]
 
 
-def shelve(section: DocumentsSource, folder: Path) -> Shelf:
+def shelve(section: PassagesSource, folder: Path) -> Shelf:
     """Read the documents that ``section`` names and cut them.
 
     Raises what :func:`read_documents` raises, and :class:`DataError` where no passage is long enough.

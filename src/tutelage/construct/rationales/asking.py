@@ -88,7 +88,7 @@ def _samples(
     items: Sequence[Item], ends: Sequence[Ended[Reasoned]], sampler: Sampler, section: RationalesSection
 ) -> list[Sample]:
     """Each end as a sample, its answer checked alone, and with its reasons where both stand in one text."""
-    answers = [_answer(end) for end in ends]
+    answers = [answer_of(end) for end in ends]
     found = [
         replace(sample, rationale=end.value.reasoning.strip())
         if end.loss is None and end.value is not None
@@ -109,7 +109,7 @@ def _both(one: Sample, whole: Verdict) -> Sample:
     return replace(one, lost=UNFIT, verdict=Verdict(score=0.0, reason=f"{UNFIT}: {whole.reason}"))
 
 
-def _answer(end: Ended[Reasoned]) -> Answer:
+def answer_of(end: Ended[Reasoned]) -> Answer:
     """The last answer with the tokens and the money of all tries; its text is the answer that was found in it."""
     last = end.answers[-1]
     if last.finish == "error":

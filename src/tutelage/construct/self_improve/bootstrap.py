@@ -19,7 +19,7 @@ from tutelage.construct.prompts import render
 from tutelage.construct.self_improve.filters import faults_of_instruction
 from tutelage.construct.self_improve.seeds import Seed, drawn_seeds
 from tutelage.construct.speaker import lost
-from tutelage.recipe.sources import SelfInstructSource
+from tutelage.recipe.sources import BootstrapSource, SelfInstructSource
 from tutelage.records import Answer, Dropped, Ledger, Request, Sampling, user
 from tutelage.records.seed_tasks import Pooled
 from tutelage.records.structured import Loss
@@ -81,7 +81,7 @@ class Pool:
         ]
 
 
-def bootstrap(desk: Desk, section: SelfInstructSource, seeds: Sequence[Seed]) -> Pool:
+def bootstrap(desk: Desk, section: BootstrapSource, seeds: Sequence[Seed]) -> Pool:
     """Return a pool of at most ``section.tasks`` new instructions, or as many as came in ``section.steps``.
 
     Raises what :meth:`Desk.ask` raises.
@@ -118,7 +118,7 @@ def bare(text: str) -> str:
     return _NUMBER.sub("", " ".join(text.split()))
 
 
-def _take(one: Pooled, pool: Pool, near: Nearest, section: SelfInstructSource) -> None:
+def _take(one: Pooled, pool: Pool, near: Nearest, section: BootstrapSource) -> None:
     """Keep an instruction that passes all filters, or drop it with the first reason."""
     reason = _unfit(one.instruction, near, section, full=len(pool.kept) == section.tasks)
     if reason:
@@ -128,7 +128,7 @@ def _take(one: Pooled, pool: Pool, near: Nearest, section: SelfInstructSource) -
     pool.kept.append(one)
 
 
-def _unfit(text: str, near: Nearest, section: SelfInstructSource, *, full: bool) -> str:
+def _unfit(text: str, near: Nearest, section: BootstrapSource, *, full: bool) -> str:
     for reason, detail in faults_of_instruction(text, section.language):
         return f"{reason}: {detail}" if detail else reason
     if found := near.too_near(text):
@@ -143,7 +143,7 @@ def _says_some(_: Request, value: Proposals) -> Loss | None:
 
 
 def _request(
-    desk: Desk, section: SelfInstructSource, seeds: Sequence[Seed], kept: Sequence[Pooled], *, name: tuple[int, int]
+    desk: Desk, section: BootstrapSource, seeds: Sequence[Seed], kept: Sequence[Pooled], *, name: tuple[int, int]
 ) -> tuple[Request, tuple[str, ...]]:
     """A request for new instructions, and the ids of those that it shows."""
     own = stream(desk.sampler.seed, section.folder, "own", *name).sample(kept, min(section.generated, len(kept)))

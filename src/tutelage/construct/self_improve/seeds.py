@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.errors import DataError, Problem
-from tutelage.recipe.sources import EvolveSource, SelfInstructSource
+from tutelage.recipe.sources import BackTranslationSource, BootstrapSource, EvolveSource
 from tutelage.records import Demonstration, Level, Paradigm
 from tutelage.records.jsonl import read_records
 from tutelage.records.seed_tasks import Instance, SeedTask
@@ -39,9 +39,11 @@ def request_of(instruction: str, brought: str) -> str:
     return f"{instruction.strip()}\n\n{brought.strip()}" if brought.strip() else instruction.strip()
 
 
-def seeds_of(
-    section: SelfInstructSource | EvolveSource, demonstrations: Sequence[Demonstration], base: Path
-) -> list[Seed]:
+Seeded = BootstrapSource | EvolveSource | BackTranslationSource
+"""Sources that begin with what experts wrote."""
+
+
+def seeds_of(section: Seeded, demonstrations: Sequence[Demonstration], base: Path) -> list[Seed]:
     """Return the seeds that a section names: of its file, or else of ``demonstrations``, each request once.
 
     Raises :class:`DataError` where there is none, a line of the file is no seed task or an id comes twice, and
