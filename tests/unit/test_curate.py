@@ -20,7 +20,7 @@ from tutelage.curate import (
     minhash,
 )
 from tutelage.curate.minhash import Bands, groups_of
-from tutelage.curate.tokens import shingles, tokens
+from tutelage.curate.tokens import shingles, signs, tokens
 from tutelage.errors import DataError, RecipeError, TutelageError
 from tutelage.recipe.curate import CurateSection, CustomStep
 from tutelage.records import (
@@ -209,6 +209,30 @@ def test_questions_on_one_passage_and_answers_to_one_prompt_are_no_duplicates() 
         pair("c", f"{ESSAY}\nWhat froze?", "It was the ink that froze."),
     ]
     assert len(NearDuplicates().apply(rows).kept) == 3
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (("What is -5 + 2?", "A number"), ("What is 5 - 2?", "A number")),
+        (("Which sign belongs there?", "<"), ("Which sign belongs there?", ">")),
+        (("Sum or difference?", "a + b"), ("Sum or difference?", "a - b")),
+        (("How was it? One emoji.", "🙂"), ("How was it? One emoji.", "🙁")),
+        (("How does the sentence end?", "!"), ("How does the sentence end?", "?")),
+    ],
+)
+def test_rows_that_only_signs_tell_apart_are_no_duplicates(left: tuple[str, str], right: tuple[str, str]) -> None:
+    rows = [pair("a", *left), pair("b", *right)]
+    assert len(curate(rows, [ExactDuplicates(), NearDuplicates()]).kept) == 2
+
+
+def test_other_quotes_dashes_and_stops_tell_nothing_apart() -> None:
+    rows = [
+        pair("a", "How is she? Tell me", "“Well” \u2014 she said: I am well, here; now."),
+        pair("b", "How is she; tell me!", "'Well' - she said. I am well; here, now!"),
+    ]
+    assert len(curate(rows, [NearDuplicates()]).kept) == 1
+    assert signs("-5 \u2212 2 × “3”, काम\u200d ✌️") == "--×✌"
 
 
 def test_scripts_without_spaces_are_compared_by_character() -> None:
