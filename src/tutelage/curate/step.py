@@ -1,10 +1,11 @@
 """The contract of a step of curation, and the order in which rows are preferred."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from tutelage.curate.words import reworded
-from tutelage.records import PARADIGMS, Conversation, Dropped, Example, Lineage, Message, TextPart
+from tutelage.records import PARADIGMS, Conversation, Dropped, Example, Lineage, Message, TextPart, ToolCall
 from tutelage.records.readings import RowScore
 
 
@@ -109,10 +110,17 @@ def prompt_text(row: Example) -> str:
 
 
 def answer_text(row: Example) -> str:
-    """The answer with its tool calls."""
+    """The answer with its reasoning and its tool calls."""
     return _content(row.target)
 
 
 def _content(message: Message) -> str:
+    """What a turn says, in words that are the same for the same turn: calls have no id, and their arguments an order.
+    Its reasoning stands first, so that two ways to one answer are two rows."""
     parts = [part.text if isinstance(part, TextPart) else f" <{part.sha256 or part.uri}> " for part in message.content]
-    return "".join([*parts, *(f" {call.name} {call.model_dump_json()}" for call in message.tool_calls)])
+    reasoning = [f"<think>{message.reasoning}</think>\n"] if message.reasoning else []
+    return "".join([*reasoning, *parts, *(f" {call.name} {_call(call)}" for call in message.tool_calls)])
+
+
+def _call(call: ToolCall) -> str:
+    return json.dumps({"name": call.name, "arguments": call.arguments}, sort_keys=True, ensure_ascii=False)
