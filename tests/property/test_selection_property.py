@@ -152,6 +152,7 @@ def test_quotas_are_possible_and_in_shares(kinds: dict[str, tuple[int, float]], 
         assert sum(found.values()) == min(rows, sum(there.values()))
     else:
         most = min(there[kind] / shares[kind] for kind in there)
-        wanted = most if rows is None else min(rows, most)
-        assert all(abs(found[kind] - wanted * shares[kind]) <= 1 + 1e-6 for kind in there)
-        assert sum(found.values()) <= math.ceil(wanted + 1e-6)
+        number = sum(found.values())
+        assert all(abs(found[kind] - number * shares[kind]) < 1 + 1e-6 for kind in there)
+        assert number >= min(math.floor(most), rows or math.inf)
+        assert quotas(found, shares, rows, fill=False) == found

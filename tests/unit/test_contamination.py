@@ -10,7 +10,7 @@ from tutelage.errors import DataError, RecipeError, StorageError
 from tutelage.recipe import parse_recipe
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.inputs import input_files
-from tutelage.records import Example, Lineage, assistant, user
+from tutelage.records import Example, Lineage, Message, ToolCall, assistant, user
 from tutelage.records.importers.benchmarks import Benchmark, BenchmarkItem, read_benchmark
 
 LINEAGE = Lineage(paradigm="expert", source="test", author="test")
@@ -167,3 +167,53 @@ def test_a_recipe_names_benchmarks_by_path_or_with_more(tmp_path: Path) -> None:
 def test_what_names_no_benchmark_is_refused(against: str, why: str) -> None:
     with pytest.raises(RecipeError, match=why):
         parse_recipe(RECIPE.replace("AGAINST", against))
+
+
+OSTRICH = "What do ostriches do when scared?"
+
+
+def columns(tmp_path: Path, **values: object) -> BenchmarkItem:
+    file = tmp_path / "b.jsonl"
+    file.write_text(json.dumps(values) + "\n")
+    return read_benchmark(file, name="b").items[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "answer", "leaks"),
+    [
+        (
+            {"best_answer": "They run away", "incorrect_answers": ["They bury heads", "They fly"]},
+            "They run away.",
+            True,
+        ),
+        ({"best_answer": "They run away", "incorrect_answers": ["They bury heads"]}, "They bury heads.", False),
+        ({"answer": "run away", "choices": ["run away", "fly"]}, "They run away.", False),
+        ({"answer": "run away", "choices": ["run away", "fly"]}, "They run away, they cannot fly.", True),
+        ({"answer": "(1)", "choices": ["run away", "fly"]}, "There is 1 way.", False),
+        ({"answer": 6}, "There are 6 ways.", True),
+        ({"answer": 6.0}, "There are 6 ways.", True),
+        ({"answers": [6, True]}, "There are 6 ways.", True),
+        ({"answers": {"text": ["away"], "answer_start": [6]}}, "There are 6 ways.", False),
+        ({"answer": 1, "choices": ["run away", "fly"]}, "There is 1 way.", False),
+    ],
+)
+def test_what_proves_a_short_question(tmp_path: Path, values: dict[str, object], answer: str, leaks: bool) -> None:
+    item = columns(tmp_path, question=OSTRICH, **values)
+    assert found(item, f"Please tell me: {OSTRICH} Thanks.", answer) == leaks
+
+
+def test_arguments_of_calls_are_read() -> None:
+    words = "the keeper wrote down the weather every evening before supper and noted each ship that passed"
+    call = ToolCall(name="search", arguments={"q": {"all": [3, words]}})
+    calls = Message(role="assistant", tool_calls=(call,))
+    lost = Example(id="a", messages=(user("Look it up."), calls), lineage=row("x").lineage)
+    item = BenchmarkItem("1", (words,))
+    assert curate([lost], [step(item)]).dropped
+
+
+def test_a_short_turn_that_most_items_have_is_boilerplate() -> None:
+    items = [BenchmarkItem(str(at), (f"Tell me of the {at * 7} stars.", "Why?")) for at in range(40)]
+    own = curate([row("Why?")], [step(*items)])
+    assert len(own.kept) == 1
+    assert 'contamination: boilerplate of bench ignored: "why"' in own.ledger.notes
+    assert curate([row("Why?")], [step(items[0])]).dropped

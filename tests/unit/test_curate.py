@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from tutelage.curate import (
     minhash,
 )
 from tutelage.curate.minhash import Bands, groups_of
-from tutelage.curate.tokens import shingles, tokens
+from tutelage.curate.mix import capped
+from tutelage.curate.tokens import shingles, signs, tokens
 from tutelage.errors import DataError, RecipeError, TutelageError
 from tutelage.recipe.curate import CurateSection, CustomStep
 from tutelage.records import (
@@ -211,6 +213,30 @@ def test_questions_on_one_passage_and_answers_to_one_prompt_are_no_duplicates() 
     assert len(NearDuplicates().apply(rows).kept) == 3
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (("What is -5 + 2?", "A number"), ("What is 5 - 2?", "A number")),
+        (("Which sign belongs there?", "<"), ("Which sign belongs there?", ">")),
+        (("Sum or difference?", "a + b"), ("Sum or difference?", "a - b")),
+        (("How was it? One emoji.", "🙂"), ("How was it? One emoji.", "🙁")),
+        (("How does the sentence end?", "!"), ("How does the sentence end?", "?")),
+    ],
+)
+def test_rows_that_only_signs_tell_apart_are_no_duplicates(left: tuple[str, str], right: tuple[str, str]) -> None:
+    rows = [pair("a", *left), pair("b", *right)]
+    assert len(curate(rows, [ExactDuplicates(), NearDuplicates()]).kept) == 2
+
+
+def test_other_quotes_dashes_and_stops_tell_nothing_apart() -> None:
+    rows = [
+        pair("a", "How is she? Tell me", "“Well” \u2014 she said: I am well, here; now."),
+        pair("b", "How is she; tell me!", "'Well' - she said. I am well; here, now!"),
+    ]
+    assert len(curate(rows, [NearDuplicates()]).kept) == 1
+    assert signs("-5 \u2212 2 × “3”, काम\u200d ✌️") == "--×✌"
+
+
 def test_scripts_without_spaces_are_compared_by_character() -> None:
     assert tokens("我爱你 ok") == ["我", "爱", "你", "ok"]
     text = "灯塔看守人每天晚饭前都会写下天气并记录有哪些船只经过以及风向如何变化还有灯是否需要加油冬天的时候页数变少"
@@ -298,6 +324,67 @@ def test_mix_caps_the_share_of_a_facet_in_its_dimension(share: float, refusals: 
     assert sum(one.dimension == "law" for one in sifted.kept) == 3, "without another side there is no share to keep"
     assert len(sifted.kept) + len(sifted.dropped) == len(given)
     assert all("harmful" in dropped.reason for dropped in sifted.dropped)
+
+
+def facet_rows(**numbers: int) -> list[Example]:
+    return [
+        pair(f"{facet}{at}", f"q {facet} {at}", "a").model_copy(update={"dimension": "safety", "facet": facet})
+        for facet, number in numbers.items()
+        for at in range(number)
+    ]
+
+
+@pytest.mark.parametrize("caps", [{"a": 0.4, "b": 0.4}, {"b": 0.4, "a": 0.4}])
+def test_caps_of_several_facets_hold_together(caps: dict[str, float]) -> None:
+    once = curate(facet_rows(a=100, b=100, c=10), [Mix(facet_shares=caps)])
+    assert Counter(row.facet for row in once.kept) == {"a": 20, "b": 20, "c": 10}  # 0.4 : 0.4 : 0.2
+    assert curate(once.kept, [Mix(facet_shares=caps)]).kept == once.kept
+
+
+def test_caps_that_leave_nothing_are_not_applied_and_told() -> None:
+    found = curate(facet_rows(a=10, b=10), [Mix(facet_shares={"a": 0.4, "b": 0.4})])
+    assert len(found.kept) == 20
+    assert found.ledger.notes == ("mix: facet_shares are not applied in safety: they would leave no row of it",)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.integers(1, 30), min_size=1),
+    st.dictionaries(st.sampled_from("abc"), st.sampled_from([0.0, 0.2, 0.4, 0.5, 0.9, 1.0])),
+)
+def test_capped_numbers_hold_and_are_the_largest(numbers: dict[str, int], shares: dict[str, float]) -> None:
+    found = capped(numbers, shares)
+    assert capped(found, shares) == found
+    assert capped(numbers, dict(reversed(shares.items()))) == found
+    for facet, share in shares.items():
+        assert found.get(facet, 0) <= share * sum(found.values()) + 1e-6
+    assert all(found[facet] == numbers[facet] for facet in numbers.keys() - shares.keys())
+
+
+def test_facets_and_replay_are_capped_until_both_hold() -> None:
+    def made(facet: str, number: int, round: int) -> list[Example]:
+        lineage = Lineage(paradigm="self", source="test", author="test", round=round)
+        rows = [pair(f"{facet}{round}{at}", f"q {facet} {round} {at}", "a") for at in range(number)]
+        more = {"dimension": "safety", "facet": facet, "lineage": lineage}
+        return [one.model_copy(update=more) for one in rows]
+
+    step = Mix(facet_shares={"harmful": 0.4}, replay_share=0.2, round=2)
+    once = curate([*made("harmful", 8, 2), *made("harmless", 2, 2), *made("harmless", 30, 1)], [step]).kept
+    assert curate(once, [step]).kept == once
+    assert sum(row.facet == "harmful" for row in once) <= 0.4 * len(once)
+    assert sum(row.lineage.round == 1 for row in once) <= 0.2 * len(once)
+
+
+def test_two_ways_to_one_answer_are_two_rows_and_a_call_is_its_name_and_arguments() -> None:
+    def said(id: str, **more: object) -> Example:
+        return row(id, user("How much is it?"), Message(role="assistant", content="It is 4.", **more))  # type: ignore[arg-type]
+
+    ways = [said("a", reasoning="2 + 2 is 4, as everybody knows."), said("b", reasoning="Half of eight makes four.")]
+    assert len(curate(ways, [ExactDuplicates(), NearDuplicates()]).kept) == 2
+    calls = [
+        said("a", tool_calls=(ToolCall(name="sum", arguments={"x": 2, "y": 2}, id="call_1"),)),
+        said("b", tool_calls=(ToolCall(name="sum", arguments={"y": 2, "x": 2}, id="call_9"),)),
+    ]
+    assert len(curate(calls, [ExactDuplicates()]).kept) == 1
 
 
 def test_mix_caps_prompts_cells_and_replay() -> None:

@@ -7,11 +7,12 @@ import pytest
 from tutelage.curate import Personal, curate
 from tutelage.curate.filters.quality import Quality
 from tutelage.curate.filters.validate import Validate
-from tutelage.curate.losses import Limits
+from tutelage.curate.losses import Limits, Passed, refuse_losses
+from tutelage.curate.selection.amount import Amount
 from tutelage.errors import DataError, RecipeError
 from tutelage.pipeline.standalone import curate as curate_rows
 from tutelage.recipe import parse_recipe
-from tutelage.records import Example, Lineage, assistant, user
+from tutelage.records import Dropped, Example, Lineage, assistant, user
 
 LINEAGE = Lineage(paradigm="expert", source="test", author="test")
 STEPS = (Validate(), Quality(), Personal(action="drop", find=["email"]))
@@ -80,3 +81,17 @@ def test_limits_that_cannot_be_are_refused(loss: str, why: str) -> None:
 def test_a_step_of_ones_own_has_a_name_that_only_its_code_knows() -> None:
     text = RECIPE.replace("{kind: quality}", "{kind: custom, path: a.py:b}").replace("LOSS", "{steps: {mine: 0.5}}")
     assert parse_recipe(text).curate.max_loss.steps == {"mine": 0.5}
+
+
+@pytest.mark.parametrize(("limit", "dropped", "rows"), [(0.29, 29, 100), (0.57, 57, 100), (0.07, 7, 100)])
+def test_a_share_is_met_by_exactly_so_many_rows(limit: float, dropped: int, rows: int) -> None:
+    lost = [Dropped(id=str(at), step="own", reason="odd") for at in range(dropped + 1)]
+    refuse_losses([Passed("own", rows, lost[:dropped])], Limits(overall=limit, step=limit))
+    with pytest.raises(DataError):
+        refuse_losses([Passed("own", rows, lost)], Limits(overall=limit))
+
+
+@pytest.mark.parametrize(("share", "rows"), [(0.5, 1005), (0.5, 5), (0.9, 5), (0.9, 2005), (0.7, 10), (0.001, 3)])
+def test_no_more_is_chosen_away_than_a_share_leaves(share: float, rows: int) -> None:
+    gone = rows - Amount(share).of(rows)
+    assert gone <= (1 - share) * rows + 1e-9 < gone + 1

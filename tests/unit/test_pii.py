@@ -2,16 +2,32 @@
 
 import json
 import string
+from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tutelage.curate import Personal, build_steps, curate
+from tutelage.curate import Personal, Sifted, build_steps, curate
 from tutelage.curate.filters.phones import phone_finder
+from tutelage.curate.step import drop
 from tutelage.errors import RecipeError
 from tutelage.recipe.curate import CurateSection, PiiStep
-from tutelage.records import Example, Lineage, Message, ToolCall, assistant, user
+from tutelage.records import (
+    CriterionScore,
+    Dropped,
+    Evidence,
+    Example,
+    Lineage,
+    Message,
+    PartVerdict,
+    ToolCall,
+    Verdict,
+    assistant,
+    user,
+)
+from tutelage.records.instructions import Assessment, Order
 from tutelage.text.personal import IBAN_LENGTHS, KINDS, find_personal, is_iban, is_luhn
 
 LINEAGE = Lineage(paradigm="expert", source="test", author="test")
@@ -31,6 +47,9 @@ HELD = [
     ("card", "My card is «4539 1488 0343 6467»."),
     ("card", "«5500005555555559» or «3714-496353-98431»"),
     ("card", "card=«6011000990139424»;"),
+    ("card", "My card is «4111 1111 1111 1111» 12/27 123"),
+    ("card", "Visa «4111 1111 1111 1111» 123, card 12 «4539-1488-0343-6467» 12.5"),
+    ("card", "«4111 1111 1111 1111» «5500 0000 0000 0004» 4 10 of 7 «3714 496353 98431» 9"),
     ("card", "Diners «30569309025904», JCB «3530 1113 3330 0000»"),
     ("national_id", "SSN «219-09-9998»."),
     ("national_id", "Her number («536 22 1234») is known."),
@@ -172,3 +191,74 @@ def test_a_region_that_no_number_is_of_is_refused() -> None:
     section = CurateSection(steps=(PiiStep(kind="pii", regions=("DE", "XX")),))
     with pytest.raises(RecipeError, match="no phone numbers of this region are known"):
         build_steps(section, [])
+
+
+def told(lineage: Lineage = LINEAGE, answer: str = "As you wish.", id: str = "a") -> Example:
+    return Example(id=id, messages=(user("Whom do I write?"), assistant(answer)), lineage=lineage)
+
+
+JANE = "jane.roe@gmail.com"
+TOLD = Lineage(
+    paradigm="distill",
+    source="documents",
+    author=f"tutor {JANE}",
+    evidence=(Evidence(document="d", section=f"Of {JANE}", start=0, end=5, text=f"Write to {JANE}"),),
+    verdicts=(
+        Verdict(
+            score=1,
+            reason=f"Says {JANE}.",
+            parts=(PartVerdict(name="one", passed=True, reason=f"It has {JANE}."),),
+            criteria=(CriterionScore(name="clear", score=3, reason=f"{JANE} is clear."),),
+        ),
+    ),
+    assessment=Assessment(by="m", dimension="d", level="basic", reason=f"It asks for {JANE}."),
+    order=Order(id="o", dimension="d", level="basic", topic=JANE, persona=f"A friend of {JANE}"),
+)
+
+
+def test_what_lineage_says_is_masked_and_who_says_it_is_kept() -> None:
+    (row,) = curate([told(TOLD)], [Personal(find=("email",))]).kept
+    assert row.to_json().count(JANE) == 1
+    assert row.lineage.author == TOLD.author
+    assert row.lineage.evidence[0].text == "Write to [EMAIL]"
+    assert row.lineage.changes == ("pii: e-mail address masked",)
+    assert curate([row], [Personal(find=("email",))]).kept == (row,)
+
+
+def test_a_row_is_dropped_for_its_turns_and_nothing_of_it_stays_raw() -> None:
+    rows = [told(TOLD, f"Write to {JANE}", id="dropped"), told(TOLD, id="kept")]
+    found = curate(rows, [Personal(action="drop", find=("email",))])
+    assert [row.id for row in found.kept] == ["kept"]
+    assert found.dropped[0].reason == "holds personal data: 1 × e-mail address"
+    assert [text.count(JANE) for text in (found.kept[0].to_json(), found.dropped[0].row)] == [1, 1]
+
+
+class Telling:
+    """Drops every row, and says in the reason what it holds."""
+
+    name = "telling"
+
+    def apply(self, rows: Sequence[Example]) -> Sifted:
+        return Sifted([], [drop(row, self.name, "it says", row.target.text) for row in rows])
+
+
+@pytest.mark.parametrize(("action", "raw"), [("mask", 0), ("drop", 0), ("flag", 2)])
+def test_what_was_dropped_before_is_masked_too(action: Literal["mask", "drop", "flag"], raw: int) -> None:
+    (lost,) = curate([told(answer=f"Write to {JANE}")], [Telling(), Personal(action=action, find=("email",))]).dropped
+    assert (lost.reason + lost.row).count(JANE) == raw
+    assert ("[EMAIL]" in lost.row) == (not raw)
+
+
+def test_a_dropped_row_that_is_no_example_is_masked_as_a_text() -> None:
+    lost = Personal(find=("email",)).mask_dropped(Dropped(id="a", step="own", reason="odd", row=f'{{"x": "{JANE}"}}'))
+    assert lost.row == '{"x": "[EMAIL]"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["DE89 3704 0044 0532 0130 00 030 901820", "123-45-6789/212-736-5001", "81.2.69.142 030 901820"],
+)
+def test_what_overlapped_with_another_find_is_masked_too(text: str) -> None:
+    step = Personal(phones=phone_finder(("US", "DE")))
+    (once,) = step.apply([told(answer=text)]).kept
+    assert step.apply([once]).kept == [once]

@@ -228,3 +228,25 @@ class TestEncoder:
         (folder / "modules.json").write_text("{")
         with pytest.raises(ModelError, match="no JSON"):
             require_encoder(folder)
+
+    @pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+    def test_another_configuration_or_tokenizer_is_another_encoder(self, encoder: Maker, file: str) -> None:
+        folder = encoder()
+        before = load_embedder(folder, max_tokens=8)
+        before.ids(["where is the river"])  # what a tokenizer remembers of a call is no part of it
+        text = (folder / file).read_text()
+        assert load_embedder(folder, max_tokens=8).identity == before.identity
+        (folder / file).write_text(text.replace('"gelu"', '"relu"').replace('"garden"', '"meadow"'))
+        assert load_embedder(folder, max_tokens=8).identity != before.identity
+
+
+def test_a_start_is_known_by_configuration_tokenizer_and_lead() -> None:
+    bundle = tiny_model(seed=3)
+    first = embedder_of(bundle, 24)
+    first.ids(TEXTS)
+    assert embedder_of(bundle, 24).identity == first.identity
+    bundle.model.config.rms_norm_eps = 0.5
+    changed = embedder_of(bundle, 24).identity
+    assert changed != first.identity
+    bundle.tokenizer.bos_token = bundle.tokenizer.eos_token
+    assert embedder_of(bundle, 24).identity != changed

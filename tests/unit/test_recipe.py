@@ -20,6 +20,9 @@ def problems(text: str, *overrides: str) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
+CONTROLLED = MINIMAL + "controls: {expert_only: true}\n"
+
+
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
 def test_every_shipped_recipe_loads(file: Path) -> None:
     recipe = load_recipe(file)
@@ -77,6 +80,22 @@ def improving(keys: str, **others: str) -> str:
         ("name: [\n", "not valid YAML"),
         (MINIMAL + "construct: {expert: null, distill: null, self_improve: null}\n", "switched off"),
         (MINIMAL + "construct: {expert: null}\ncontrols: {few_shot: true}\n", "need construct.expert"),
+        (
+            CONTROLLED + "curate: {steps: [{kind: score_first, rows: 5, complexity: {kind: verdict}}]}\n",
+            "curate.steps.0.complexity: verdict",
+        ),
+        (
+            CONTROLLED + "curate: {steps: [{kind: score_first, rows: 5, quality: {kind: criterion, name: depth}}]}\n",
+            "curate.steps.0.quality: criterion",
+        ),
+        (
+            CONTROLLED + "curate: {steps: [{kind: mixture, weights: {rejection: 1, demonstrations: 0}}]}\n",
+            "curate.steps.0.weights",
+        ),
+        (
+            CONTROLLED + "curate: {steps: [{kind: mixture, by: paradigm, weights: {distill: 1}}]}\n",
+            "curate.steps.0.weights",
+        ),
         (MINIMAL + "evaluate: {test: 0}\ncontrols: {placebo: true}\n", "evaluate.test is 0"),
         (MINIMAL + "evaluate: {test: 0}\ncontrols: {teacher: true}\n", "evaluate.test is 0"),
         (MINIMAL + "construct: {distill: null}\ncontrols: {teacher: true}\n", "controls.teacher: nobody teaches"),
@@ -197,3 +216,9 @@ def test_a_ceiling_in_money_needs_a_price() -> None:
     with pytest.raises(RecipeError, match=r"a ceiling in money needs a price"):
         parse_recipe("name: r\ntasks: [{kind: safety}]\n" + text % "")
     parse_recipe("name: r\ntasks: [{kind: safety}]\n" + text % ", price: {prompt: 1, completion: 2}")
+
+
+def test_steps_that_keep_rows_of_experts_leave_the_control_alone() -> None:
+    for step in ("{kind: mixture, weights: {rewording: 1}}", "{kind: mixture, by: level, weights: {basic: 1}}"):
+        parse_recipe(f"{CONTROLLED}curate: {{steps: [{step}]}}\n")
+    parse_recipe(MINIMAL + "curate: {steps: [{kind: mixture, by: paradigm, weights: {distill: 1}}]}\n")

@@ -78,7 +78,7 @@ def step(**keys: object) -> CurateSection:
 class TestAmounts:
     @pytest.mark.parametrize(
         ("amount", "number", "kept"),
-        [(Amount(), 7, 7), (Amount(share=0.5), 5, 2), (Amount(share=0.1), 3, 1), (Amount(rows=4), 3, 3),
+        [(Amount(), 7, 7), (Amount(share=0.5), 5, 3), (Amount(share=0.1), 3, 1), (Amount(rows=4), 3, 3),
          (Amount(rows=2), 3, 2), (Amount(share=0.1), 0, 0)],
     )  # fmt: skip
     def test_shares_and_rows(self, amount: Amount, number: int, kept: int) -> None:
@@ -143,7 +143,7 @@ class TestLikelihoods:
         )
 
     def test_a_share_is_of_the_rows_that_come_in(self) -> None:
-        assert ids(Ifd(amount=Amount(share=0.34), reader=self.READER).apply(self.ROWS).kept) == ["b", "d"]
+        assert ids(Ifd(amount=Amount(share=0.33), reader=self.READER).apply(self.ROWS).kept) == ["b", "d"]
 
     @pytest.mark.parametrize(("prefer", "kept"), [("low", "ad"), ("middle", "bd"), ("high", "cf")])
     def test_perplexity_keeps_what_is_preferred(self, prefer: str, kept: str) -> None:
@@ -266,6 +266,15 @@ class TestScoreFirst:
             "only 3 rows are unlike enough, 4 were wanted",
         )
 
+    def test_rows_whose_prompt_does_not_help_are_not_the_hardest(self) -> None:
+        reader = Told({"hard": (3.0, 2.0), "ok": (1.9, 2.0), "easy": (1.0, 2.0)})
+        section = ScoreFirstStep.model_validate({"kind": "score_first", "rows": 1, "embedding": {"kind": "tfidf"}})
+        sifted = ScoreFirst(section, reader=reader).apply([row("hard"), row("ok"), row("easy")])
+        assert ids(sifted.kept) == ["ok"]
+        assert "its prompt does not help with the answer: IFD 2.72" in [one.reason for one in sifted.dropped]
+        assert len(sifted.scores) == 3
+        assert ScoreFirst(section, reader=reader).apply([row("hard")]).kept == []
+
     def test_judges_and_verdicts_give_scores(self) -> None:
         def judged(id: str, complexity: int, score: float) -> Example:
             criteria = (CriterionScore(name="complexity", score=complexity),)
@@ -322,32 +331,45 @@ class TestMixture:
         assert self.counts(temperature=1, rows=20) == {"a": 16, "b": 3, "c": 1}
 
     def test_temperature_by_hand(self) -> None:
-        # √80 : √15 : √5 = 8.944 : 3.873 : 2.236, of 15.053; c has 5 rows, so all is 5 / 0.14854 = 33.66 rows
-        assert self.counts(temperature=2) == {"a": 20, "b": 8, "c": 5}
+        # √80 : √15 : √5 = 8.944 : 3.873 : 2.236, of 15.053; of 37 rows 21.98, 9.52 and 5.50, of 38 rows 5.64 would be c
+        assert self.counts(temperature=2) == {"a": 22, "b": 10, "c": 5}
         assert self.counts(temperature=2, rows=30) == {"a": 18, "b": 8, "c": 4}  # 17.83, 7.72, 4.46
 
     def test_weights_shrink_or_fill(self) -> None:
         even = {"a": 1.0, "b": 1.0, "c": 1.0}
-        assert self.counts(weights=even) == {"a": 5, "b": 5, "c": 5}
-        assert self.counts(weights=even, rows=60) == {"a": 5, "b": 5, "c": 5}
+        assert self.counts(weights=even) == {"a": 6, "b": 6, "c": 5}  # of 18 c would have 6
+        assert self.counts(weights=even, rows=60) == {"a": 6, "b": 6, "c": 5}
         assert self.counts(weights=even, rows=60, short="fill") == {"a": 40, "b": 15, "c": 5}
         assert self.counts(weights={"a": 3, "b": 1}, rows=20) == {"a": 15, "b": 5}
 
     def test_it_says_what_is_short_absent_or_without_weight(self) -> None:
         sifted = Mixture(by="source", weights={"a": 1, "c": 1, "gone": 2}, rows=40).apply(self.rows())
         assert sifted.notes == (
-            "by source: a 5 of 80 (50%, wanted 50%), c 5 of 5 (50%, wanted 50%)",
+            "by source: a 6 of 80 (55%, wanted 50%), c 5 of 5 (45%, wanted 50%)",
             "no row is of gone; the weights of the others count among themselves",
-            "10 rows, 40 were wanted: there are no more of c",
+            "11 rows, 40 were wanted: there are no more of c",
         )
         assert Counter(one.reason for one in sifted.dropped) == {
-            "more rows of a: 5 of 80 are kept": 75, "no weight for b: 0 of 15 are kept": 15,
+            "more rows of a: 6 of 80 are kept": 74, "no weight for b: 0 of 15 are kept": 15,
         }  # fmt: skip
 
     def test_verified_rows_survive_first(self) -> None:
         rows = [row(f"r{n}", verdicts=[Verdict(score=float(n == 7))]) for n in range(10)]
         kept = Mixture(by="paradigm", temperature=1, rows=1).apply(rows).kept
         assert ids(kept) == ["r7"]
+
+    @pytest.mark.parametrize(
+        ("there", "shares", "kept"),
+        [
+            ({"a": 10, "b": 7}, {"a": 0.7, "b": 0.3}, {"a": 10, "b": 4}),
+            ({"a": 1000, "b": 700, "c": 333}, {"a": 0.37, "b": 0.41, "c": 0.22}, {"a": 561, "b": 622, "c": 333}),
+        ],
+    )
+    def test_mixing_again_keeps_all(
+        self, there: dict[str, int], shares: dict[str, float], kept: dict[str, int]
+    ) -> None:
+        assert quotas(there, shares, None, fill=False) == kept
+        assert quotas(kept, shares, None, fill=False) == kept
 
     def test_nothing_in_nothing_out(self) -> None:
         assert Mixture(temperature=2).apply([]).kept == []

@@ -113,6 +113,21 @@ def test_normalizing_twice_changes_no_more_and_leaves_visible_text_alone(prompt:
         assert unicodedata.normalize("NFC", before) == unicodedata.normalize("NFC", after) or "\u0301" in answer
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("> ```\n> x\n> ```\nAfter.", "ccc."),
+        ("> ```\n> x\nAfter.", "cc."),
+        ("> ```\n> > ```\n> ```\n> After.", "ccc."),
+        ("> > ~~~\n>> ~~~\n> After.", "cc."),
+        ("- > ```\n  > x\n  > ```\nAfter.", "ccc."),
+        ("```\n> ```\n```\nAfter.", "ccc."),
+    ],
+)
+def test_fences_in_quotes_end_with_them(text: str, code: str) -> None:
+    assert "".join("c" if is_code else "." for _, is_code in fenced_lines(text)) == code
+
+
 def test_fences_of_both_kinds_and_in_lists() -> None:
     text = "a\n- ```js\n  x\n  ```\nb `` ` ``\n~~~~\n~~~\n```\n~~~~\nc"
     assert [line for line, is_code in fenced_lines(text) if not is_code] == ["a", "b `` ` ``", "c"]

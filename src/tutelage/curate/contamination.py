@@ -1,11 +1,13 @@
 """Rows that share a run of words with what the model will be measured on."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
 
 from tutelage.curate.overlap import Collection, Guarded, Hit, Overlaps
 from tutelage.curate.step import Sifted, drop
-from tutelage.records import Dropped, Example, Item
+from tutelage.records import Dropped, Example, Item, Message
 from tutelage.records.importers.benchmarks import Benchmark, BenchmarkItem
 
 MAX_LISTED = 20
@@ -13,8 +15,8 @@ OWN = "shares words with an evaluation item"
 
 
 class Contamination:
-    """Drops rows of which a prompt or answer, with its reasoning, shares ``ngram`` words in a row with an item's prompt
-    or reference.
+    """Drops rows of which a prompt or answer, with its reasoning and the arguments of its calls, shares ``ngram`` words
+    in a row with an item's prompt or reference.
 
     The n-gram overlap of GPT-3 (Brown et al. 2020, appendix C). A text of fewer than ``ngram`` words is compared by
     ``short_ngram``. A prompt that is shorter still counts as a whole turn, and inside a longer one from 4 words on if
@@ -71,7 +73,7 @@ class Contamination:
 
     def find(self, row: Example) -> list[Hit]:
         """Return every item that a row shares words with, those of the recipe before those of benchmarks."""
-        said = [(message.role, text) for message in row.messages for text in (message.text, message.reasoning) if text]
+        said = [(message.role, text) for message in row.messages for text in _said(message) if text]
         return sorted(self._overlaps.find(said), key=lambda hit: hit.collection)
 
     def _told(self, hits: Sequence[Hit]) -> str:
@@ -116,6 +118,27 @@ class Contamination:
         return notes
 
 
+def _said(message: Message) -> Iterator[str]:
+    """The texts of a turn: what it says, its reasoning, and every text in the arguments of its calls."""
+    yield from (message.text, message.reasoning)
+    for call in message.tool_calls:
+        yield from _strings(call.arguments)
+
+
+def _strings(value: JsonValue) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for one in value:
+                yield from _strings(one)
+        case dict():
+            for one in value.values():
+                yield from _strings(one)
+        case _:
+            return
+
+
 def _plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
@@ -135,7 +158,7 @@ def _of_benchmark(item: BenchmarkItem) -> Guarded:
     return Guarded(
         item.id,
         item.questions,
-        (*item.contexts, *item.answers, *item.choices),
+        (*item.contexts, *item.answers, *item.choices, *item.wrong),
         item.answers,
         item.choices,
         # Questions on one passage share a source; without one each item is its own.

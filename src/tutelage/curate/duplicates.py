@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from tutelage.curate.minhash import Bands, Keys, groups_of, keys_of
 from tutelage.curate.step import Sifted, answer_text, drop, preference, prompt_text
-from tutelage.curate.tokens import jaccard, shingles, tokens
+from tutelage.curate.tokens import jaccard, shingles, signs, tokens
 from tutelage.records import Dropped, Example
 
 Shingles = frozenset[tuple[str, ...]]
@@ -18,6 +19,8 @@ WORTH_WORKERS = 20_000
 """Rows from which on further processes are started."""
 SHARED_BANDS = 3
 """Groups that candidates share at least, of both sides together; rows with a fifth of their words alike rarely do."""
+SHORT_PROMPT = 50
+"""Words from which on the signs of a prompt no longer make it another one."""
 REMEMBERED = 1_000
 """Rows whose n-grams are kept, to be compared again: some 30 kB each."""
 
@@ -51,6 +54,8 @@ class NearDuplicates:
     the whole rows *and* of the answers alone: several questions on one passage, or several answers to one prompt,
     are not duplicates. Candidates come from banded MinHash and are confirmed exactly, so no row is dropped by an
     estimate; bands are chosen for recall (at exactly 0.8, with 128 permutations, 7 in 10,000 pairs are missed at most).
+    Words do not tell "5 + 2" from "5 - 2": answers with other signs (:func:`tutelage.curate.tokens.signs`), and prompts
+    of fewer than 50 words with other signs, are never duplicates, nor are two answers without words that differ.
 
     ``workers`` processes sketch the rows, where there are enough of them to pay (None: one for each core); what is kept
     does not depend on their number. Beside the rows memory holds some 600 bytes for each.
@@ -79,7 +84,7 @@ class NearDuplicates:
             if not suspect[place]:
                 kept.append(row)
                 continue
-            found = [(min(map(jaccard, sets(place), sets(other))), other) for other in index.candidates(place)]
+            found = [(_likeness(sets(place), sets(other)), other) for other in index.candidates(place)]
             # Ties go to the preferred row, which has the smaller place.
             likeness, twin = max(found, key=lambda pair: (pair[0], -pair[1]), default=(0.0, -1))
             if likeness >= self.threshold:
@@ -143,9 +148,37 @@ def _texts(row: Example) -> tuple[str, str]:
     return f"{prompt_text(row)} {answer}", answer
 
 
-def _sets(rows: Sequence[Example], ngram: int, place: int) -> tuple[Shingles, Shingles]:
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A row as it is compared: n-grams, and what no n-gram tells. ``asked``: the signs of a prompt, None if it is long;
+    ``bare``: an answer that has no words."""
+
+    whole: Shingles
+    answer: Shingles
+    signs: str
+    asked: str | None
+    bare: str
+
+
+def _sets(rows: Sequence[Example], ngram: int, place: int) -> _Compared:
     whole, answer = _texts(rows[place])
-    return shingles(tokens(whole), ngram), shingles(tokens(answer), ngram)
+    words, prompt = tokens(answer), prompt_text(rows[place])
+    return _Compared(
+        whole=shingles(tokens(whole), ngram),
+        answer=shingles(words, ngram),
+        signs=signs(answer),
+        asked=signs(prompt) if len(tokens(prompt)) < SHORT_PROMPT else None,
+        bare="" if words else _same(answer),
+    )
+
+
+def _likeness(left: _Compared, right: _Compared) -> float:
+    """The Jaccard similarity of whole rows or of answers, whichever is less; 0 where signs tell the rows apart."""
+    if left.signs != right.signs or left.bare != right.bare:
+        return 0.0
+    if left.asked is not None and right.asked is not None and left.asked != right.asked:
+        return 0.0
+    return min(jaccard(left.whole, right.whole), jaccard(left.answer, right.answer))
 
 
 def _same(text: str) -> str:

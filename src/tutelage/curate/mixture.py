@@ -16,7 +16,7 @@ class Mixture:
     Shares are ``weights``, or n^(1/T) of the n rows of a kind for a ``temperature`` T (Devlin 2018 and Arivazhagan et
     al. 2019 draw languages so; 1: as they are, ∞: alike), each over their sum. Those papers draw rows with repetition;
     here a kind that is too small for its share is never repeated. Without ``rows`` as many are kept as the shares
-    allow: the kind that is scarcest for its share goes in whole. With ``rows``, where a kind has too few: ``shrink``
+    allow, so that mixing what was kept again keeps it. With ``rows``, where a kind has too few: ``shrink``
     keeps the shares and gives fewer rows, ``fill`` lets the other kinds give more. Numbers are whole by largest
     remainders. Which rows of a kind are kept: verified before unverified, then expert before distilled before
     self-improved, then a draw by ``seed`` and id.
@@ -88,7 +88,9 @@ class Mixture:
 
     def _why_fewer(self, there: Mapping[str, int], numbers: Mapping[str, int]) -> str:
         whole = ", ".join(kind or f"no {self.by}" for kind, number in numbers.items() if number == there[kind])
-        return f"there are no more of {whole}" if whole else "no kind has a weight"
+        if not any(numbers.values()):
+            return "no kind has a weight"
+        return f"there are no more of {whole}" if whole else "with one more row the shares would not fit what is there"
 
 
 def kind_of(row: Example, by: Kind) -> str:
@@ -109,11 +111,7 @@ def quotas(there: Mapping[str, int], shares: Mapping[str, float], rows: int | No
     if not shares:
         return {}
     if rows is None or not fill:
-        most = min(there[kind] / share for kind, share in shares.items())
-        if rows is None or most < rows:
-            # The scarcest kind goes in whole; of the others whole rows, so that none is above its share.
-            return {kind: min(there[kind], int(most * share + 1e-9)) for kind, share in shares.items()}
-        return largest_remainders(shares, rows, there)
+        return _within(there, shares, rows)
     found: dict[str, int] = {}
     left, open_kinds = min(rows, sum(there[kind] for kind in shares)), dict(shares)
     while open_kinds:
@@ -128,9 +126,26 @@ def quotas(there: Mapping[str, int], shares: Mapping[str, float], rows: int | No
     return found
 
 
-def largest_remainders(shares: Mapping[str, float], total: int, there: Mapping[str, int]) -> dict[str, int]:
+def _within(there: Mapping[str, int], shares: Mapping[str, float], rows: int | None) -> dict[str, int]:
+    """Return the largest numbers in ``shares``, by largest remainders, for which there are rows.
+
+    So mixing what was kept again keeps all of it: no larger number of rows is there. Numbers of one kind may fall while
+    their sum grows (the Alabama paradox), hence every sum is tried, from the largest that could be on.
+    """
+    most = min(int((there[kind] + 1) / share) for kind, share in shares.items())
+    for total in range(min(most, sum(there[kind] for kind in shares), rows or most), 0, -1):
+        found = largest_remainders(shares, total)
+        if all(found[kind] <= there[kind] for kind in found):
+            return found
+    return dict.fromkeys(shares, 0)
+
+
+def largest_remainders(
+    shares: Mapping[str, float], total: int, there: Mapping[str, int] | None = None
+) -> dict[str, int]:
     """Return whole numbers that sum to ``total`` and are nearest to its ``shares`` (Hamilton's method), at most those
-    that are ``there``; of equal remainders the first name gets the row."""
+    that are ``there``, if that is given; of equal remainders the first name gets the row."""
+    there = there if there is not None else dict.fromkeys(shares, total)
     exact = {kind: total * share for kind, share in shares.items()}
     found = {kind: min(there[kind], int(value + 1e-9)) for kind, value in exact.items()}
     by_remainder = sorted(exact, key=lambda kind: (found[kind] - exact[kind], kind))

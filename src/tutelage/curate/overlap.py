@@ -22,7 +22,8 @@ INSIDE = re.compile(r"\w(?:[^\w\s]|_)+\w")
 @dataclass(frozen=True, slots=True)
 class Guarded:
     """An item as texts: what it ``asks``, what else is its own (``texts``), and what must stand beside a short
-    question: ``answers``, of which one is enough, or else all ``choices``. ``name`` is what people are told.
+    question: ``answers``, of which one is enough, or else all ``choices``; an answer that is one of them proves
+    nothing. ``name`` is what people are told.
 
     Items of one ``group`` share a source.
     """
@@ -75,7 +76,9 @@ class Overlaps:
             common = set() if collection.plain else self._boilerplate(collection, boilerplate_share)
             if common:
                 said = (tokens(text) for item in collection.items for text in (*item.asks, *item.texts))
-                self.boilerplate[collection.name] = _phrases(said, common, (ngram, short_ngram))
+                short = {" ".join(gram) for gram in common if len(gram) < short_ngram}
+                found = {*_phrases(said, common, (ngram, short_ngram)), *short}
+                self.boilerplate[collection.name] = tuple(sorted(found))
             for place, item in enumerate(collection.items):
                 self._add(item, (number, place), common)
 
@@ -118,21 +121,25 @@ class Overlaps:
             for gram in self._grams(text):
                 if gram not in common:
                     _append(self._runs, gram, alone)
-        short = [words for text in item.asks for words in spellings(text) if 0 < len(words) < self.short_ngram]
-        for words in short:
-            _append(self._turns, tuple(words), alone)
+        for words in self._short(item):
+            if tuple(words) not in common:
+                _append(self._turns, tuple(words), alone)
             if len(words) >= MIN_EMBEDDED and not any(UNSPACED.fullmatch(word) for word in words):
                 self._questions[tuple(words[:MIN_EMBEDDED])].append((tuple(words), place))
                 answers = tuple(" ".join(one) for text in item.answers for one in spellings(text) if one)
                 choices = tuple(" ".join(one) for text in item.choices if (one := tokens(text)))
-                self._proofs[place] = (() if choices else answers), choices
+                self._proofs[place] = tuple(one for one in answers if one not in choices), choices
+
+    def _short(self, item: Guarded) -> list[list[str]]:
+        """What an item asks in so few words that no run of it is looked for."""
+        return [words for text in item.asks for words in spellings(text) if 0 < len(words) < self.short_ngram]
 
     def _grams(self, text: str) -> Iterator[Gram]:
         for words in spellings(text):
             yield from ngrams(words, self.ngram if len(words) >= self.ngram else self.short_ngram)
 
     def _boilerplate(self, collection: Collection, share: float) -> set[Gram]:
-        """Runs that more than ``share`` of the items have, and several groups of them."""
+        """Runs and whole short questions that more than ``share`` of the items have, and several groups of them."""
         counts = Counter(gram for item in collection.items for gram in self._of_item(item))
         often = {gram for gram, count in counts.items() if count > share * len(collection.items)}
         if not often:
@@ -145,7 +152,8 @@ class Overlaps:
         return {gram for gram in often if len(groups[gram]) >= enough}
 
     def _of_item(self, item: Guarded) -> set[Gram]:
-        return {gram for text in (*item.asks, *item.texts) for gram in self._grams(text)}
+        runs = {gram for text in (*item.asks, *item.texts) for gram in self._grams(text)}
+        return runs | set(map(tuple, self._short(item)))
 
 
 def spellings(text: str) -> list[list[str]]:

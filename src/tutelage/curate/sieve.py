@@ -2,10 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tutelage.curate.losses import Limits, Passed, refuse_losses
-from tutelage.curate.step import Content, Step, is_change
+from tutelage.curate.step import Content, Masking, Step, is_change
 from tutelage.errors import DataError, Problem
 from tutelage.events import Emit, progress, silent
 from tutelage.recipe.custom import in_words
@@ -41,7 +41,6 @@ def curate(
     rows = sorted(examples, key=_by_id)
     rows_in = len(rows)
     came = {row.id: len(row.lineage.changes) for row in rows}
-    dropped: list[Dropped] = []
     passed: list[Passed] = []
     notes: list[str] = []
     scores: list[RowScore] = []
@@ -53,9 +52,10 @@ def curate(
         gone = sorted(sifted.dropped, key=lambda row: (row.id, row.reason, row.row))
         passed.append(Passed(step.name, len(rows), gone))
         rows = sorted(sifted.kept, key=_by_id)
-        dropped += gone
         notes += [f"{step.name}: {note}" for note in sifted.notes]
         scores += sorted(sifted.scores, key=lambda score: (score.id, score.name, score.value))
+    passed = [replace(one, dropped=_masked(one.dropped, steps)) for one in passed]
+    dropped = [row for one in passed for row in one.dropped]
     if limits is not None:
         refuse_losses(passed, limits)
     counts = Counter(f"{row.step}: {row.reason.partition(':')[0]}" for row in dropped)
@@ -69,6 +69,15 @@ def curate(
         notes=tuple(notes),
     )
     return Curated(tuple(rows), tuple(dropped), ledger, tuple(scores))
+
+
+def _masked(dropped: Iterable[Dropped], steps: Sequence[Step]) -> list[Dropped]:
+    """Dropped rows without what a step masks: most are dropped before it sees them."""
+    rows = list(dropped)
+    for step in steps:
+        if isinstance(step, Masking):
+            rows = [step.mask_dropped(row) for row in rows]
+    return rows
 
 
 def _by_id(row: Example) -> tuple[str, Content]:

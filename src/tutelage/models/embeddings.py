@@ -20,6 +20,7 @@ from tutelage.models.faults import InWords
 from tutelage.models.hardware import Dtype, pick_device, pick_dtype
 from tutelage.models.load import folder_digest
 from tutelage.models.quiet import quiet
+from tutelage.models.settings import config_digest, tokenizer_digest
 
 RULES = 1
 """Version of how texts become numbers; part of the key of every embedding."""
@@ -35,7 +36,8 @@ class Embedder:
 
     ``lead`` are tokens before every text that no mean counts: a causal model's first token sees nothing but itself, and
     its state is much the same whatever it is. ``special``: the tokenizer adds its own tokens (encoders). ``pooling``:
-    the mean over tokens, or the first token's state (``cls``). ``identity`` names the model.
+    the mean over tokens, or the first token's state (``cls``). ``identity`` names the weights and all else that
+    decides a text's numbers: configuration, tokenizer, pooling, ``lead``.
     """
 
     model: nn.Module
@@ -94,7 +96,10 @@ def embedder_of(bundle: Bundle, max_tokens: int) -> Embedder:
         special=False,
         pooling="mean",
         max_tokens=limit,
-        identity=f"{bundle.source.identity} {dtype}",
+        identity=(
+            f"{bundle.source.identity} {dtype} config {config_digest(bundle.model.config)} "
+            f"tokenizer {tokenizer_digest(tokenizer)} lead {int(first)}"
+        ),
     )
 
 
@@ -130,7 +135,10 @@ def load_embedder(folder: Path, *, max_tokens: int, dtype: Dtype = "auto", devic
         special=True,
         pooling=pooling,
         max_tokens=min(limits),
-        identity=f"{folder.name}@{folder_digest(folder)[:12]} {pooling} {str(arithmetic).removeprefix('torch.')}",
+        identity=(
+            f"{folder.name}@{folder_digest(folder)[:12]} {pooling} {str(arithmetic).removeprefix('torch.')} "
+            f"config {config_digest(model.config)} tokenizer {tokenizer_digest(tokenizer)}"
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from tutelage.events import Emit, Event, silent
 from tutelage.models import embeddings, surprise
 from tutelage.models.bundle import Bundle
 from tutelage.models.embeddings import Embedder, embedder_of, load_embedder
+from tutelage.models.settings import config_digest
 from tutelage.models.surprise import Both, answer_twice
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate.embedding import EncoderEmbedding, StartEmbedding
@@ -40,9 +41,10 @@ R = TypeVar("R", Likelihood, Embedded)
 class ModelReader:
     """Reads rows with the starting model of a recipe, opened when it is first asked, or with a sentence encoder.
 
-    What is read goes to ``folder`` at once (None: it is only remembered), under keys of text, model, arithmetic and
-    rules: a rerun reads nothing twice, and what another model said is not taken for this one's. Texts are read in
-    groups that are the same in every order of the rows and after every interruption, so that its numbers are.
+    What is read goes to ``folder`` at once (None: it is only remembered), under keys of text, model (weights,
+    configuration, tokenizer), arithmetic and rules: a rerun reads nothing twice, and what another model said is not
+    taken for this one's. Texts are read in groups that are the same in every order of the rows and after every
+    interruption, so that its numbers are.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class ModelReader:
         who: list[JsonValue] = [
             surprise.RULES,
             bundle.source.identity,
+            config_digest(bundle.model.config),
             dtype,
             bundle.template.digest,
             self._limit(bundle),

@@ -12,6 +12,7 @@ from tutelage.recipe.base import Section
 from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.contradictions import idle_settings
 from tutelage.recipe.curate import CurateSection
+from tutelage.recipe.curate.needs import loses_expert_rows
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.evaluate import ControlsSection, EvaluateSection
 from tutelage.recipe.methods import trains_new_tokens
@@ -96,6 +97,10 @@ class Recipe(Section):
             raise ValueError("construct: all three paradigms are switched off; leave at least one of them on")
         if construct.expert is None and (controls.few_shot or controls.expert_only):
             raise ValueError("controls: few_shot and expert_only need construct.expert, which is null")
+        for index, step in enumerate(self.curate.steps if controls.expert_only else ()):
+            if why := loses_expert_rows(step):
+                remedy = "switch the control off (controls.expert_only: false), or take another step"
+                raise ValueError(f"curate.steps.{index}.{why}, also for controls.expert_only; {remedy}")
         if self.evaluate.test == 0 and any(controls.model_dump().values()):
             raise ValueError("controls: they are scored on the test split, but evaluate.test is 0")
         if controls.teacher and (why := not_a_rival(self)):

@@ -81,7 +81,13 @@ def is_iban(signs: str) -> bool:
     return int("".join(str(int(sign, 36)) for sign in signs[4:] + signs[:4])) % 97 == 1
 
 
-_CARD = re.compile(r"(?<![\w.+-])\d(?:[ \u00a0-]?\d){11,18}(?![\w-]|\.\d)")
+_GROUPS = re.compile(r"(?<![\w.+-])\d+(?:[ \u00a0-]\d+)*")
+_DIGITS = re.compile(r"\d+")
+_GOES_ON = re.compile(r"[\w-]|\.\d")
+# How cards are printed; digits without a gap are a group of their own. The longest first.
+_PRINTED = ((4, 4, 4, 4, 3), (4, 4, 4, 4), (4, 6, 5), (4, 6, 4))
+_MOST_GROUPS = max(map(len, _PRINTED))
+_CARD_DIGITS = range(12, 20)
 _BRANDS = (
     re.compile(r"4(?:\d{12}|\d{15}|\d{18})"),  # Visa
     re.compile(r"(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"),  # Mastercard
@@ -93,10 +99,33 @@ _BRANDS = (
 
 
 def _cards(text: str) -> Spans:
-    for match in _CARD.finditer(text):
-        digits = re.sub(r"\D", "", match.group())
-        if any(brand.fullmatch(digits) for brand in _BRANDS) and is_luhn(digits):
-            yield match.span()
+    for run in _GROUPS.finditer(text):
+        groups = [one.span() for one in _DIGITS.finditer(text, *run.span())]
+        if _GOES_ON.match(text, run.end()):
+            groups.pop()  # "12" of "12.5" or "12th" ends no number
+        first = 0
+        while first < len(groups):
+            near = groups if first == 0 else groups[first : first + _MOST_GROUPS]
+            count = next((number for number in _windows(near, first == 0) if _is_card(text, near[:number])), 0)
+            if count:
+                yield groups[first][0], groups[first + count - 1][1]
+            first += count or 1
+
+
+def _windows(groups: Sequence[tuple[int, int]], whole: bool) -> Iterator[int]:
+    """How many of the first groups of digits may be one card: all of them, as cards are printed, or the first alone."""
+    if whole:
+        yield len(groups)
+    sizes = tuple(end - start for start, end in groups[:_MOST_GROUPS])
+    yield from (len(printed) for printed in _PRINTED if sizes[: len(printed)] == printed)
+    yield 1
+
+
+def _is_card(text: str, groups: Sequence[tuple[int, int]]) -> bool:
+    if sum(end - start for start, end in groups) not in _CARD_DIGITS:
+        return False
+    digits = "".join(text[start:end] for start, end in groups)
+    return any(brand.fullmatch(digits) for brand in _BRANDS) and is_luhn(digits)
 
 
 def is_luhn(digits: str) -> bool:

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from tutelage.curate.step import Sifted, change, drop
+from tutelage.curate.words import reworded
 from tutelage.records import Dropped, Example, Message, TextPart, ToolCall
 from tutelage.text.personal import KINDS, Finder, Kind, find_personal
 
@@ -32,12 +33,13 @@ MAX_LISTED = 20
 
 class Personal:
     """Finds e-mail addresses, account and card numbers, national ids (US, UK), IP and phone numbers in all turns, their
-    reasoning and the arguments of calls (:mod:`tutelage.text.personal`).
+    reasoning and the arguments of calls, and in the words of their lineage (:mod:`tutelage.text.personal`).
 
-    ``mask`` writes [EMAIL], [IBAN], [CARD], [ID], [IP], [PHONE] in their place; ``drop`` leaves the row out, and what
-    is kept of it among the dropped rows is masked too; ``flag`` keeps it and lists it in the notes. Names, postal
-    addresses and dates of birth are not found: what was masked is not anonymous. Numbers of tests ("4111 1111 1111
-    1111") are taken for real ones, the reserved ones (example.com, 192.0.2.1, 555-0100) for what they are.
+    ``mask`` writes [EMAIL], [IBAN], [CARD], [ID], [IP], [PHONE] in their place; ``drop`` leaves a row out whose turns
+    hold some, and masks the lineage of others; ``flag`` keeps it and lists it in the notes. Unless rows are only
+    flagged, what is kept of dropped rows is masked too, whichever step dropped them and why. Names, postal addresses
+    and dates of birth are not found: what was masked is not anonymous. Numbers of tests ("4111 1111 1111 1111") are
+    taken for real ones, the reserved ones (example.com, 192.0.2.1, 555-0100) for what they are.
     """
 
     name = "pii"
@@ -59,23 +61,41 @@ class Personal:
         dropped: list[Dropped] = []
         flagged: list[str] = []
         for row in rows:
-            counts: Counter[Kind] = Counter()
-            messages = tuple(self._message(message, counts) for message in row.messages)
+            said: Counter[Kind] = Counter()
+            masked, counts = self._row(row, said)
             if not counts:
                 kept.append(row)
-                continue
-            found = [kind for kind in KINDS if counts[kind]]
-            masked = change(row, self.name, messages, [f"{NOUNS[kind]} masked" for kind in found])
-            match self.action:
-                case "mask":
-                    kept.append(masked)
-                case "drop":
-                    detail = ", ".join(f"{counts[kind]} × {NOUNS[kind]}" for kind in found)
-                    dropped.append(drop(masked, self.name, "holds personal data", detail))
-                case "flag":
-                    kept.append(row)
-                    flagged.append(row.id)
+            elif self.action == "flag":
+                kept.append(row)
+                flagged.append(row.id)
+            elif self.action == "drop" and said:
+                detail = ", ".join(f"{said[kind]} × {NOUNS[kind]}" for kind in KINDS if said[kind])
+                dropped.append(drop(masked, self.name, "holds personal data", detail))
+            else:
+                kept.append(masked)
         return Sifted(kept, dropped, self._notes(flagged))
+
+    def mask_dropped(self, row: Dropped) -> Dropped:
+        """Return a dropped row, of any step, without what would be masked; as it is where rows are only flagged."""
+        if self.action == "flag":
+            return row
+        counts: Counter[Kind] = Counter()
+        try:
+            example = Example.model_validate_json(row.row)
+        except ValidationError:  # a step of one's own may keep something else of it
+            text = self._masked(row.row, counts)
+        else:
+            masked, found = self._row(example, counts)
+            text = masked.to_json() if found else row.row
+        return row.model_copy(update={"reason": self._masked(row.reason, counts), "row": text})
+
+    def _row(self, row: Example, said: Counter[Kind]) -> tuple[Example, Counter[Kind]]:
+        """A row masked, and what it held; ``said`` counts what its turns held."""
+        messages = tuple(self._message(message, said) for message in row.messages)
+        counts = said.copy()
+        lineage = reworded(row.lineage, lambda text: self._masked(text, counts))
+        what = [f"{NOUNS[kind]} masked" for kind in KINDS if counts[kind]]
+        return change(row, self.name, messages, what, lineage=lineage), counts
 
     def _notes(self, flagged: Sequence[str]) -> tuple[str, ...]:
         if not flagged:
@@ -110,9 +130,12 @@ class Personal:
                 return value
 
     def _masked(self, text: str, counts: Counter[Kind]) -> str:
-        parts, last = [], 0
-        for found in find_personal(text, self.kinds, phones=self._phones):
-            counts[found.kind] += 1
-            parts += [text[last : found.start], MASKS[found.kind]]
-            last = found.end
-        return "".join([*parts, text[last:]])
+        """``text`` masked until there is nothing to mask: what overlapped with another find may stand alone now."""
+        while found := find_personal(text, self.kinds, phones=self._phones):
+            parts, last = [], 0
+            for one in found:
+                counts[one.kind] += 1
+                parts += [text[last : one.start], MASKS[one.kind]]
+                last = one.end
+            text = "".join([*parts, text[last:]])
+        return text

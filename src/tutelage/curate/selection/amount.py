@@ -1,5 +1,6 @@
 """A share or a number of rows."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -11,9 +12,9 @@ class Amount:
     rows: int | None = None
 
     def of(self, number: int) -> int:
-        """Return how many of ``number`` rows: a share is rounded to the nearest whole number, at least 1."""
+        """Return how many of ``number`` rows; a share is rounded up, so that no more go than it leaves."""
         if self.share is not None:
-            return min(number, max(1, round(self.share * number)))
+            return min(number, math.ceil(self.share * number - 1e-9))
         return number if self.rows is None else min(number, self.rows)
 
     def __str__(self) -> str:

@@ -11,11 +11,13 @@ from tutelage.curate.selection.scores import label, read_scores, scores_of
 from tutelage.curate.step import Content, Sifted, drop
 from tutelage.errors import DataError, Problem
 from tutelage.events import Emit, silent
-from tutelage.recipe.curate.selection import FileScore, ScoreFirstStep
+from tutelage.recipe.curate.selection import FileScore, IfdScore, ScoreFirstStep
 from tutelage.records import Dropped, Example
 from tutelage.records.readings import RowScore
 
 UNSCORED = "it has no score"
+UNHELPED = "its prompt does not help with the answer"
+"""What an IFD of 1 or more says: it is no large difficulty, but most often an answer to something else."""
 
 
 class ScoreFirst:
@@ -26,7 +28,8 @@ class ScoreFirst:
     joined. Where the paper's two scorers gave the scores (``kind: file``) it is DEITA's, up to these deviations: rows
     are compared by the recipe's embedding, not by the last token's state of a 13B model; a row of several turns has one
     score, where DEITA's code sums over turns. With other scores it is another method with the same second half. Rows
-    without a score are dropped, never taken for a zero; of equal products the smaller id comes first.
+    without a score are dropped, never taken for a zero, and so are rows with an IFD of 1 or more where that is a score;
+    of equal products the smaller id comes first.
     """
 
     name = "score_first"
@@ -54,7 +57,9 @@ class ScoreFirst:
         has any."""
         scored, dropped, scores = self._scored(rows)
         if rows and not scored:
-            reasons = sorted({row.reason.partition(": ")[2] for row in dropped})
+            reasons = sorted({row.reason.partition(": ")[2] for row in dropped if row.reason.startswith(UNSCORED)})
+            if not reasons:
+                return Sifted([], dropped, (), tuple(scores))
             remedy = "let the recipe's judge score rows (construct.judge), give a file of scores, or take another score"
             problems = [Problem("no row has a score", self.name, reason, remedy) for reason in reasons[:3]]
             raise DataError("curate", problems)
@@ -84,15 +89,19 @@ class ScoreFirst:
         scores: list[RowScore] = []
         columns = [scores_of(rows, part, reader=self.reader, files=self._files) for part in self._parts]
         for row, *values in zip(rows, *columns, strict=True):
-            product, missing = 1.0, ""
+            product, missing, unhelped = 1.0, "", ""
             for part, value in zip(self._parts, values, strict=True):
                 if isinstance(value, str):
                     missing = missing or value
                 else:
+                    if isinstance(part, IfdScore) and value >= 1:
+                        unhelped = f"IFD {value:.3g}"
                     product *= value
                     scores.append(RowScore(id=row.id, step=self.name, name=label(part), value=value))
             if missing:
                 dropped.append(drop(row, self.name, UNSCORED, missing))
+            elif unhelped:
+                dropped.append(drop(row, self.name, UNHELPED, unhelped))
             else:
                 found.append((row, product))
         return found, dropped, scores

@@ -3,14 +3,17 @@
 from tutelage.recipe.base import Section
 from tutelage.recipe.curate.duplicates import SemanticDuplicatesStep
 from tutelage.recipe.curate.embedding import EncoderEmbedding, TfidfEmbedding
+from tutelage.recipe.curate.mix import MixtureStep
 from tutelage.recipe.curate.selection import (
     FacilityLocationStep,
     FileScore,
     IfdScore,
     IfdStep,
+    JudgedScore,
     KCenterStep,
     PerplexityStep,
     ScoreFirstStep,
+    VerdictScore,
 )
 
 COMPARING = KCenterStep | FacilityLocationStep | ScoreFirstStep | SemanticDuplicatesStep
@@ -45,3 +48,20 @@ def score_files(step: Section) -> list[FileScore]:
     if not isinstance(step, ScoreFirstStep):
         return []
     return [score for score in (step.complexity, step.quality) if isinstance(score, FileScore)]
+
+
+EXPERT_KINDS = {"paradigm": ("expert",), "source": ("demonstrations", "rewording")}
+"""What rows that experts wrote are called, by what a mixture may tell kinds apart."""
+
+
+def loses_expert_rows(step: Section) -> str:
+    """Return the setting by which a step keeps no row that an expert wrote, and why; empty if there is none."""
+    if isinstance(step, ScoreFirstStep):
+        for name, score in (("complexity", step.complexity), ("quality", step.quality)):
+            if isinstance(score, VerdictScore | JudgedScore):
+                return f"{name}: {score.kind}: rows of experts have no verdict, and none of them would be kept"
+    if isinstance(step, MixtureStep) and step.weights is not None:
+        kinds = EXPERT_KINDS.get(step.by, ())
+        if kinds and not any(step.weights.get(kind) for kind in kinds):
+            return f"weights: {' and '.join(kinds)} has none, and no row of an expert would be kept"
+    return ""

@@ -18,7 +18,8 @@ ANSWERS = (
     "answer", "answers", "solution", "canonical_solution", "output", "target", "completion", "response", "reference",
     "code", "best_answer", "correct_answer", "correct_answers", "rationale",
 )  # fmt: skip
-CHOICES = ("choices", "options", "endings", "sol1", "sol2", "option1", "option2", "incorrect_answers")
+CHOICES = ("choices", "options", "endings", "sol1", "sol2", "option1", "option2")
+WRONG = ("incorrect_answers",)
 IDS = ("id", "task_id", "question_id", "key", "uid", "qid")
 TURNS = {"messages": ("role", "content"), "conversations": ("from", "value")}
 ASKERS = {"user", "human"}
@@ -31,7 +32,7 @@ class BenchmarkItem:
     """One item: what it asks, the texts it is about, its answers, and the choices between which it asks.
 
     ``id`` is the file's own, else ``line 12``. Any of ``answers`` answers it; a letter or a place in the list of
-    choices is no answer here.
+    choices is no answer here. ``wrong`` answers are its own texts, but it does not ask between them.
     """
 
     id: str
@@ -39,6 +40,7 @@ class BenchmarkItem:
     contexts: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +92,30 @@ def _detected(row: Row, id: str) -> BenchmarkItem:
     questions = [*(text for part in parts for text in _asked(part)), *(text for asks, text in said if asks)]
     answers += [text for asks, text in said if not asks]
     if choices:
-        # "B" and "b" name a choice; the choice itself is what is known.
-        answers = [text for text in answers if text.strip().casefold() not in LETTERS]
+        # "B", "(b)" and "1" name a choice; the choice itself is what is known.
+        answers = [text for text in answers if not _names_a_choice(text, len(choices))]
+    else:
+        answers += [text for part in parts for key in ANSWERS for text in _numbers(part.get(key))]
     return BenchmarkItem(
         id,
         tuple(dict.fromkeys(questions)),
         tuple(text for part in parts for text in _under(part, CONTEXTS)),
         tuple(dict.fromkeys(answers)),
         tuple(dict.fromkeys(choices)),
+        tuple(dict.fromkeys(text for part in parts for text in _under(part, WRONG))),
     )
+
+
+def _names_a_choice(text: str, choices: int) -> bool:
+    bare = text.strip().strip("().:").casefold()
+    return bare in LETTERS or (bare.isdecimal() and int(bare) <= choices)
+
+
+def _numbers(value: JsonValue) -> Iterator[str]:
+    """An answer that is a number, as it would be written; deeper ones are places in a text and the like."""
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, int | float) and not isinstance(one, bool):
+            yield str(int(one)) if isinstance(one, float) and one.is_integer() else str(one)
 
 
 def _instances(values: Values) -> Iterator[Values]:
