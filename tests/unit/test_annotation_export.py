@@ -7,7 +7,7 @@ import pytest
 
 from tutelage.annotation.agreement import agreement_of, disagreements, disputed
 from tutelage.annotation.bundle import Bundle, check_bundle
-from tutelage.annotation.decisions import decide, quality
+from tutelage.annotation.decisions import Way, decide, quality
 from tutelage.annotation.export import Rules, export_records
 from tutelage.annotation.faults import AnnotationError
 from tutelage.annotation.items import Candidate, WorkItem
@@ -145,6 +145,48 @@ def test_decisions_by_majority_and_by_an_adjudicator() -> None:
     assert first.better[0].share == pytest.approx(2 / 3)
 
 
+A, B, NEITHER = Choice(better="a"), Choice(better="b"), Choice(better=None)
+
+
+TIES = [[NEITHER] * 3, [NEITHER, NEITHER, A], [NEITHER, NEITHER, A, B]]
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [*(("majority", said) for said in [*TIES, [A, NEITHER], [A, B]]), *(("dawid_skene", said) for said in TIES)],
+)
+def test_ties_are_no_preferences(way: Way, said: list[Response]) -> None:
+    others: list[list[Response]] = [[A, A, A, A], [B, B, B, B], [A, A, A, A], [B, B, B, B]]
+    bundle = made(ChooseWork(), [said, *(those[: len(said)] for those in others)])
+    found = export_records(bundle, Rules(way=way))
+    assert {one.lineage.parents[0] for one in found.preferences} == {"i1", "i2", "i3", "i4"}
+    assert [one.id for one in found.dropped] == ["i0"]
+
+
+def test_ties_among_ranked_answers_are_no_preferences() -> None:
+    """b and c share a place for two of three; one puts a behind, two before."""
+    tied, other = Ranking(order=(("a",), ("b", "c"))), Ranking(order=(("c",), ("b",), ("a",)))
+    found = export_records(
+        made(RankWork(), [[tied, tied, other], [Ranking(order=(("a", "b", "c"),))] * 2], answers=3), Rules()
+    )
+    assert {(one.chosen.text, one.rejected.text) for one in found.preferences} == {("one", "two"), ("one", "three")}
+    assert [one.id for one in found.dropped] == ["i1"]
+
+
+def test_the_highest_number_of_an_adjudicator_holds_whatever_its_time() -> None:
+    bundle = made(ChooseWork(), [[A, B]])
+    told = {"item": "i0", "role": "adjudicator"}
+    first = Judgment.model_validate({**told, "annotator": "annotator-9", "number": 1, "created_at": 9.0, "response": A})
+    second = Judgment.model_validate(
+        {**told, "annotator": "annotator-9", "number": 2, "created_at": 0.0, "response": B}
+    )
+    found = decide(ChooseWork(), bundle.items, [*bundle.judgments, first, second])["i0"]
+    assert [one.better for one in found.better] == ["b"]
+    other = Judgment.model_validate({**told, "annotator": "annotator-8", "number": 1, "created_at": 5.0, "response": A})
+    last = decide(ChooseWork(), bundle.items, [*bundle.judgments, first, second, other])["i0"]
+    assert [one.better for one in last.better] == ["a"], "of two adjudicators the later one"
+
+
 def test_quality_is_the_share_of_good_items_with_its_interval() -> None:
     said = [[rated(5)], [rated(4)], [rated(4), rated(3)], [rated(5, 1)]]
     bundle = made(RATE, said, answers=1)
@@ -220,7 +262,7 @@ def test_choices_and_ranks_become_preferences() -> None:
     [pair] = found.preferences
     assert (pair.chosen.text, pair.rejected.text, pair.prompt) == ("two", "one", (user("Why 0?"),))
     assert "67% say so" in pair.lineage.verdicts[0].reason
-    assert found.ledger.dropped == {"as many people say one thing as another": 1}
+    assert found.ledger.dropped == {"no more than half say that one answer is better": 1}
     ranking = Ranking(order=(("c",), ("a", "b")))
     ranks = export_records(made(RankWork(), [[ranking, ranking]], answers=3), Rules())
     assert {(one.chosen.text, one.rejected.text) for one in ranks.preferences} == {("three", "one"), ("three", "two")}

@@ -6,18 +6,18 @@
 | correct | an example of each answer; where something was changed, also a preference over the one that was there |
 | rate | an example of the item's answer, if its score reaches ``threshold`` |
 | label | an example whose answer is what was decided; several labels stand in their order, with commas |
-| choose, rank | a preference for every two answers on which more people say so than not |
+| choose, rank | a preference for every two answers on which more than half of the people say so |
 | spans | nothing: marks are no answers; they leave the store as judgments |
 
 Every item that came in is kept or dropped for a reason (:class:`tutelage.records.Ledger` refuses to lose one).
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tutelage.annotation.bundle import Bundle
-from tutelage.annotation.decisions import Decision, Way, decide
+from tutelage.annotation.decisions import Decision, Way, decide, last_by_item
 from tutelage.annotation.items import WorkItem
 from tutelage.annotation.responses import Correction, Writing
 from tutelage.annotation.views import Judgment
@@ -65,7 +65,7 @@ def export_records(bundle: Bundle, rules: Rules) -> Exported:
     _check(bundle, rules)
     texts = work.kind in ("write", "correct")
     decisions = decide(work, bundle.items, bundle.judgments, way="majority" if texts else rules.way)
-    said = _last_by_item(bundle.judgments)
+    said = last_by_item(bundle.judgments)
     examples: dict[str, Example] = {}
     preferences: dict[str, Preference] = {}
     dropped: list[Dropped] = []
@@ -160,7 +160,7 @@ def _decided(
         lineage = _lineage(item, judgments, verdict=_verdict(decision, score=1.0))
         return [_example(item, ", ".join(decision.labels), lineage)]
     if not decision.better:
-        return "as many people say one thing as another"
+        return "no more than half say that one answer is better"
     made: list[Example | Preference] = []
     for pair in decision.better:
         verdict = _verdict(decision, score=1.0, share=pair.share)
@@ -221,14 +221,3 @@ def _preference(item: WorkItem, chosen: str, rejected: str, lineage: Lineage) ->
         dimension=item.dimension,
         level=item.level,
     )
-
-
-def _last_by_item(judgments: Sequence[Judgment]) -> dict[str, list[Judgment]]:
-    last: dict[tuple[str, str], Judgment] = {}
-    for one in judgments:
-        if (one.item, one.annotator) not in last or last[one.item, one.annotator].number < one.number:
-            last[one.item, one.annotator] = one
-    found: dict[str, list[Judgment]] = defaultdict(list)
-    for (item, _), one in last.items():
-        found[item].append(one)
-    return found
