@@ -555,6 +555,27 @@ def test_the_order_of_a_pair_does_not_give_it_away(tmp_path: Path) -> None:
     assert 70 < first.count("good") < 130
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_answers_that_are_not_given_blind_as_if_absent(tmp_path: Path, nothing: object) -> None:
+    pairs = [{"prompt": f"Why {n}?", "chosen": "good", "rejected": "bad", "id": f"r{n}"} for n in range(40)]
+    for name, more in (("absent", {}), ("empty", {"answers": nothing})):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({**row, **more}) for row in pairs))
+    found = read_items(tmp_path / "empty.jsonl", ChooseWork())
+    assert found == read_items(tmp_path / "absent.jsonl", ChooseWork())
+    assert {item.answers[0].text for item in found} == {"good", "bad"}
+
+
+@pytest.mark.parametrize("name", ["=1+1", "'=1", "'", "@x", "-1"])
+def test_names_in_a_table_run_nothing_and_come_back(tmp_path: Path, name: str) -> None:
+    item = WorkItem(id=name, messages=(user("Why?"),))
+    said = Judgment(item=name, annotator=name, number=1, response=Writing(text="So."))
+    write_table(
+        tmp_path / "t.csv", Bundle(project=Project(name="p", work=WriteWork()), items=(item,), judgments=(said,))
+    )
+    assert read_judgments(tmp_path / "t.csv") == (said,)
+    assert (tmp_path / "t.csv").read_text().splitlines()[1].startswith(f"'{name},'{name},")
+
+
 def test_rows_that_do_not_fit_are_named(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"prompt": "Why?"}\n{"prompt": "Why?", "answers": [1]}\n{"answers": "["}\n')
     with pytest.raises(DataError) as refused:

@@ -8,7 +8,7 @@ import pytest
 from tutelage.annotation.agreement import agreement_of, disagreements, disputed
 from tutelage.annotation.bundle import Bundle, check_bundle
 from tutelage.annotation.decisions import Way, decide, quality
-from tutelage.annotation.export import Rules, export_records
+from tutelage.annotation.export import Exported, Rules, export_records
 from tutelage.annotation.faults import AnnotationError
 from tutelage.annotation.items import Candidate, WorkItem
 from tutelage.annotation.responses import Choice, Correction, Labels, Ranking, Rating, Response, Span, Spans, Writing
@@ -230,6 +230,47 @@ def test_written_and_corrected_answers_become_rows() -> None:
     [pair] = corrected.preferences
     assert (pair.chosen.text, pair.rejected.text) == ("1", "one")
     assert pair.lineage.cost.human_minutes is None
+
+
+def test_the_same_text_of_two_people_is_one_record_of_both() -> None:
+    said: list[Response] = [Writing(text="So."), Writing(text="No."), Writing(text="So.")]
+    found = export_records(made(WriteWork(), [said], answers=0), Rules())
+    assert [(one.target.text, one.lineage.author, one.lineage.cost.human_minutes) for one in found.examples] == [
+        ("So.", "annotator-1, annotator-3", 2.0),
+        ("No.", "annotator-2", 1.0),
+    ]
+    fixes: list[Response] = [Correction(text="1"), Correction(text="1")]
+    [pair] = export_records(made(CorrectWork(), [fixes], answers=1), Rules()).preferences
+    assert pair.lineage.author == "annotator-1, annotator-2"
+
+
+def test_answers_of_equal_texts_are_no_pairs() -> None:
+    ranking = Ranking(order=(("a",), ("b",), ("c",)))
+    bundle = made(RankWork(), [[ranking]], answers=3)
+
+    def with_texts(*texts: str) -> Exported:
+        answers = tuple(Candidate(key="abc"[at], text=text) for at, text in enumerate(texts))
+        item = bundle.items[0].model_copy(update={"answers": answers})
+        return export_records(bundle.model_copy(update={"items": (item,)}), Rules())
+
+    same = with_texts("x", "x", "x")
+    assert same.ledger.dropped == {"the answers that people told apart are the same text": 1}
+    two = with_texts("x", "x", "y")
+    assert [(one.chosen.text, one.rejected.text) for one in two.preferences] == [("x", "y")]
+    assert two.preferences[0].lineage.cost.human_minutes == 1.0
+    assert "2 decided pairs are in no record" in two.ledger.notes[1]
+    assert with_texts("x", "y", "x").preferences == (), "an equal text stands before and behind it"
+    assert len(with_texts("x", "y", "z").preferences) == 3
+
+
+def test_a_disagreement_of_just_the_threshold_is_not_above_it() -> None:
+    work = RateWork(scales=(Scale(name="quality", low=0, high=10),))
+    said: list[Response] = [Rating(scores={"quality": 8}), Rating(scores={"quality": 5})]
+    bundle = made(work, [said], answers=1)
+    assert disputed(apart(bundle), 0.3) == []
+    assert disputed(apart(bundle), 0.29) == ["i0"]
+    rules = Rules(threshold=0.5, max_disagreement=0.3)
+    assert len(export_records(bundle, rules).examples) == 1
 
 
 def test_rated_answers_are_kept_by_score_and_agreement() -> None:

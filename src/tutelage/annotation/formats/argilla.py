@@ -7,8 +7,8 @@ nothing of time, earlier versions or role. What it has no place for travels in t
 somebody has changed a response in Argilla meanwhile, it is read as a later judgment of the same person. What a folder
 of Argilla's has beside the questions that become work is kept with project and items, and written again.
 
-Its spans count characters as Python does, its rankings may share ranks. It has no reasons for spans: those of marks that
-are still there are kept, and a mark made there has a note in the place of one.
+Its spans count characters as Python does, its rankings may share ranks. It has no reasons for spans: those of marks
+that are still there are kept, and a mark made there has a note in the place of one.
 """
 
 import json
