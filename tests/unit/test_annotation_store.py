@@ -322,6 +322,43 @@ def test_the_count_of_people_wanted_stays_right_while_time_runs_out_everywhere(s
     assert len(submitted) == len(store.judgments("p", history=True)) > 0
 
 
+def test_what_leaves_the_store_is_of_one_moment(store: Store, place: str) -> None:
+    """Between the reading of items and that of judgments somebody adds an item and judges it."""
+    [token] = filled(store, count=1, overlap=1, people=1)
+    other = Store(place)
+    meanwhile: list[str] = []
+
+    def write(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "items.content" in statement and not meanwhile:
+            meanwhile.append(statement)
+            other.add_items("p", [item("late")])
+            for _turn in range(2):
+                task = next_item(other, token)
+                assert task is not None
+                submit(other, token, task.item.id, GOOD, revision=task.revision)
+
+    event.listen(Engine, "after_cursor_execute", write)
+    try:
+        bundle = bundle_of(store, "p")
+    finally:
+        event.remove(Engine, "after_cursor_execute", write)
+    assert meanwhile
+    check_bundle(bundle, "the store")
+    assert [one.id for one in bundle.items] == ["i0"]
+    assert bundle.judgments == ()
+    assert len(bundle_of(store, "p").judgments) == 2
+    other.close()
+
+
+def test_metadata_in_another_order_is_the_same_item(store: Store) -> None:
+    filled(store, count=0)
+    for metadata in ({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"d": 3, "c": 2}, "a": 1}):
+        added = store.add_items("p", [item("i").model_copy(update={"metadata": metadata})])
+    assert (added.new, added.there) == (0, 1)
+    with pytest.raises(DataError, match="with other content"):
+        store.add_items("p", [item("i").model_copy(update={"metadata": {"a": 2}})])
+
+
 def test_migrations_make_the_tables_that_queries_name(store: Store) -> None:
     with store.database.read() as connection:
         looked = inspect(connection)
@@ -400,43 +437,6 @@ def test_passwords_are_never_shown(place: str) -> None:
     with pytest.raises((AnnotationError, StorageError)) as refused:
         Store(place, create=True)
     assert "SECRET" not in str(refused.value)
-
-
-def test_what_leaves_the_store_is_of_one_moment(store: Store, place: str) -> None:
-    """Between the reading of items and that of judgments somebody adds an item and judges it."""
-    [token] = filled(store, count=1, overlap=1, people=1)
-    other = Store(place)
-    meanwhile: list[str] = []
-
-    def write(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "items.content" in statement and not meanwhile:
-            meanwhile.append(statement)
-            other.add_items("p", [item("late")])
-            for _turn in range(2):
-                task = next_item(other, token)
-                assert task is not None
-                submit(other, token, task.item.id, GOOD, revision=task.revision)
-
-    event.listen(Engine, "after_cursor_execute", write)
-    try:
-        bundle = bundle_of(store, "p")
-    finally:
-        event.remove(Engine, "after_cursor_execute", write)
-    assert meanwhile
-    check_bundle(bundle, "the store")
-    assert [one.id for one in bundle.items] == ["i0"]
-    assert bundle.judgments == ()
-    assert len(bundle_of(store, "p").judgments) == 2
-    other.close()
-
-
-def test_metadata_in_another_order_is_the_same_item(store: Store) -> None:
-    filled(store, count=0)
-    for metadata in ({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"d": 3, "c": 2}, "a": 1}):
-        added = store.add_items("p", [item("i").model_copy(update={"metadata": metadata})])
-    assert (added.new, added.there) == (0, 1)
-    with pytest.raises(DataError, match="with other content"):
-        store.add_items("p", [item("i").model_copy(update={"metadata": {"a": 2}})])
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_all_formats_and_back(annotate: Annotate, tmp_path: Path) -> None:
             annotate("export", f"{to}.db", "chosen", f"{to}-again.jsonl", "--to", "judgments")
             again = (tmp_path / f"{to}-again.jsonl").read_text()
             assert again == (tmp_path / "all.jsonl").read_text()
-    assert "give a JSONL of export" in annotate("import", "s.db", "t.csv", code=2).err
+    assert "Give a JSONL of export" in annotate("import", "s.db", "t.csv", code=2).err
     assert "there is a project of this name" in annotate("import", "s.db", "all.jsonl", code=2).err
     assert "other: 2 items" in annotate("import", "s.db", "all.jsonl", "--name", "other").out
     annotate("export", "s.db", "chosen", "out")

@@ -34,6 +34,13 @@ class Database:
                 "there is no annotation store", where=self.place, remedy="make one: tutelage annotate new"
             )
         self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+        try:
+            self._open(create=create)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, *, create: bool) -> None:
         with self.read() as connection:
             version = version_of(connection)
         if version == 0 and not create:
