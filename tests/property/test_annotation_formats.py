@@ -4,7 +4,8 @@ import copy
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -277,6 +278,125 @@ def test_what_was_changed_in_argilla_is_a_later_judgment(tmp_path: Path) -> None
     ]
 
 
+def test_a_change_in_argilla_is_as_late_as_what_it_changes(tmp_path: Path) -> None:
+    item = WorkItem(id="i", messages=(user("Why?"),), answers=(Candidate(key="a", text="So."),))
+    said = Judgment(item="i", annotator="annotator-1", number=1, response=Rating(scores={"quality": 3}), created_at=7.0)
+    write_argilla(tmp_path / "a", Bundle(project=Project(name="p", work=RateWork()), items=(item,), judgments=(said,)))
+    records = json.loads((tmp_path / "a" / "records.json").read_text())
+    records[0]["responses"]["scale_1"][0]["value"] = 2
+    (tmp_path / "a" / "records.json").write_text(json.dumps(records))
+    assert [one.created_at for one in read_argilla(tmp_path / "a").judgments] == [7.0, 7.0]
+
+
+MARKED = WorkItem(
+    id="i",
+    messages=(user("Earlier?"), assistant("Yes 🙂."), user("Ann 🙂 in Rome")),
+    answers=(Candidate(key="a", text="So."),),
+)
+
+
+def marking(of: Literal["question", "answer"], *spans: Span, reasons: bool = False) -> Bundle:
+    work = SpansWork(labels=("x", "y"), of=of, reasons=reasons)
+    said = Judgment(item="i", annotator="annotator-1", number=1, response=Spans(spans=spans))
+    return Bundle(project=Project(name="p", work=work), items=(MARKED,), judgments=(said,))
+
+
+def test_marks_of_the_question_point_into_the_text_that_is_shown(tmp_path: Path) -> None:
+    bundle = marking("question", Span(start=9, end=13, label="x"))
+    write_argilla(tmp_path / "a", bundle)
+    asked = json.loads((tmp_path / "a" / ".argilla" / "settings.json").read_text())
+    types = {one["name"]: one["settings"]["type"] for one in asked["fields"]}
+    field = asked["questions"][0]["settings"]["field"]
+    assert types[field] == "text", "Argilla marks text alone"
+    [record] = json.loads((tmp_path / "a" / "records.json").read_text())
+    [span] = record["responses"]["marks"][0]["value"]
+    assert record["fields"][field][span["start"] : span["end"]] == "Rome"
+    assert [turn["content"] for turn in record["fields"]["before"]] == ["Earlier?", "Yes 🙂."]
+    record["metadata"].pop("tutelage")
+    (tmp_path / "a" / "records.json").write_text(json.dumps([record]))
+    assert read_argilla(tmp_path / "a").items[0].messages == MARKED.messages
+    write_label_studio(tmp_path / "s", bundle)
+    [task] = json.loads((tmp_path / "s" / "tasks.json").read_text())
+    [mark] = task["annotations"][0]["result"]
+    shown = {tag.get("name"): tag.get("value", "") for tag in ElementTree.parse(tmp_path / "s" / "config.xml").iter()}
+    text = task["data"][str(shown[mark["to_name"]]).removeprefix("$")].encode("utf-16-le")
+    assert text[2 * mark["value"]["start"] : 2 * mark["value"]["end"]].decode("utf-16-le") == "Rome"
+    assert task["data"]["before"] == "user: Earlier?\n\nassistant: Yes 🙂."
+
+
+def test_marks_of_one_field_among_several_fit_its_text(tmp_path: Path) -> None:
+    asked = copy.deepcopy(ARGILLA)
+    options = {"type": "span", "options": [{"value": "x"}], "field": "context"}
+    asked["questions"] = [{"name": "marks", "title": "M", "required": True, "settings": options}]
+    asked["fields"] = asked["fields"][:2]
+    value = [{"start": 2, "end": 6, "label": "x"}]
+    record = {**RECORDS[0], "responses": {"marks": [{"value": value, "user_id": USERS[0]}]}, "suggestions": {}}
+    bundle = read_argilla(argilla_folder(tmp_path / "in", asked, [record]))
+    assert bundle.items[0].marked("question")[2:6] == "text"
+    asked["fields"][1]["settings"]["type"] = "chat"
+    with pytest.raises(DataError, match="no text"):
+        read_argilla(argilla_folder(tmp_path / "chat", asked, [record]))
+    config = CONFIG.replace("<View>", '<View><Text name="first" value="$first"/>')
+    task = {**TASKS[0], "data": {**TASKS[0]["data"], "first": "Read this."}}
+    assert read_label_studio(studio_folder(tmp_path / "s", config, [task])).items[0].marked("question")[-4:] == "Rome"
+
+
+def test_marks_changed_in_argilla_keep_their_reasons(tmp_path: Path) -> None:
+    first, second = Span(start=0, end=1, label="x", reason="why"), Span(start=1, end=2, label="y", reason="wherefore")
+    write_argilla(tmp_path / "a", marking("answer", first, second, reasons=True))
+    records = json.loads((tmp_path / "a" / "records.json").read_text())
+    values = records[0]["responses"]["marks"]
+    values[0]["value"][1]["label"] = "x"
+    values.append({"value": [{"start": 0, "end": 3, "label": "y"}], "user_id": USERS[0]})
+    (tmp_path / "a" / "records.json").write_text(json.dumps(records))
+    told = read_argilla(tmp_path / "a").judgments
+    reasons = [[span.reason for span in one.response.spans] for one in told if isinstance(one.response, Spans)]
+    note = "(none: marked in Argilla)"
+    assert reasons == [["why", "wherefore"], ["why", note], [note]]
+
+
+def test_label_studio_is_told_no_members_of_its_own(tmp_path: Path) -> None:
+    items = (MARKED,)
+    said = [
+        Judgment(item="i", annotator=who, role=role, number=1, response=Rating(scores={"quality": 3}), created_at=5.0)
+        for who, role in (("annotator-2", "annotator"), ("Łu~1 #", "adjudicator"))
+    ]
+    bundle = Bundle(project=Project(name="p", work=RateWork()), items=items, judgments=tuple(said))
+    write_label_studio(tmp_path / "s", bundle)
+    same(read_label_studio(tmp_path / "s"), bundle)
+    [task] = json.loads((tmp_path / "s" / "tasks.json").read_text())
+    mine, other = task["annotations"]
+    assert not {"completed_by"} & (mine.keys() | other.keys())
+    for one in (mine, other):  # as Label Studio gives it back: whoever imported is who completed it
+        one["completed_by"] = 1
+    other["result"][0]["value"]["rating"] = 5
+    other["updated_at"] = "1970-01-01T00:00:09Z"
+    new = copy.deepcopy(mine)
+    new["completed_by"], new["result"][0]["id"] = {"id": 2}, "Hx3"
+    task["annotations"].append(new)
+    (tmp_path / "s" / "tasks.json").write_text(json.dumps([task]))
+    told = read_label_studio(tmp_path / "s").judgments
+    assert [(one.annotator, one.role, one.number, one.created_at) for one in told] == [
+        ("annotator-2", "annotator", 1, 5.0),
+        ("Łu~1 #", "adjudicator", 1, 5.0),
+        ("Łu~1 #", "adjudicator", 2, 9.0),
+        ("2", "annotator", 1, 5.0),
+    ]
+
+
+def test_each_control_of_label_studios_points_to_its_own_text(tmp_path: Path) -> None:
+    config = """<View><Text name="q" value="$q"/><Text name="r" value="$answer"/>
+      <Rating name="ask" toName="q"/><Rating name="tell" toName="r"/></View>"""
+    result = [
+        {"from_name": name, "to_name": to, "type": "rating", "value": {"rating": 3}}
+        for name, to in (("ask", "q"), ("tell", "r"))
+    ]
+    task = {"id": 1, "data": {"q": "Why?", "answer": "So."}, "annotations": [{"result": result}]}
+    write_label_studio(tmp_path / "out", read_label_studio(studio_folder(tmp_path / "in", config, [task])))
+    [written] = json.loads((tmp_path / "out" / "tasks.json").read_text())
+    assert [one["to_name"] for one in written["annotations"][0]["result"]] == ["q", "r"]
+
+
 def test_what_has_no_place_here_is_named(tmp_path: Path) -> None:
     asked = copy.deepcopy(ARGILLA)
     asked["questions"].append({"name": "kind", "settings": {"type": "span", "options": [], "field": "response"}})
@@ -359,7 +479,7 @@ def test_tasks_of_label_studios_come_in_and_go_out(tmp_path: Path) -> None:
         assert task[key] == TASKS[0][key]
     assert task["meta"]["page"] == 3
     [annotation] = task["annotations"]
-    assert annotation["completed_by"] == 10
+    assert "completed_by" not in annotation, "another Label Studio has other members"
     assert [one["value"] for one in annotation["result"]] == [
         one["value"] for one in TASKS[0]["annotations"][0]["result"]
     ]
@@ -433,6 +553,27 @@ def test_the_order_of_a_pair_does_not_give_it_away(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
     first = [item.answers[0].text for item in read_items(tmp_path / "rows.jsonl", ChooseWork())]
     assert 70 < first.count("good") < 130
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_answers_that_are_not_given_blind_as_if_absent(tmp_path: Path, nothing: object) -> None:
+    pairs = [{"prompt": f"Why {n}?", "chosen": "good", "rejected": "bad", "id": f"r{n}"} for n in range(40)]
+    for name, more in (("absent", {}), ("empty", {"answers": nothing})):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({**row, **more}) for row in pairs))
+    found = read_items(tmp_path / "empty.jsonl", ChooseWork())
+    assert found == read_items(tmp_path / "absent.jsonl", ChooseWork())
+    assert {item.answers[0].text for item in found} == {"good", "bad"}
+
+
+@pytest.mark.parametrize("name", ["=1+1", "'=1", "'", "@x", "-1"])
+def test_names_in_a_table_run_nothing_and_come_back(tmp_path: Path, name: str) -> None:
+    item = WorkItem(id=name, messages=(user("Why?"),))
+    said = Judgment(item=name, annotator=name, number=1, response=Writing(text="So."))
+    write_table(
+        tmp_path / "t.csv", Bundle(project=Project(name="p", work=WriteWork()), items=(item,), judgments=(said,))
+    )
+    assert read_judgments(tmp_path / "t.csv") == (said,)
+    assert (tmp_path / "t.csv").read_text().splitlines()[1].startswith(f"'{name},'{name},")
 
 
 def test_rows_that_do_not_fit_are_named(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from tutelage.annotation.agreement import agreement_of, disagreements, disputed
 from tutelage.annotation.bundle import Bundle, check_bundle
-from tutelage.annotation.decisions import decide, quality
-from tutelage.annotation.export import Rules, export_records
+from tutelage.annotation.decisions import Way, decide, quality
+from tutelage.annotation.export import Exported, Rules, export_records
 from tutelage.annotation.faults import AnnotationError
 from tutelage.annotation.items import Candidate, WorkItem
 from tutelage.annotation.responses import Choice, Correction, Labels, Ranking, Rating, Response, Span, Spans, Writing
@@ -145,6 +145,48 @@ def test_decisions_by_majority_and_by_an_adjudicator() -> None:
     assert first.better[0].share == pytest.approx(2 / 3)
 
 
+A, B, NEITHER = Choice(better="a"), Choice(better="b"), Choice(better=None)
+
+
+TIES = [[NEITHER] * 3, [NEITHER, NEITHER, A], [NEITHER, NEITHER, A, B]]
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [*(("majority", said) for said in [*TIES, [A, NEITHER], [A, B]]), *(("dawid_skene", said) for said in TIES)],
+)
+def test_ties_are_no_preferences(way: Way, said: list[Response]) -> None:
+    others: list[list[Response]] = [[A, A, A, A], [B, B, B, B], [A, A, A, A], [B, B, B, B]]
+    bundle = made(ChooseWork(), [said, *(those[: len(said)] for those in others)])
+    found = export_records(bundle, Rules(way=way))
+    assert {one.lineage.parents[0] for one in found.preferences} == {"i1", "i2", "i3", "i4"}
+    assert [one.id for one in found.dropped] == ["i0"]
+
+
+def test_ties_among_ranked_answers_are_no_preferences() -> None:
+    """b and c share a place for two of three; one puts a behind, two before."""
+    tied, other = Ranking(order=(("a",), ("b", "c"))), Ranking(order=(("c",), ("b",), ("a",)))
+    found = export_records(
+        made(RankWork(), [[tied, tied, other], [Ranking(order=(("a", "b", "c"),))] * 2], answers=3), Rules()
+    )
+    assert {(one.chosen.text, one.rejected.text) for one in found.preferences} == {("one", "two"), ("one", "three")}
+    assert [one.id for one in found.dropped] == ["i1"]
+
+
+def test_the_highest_number_of_an_adjudicator_holds_whatever_its_time() -> None:
+    bundle = made(ChooseWork(), [[A, B]])
+    told = {"item": "i0", "role": "adjudicator"}
+    first = Judgment.model_validate({**told, "annotator": "annotator-9", "number": 1, "created_at": 9.0, "response": A})
+    second = Judgment.model_validate(
+        {**told, "annotator": "annotator-9", "number": 2, "created_at": 0.0, "response": B}
+    )
+    found = decide(ChooseWork(), bundle.items, [*bundle.judgments, first, second])["i0"]
+    assert [one.better for one in found.better] == ["b"]
+    other = Judgment.model_validate({**told, "annotator": "annotator-8", "number": 1, "created_at": 5.0, "response": A})
+    last = decide(ChooseWork(), bundle.items, [*bundle.judgments, first, second, other])["i0"]
+    assert [one.better for one in last.better] == ["a"], "of two adjudicators the later one"
+
+
 def test_quality_is_the_share_of_good_items_with_its_interval() -> None:
     said = [[rated(5)], [rated(4)], [rated(4), rated(3)], [rated(5, 1)]]
     bundle = made(RATE, said, answers=1)
@@ -190,6 +232,47 @@ def test_written_and_corrected_answers_become_rows() -> None:
     assert pair.lineage.cost.human_minutes is None
 
 
+def test_the_same_text_of_two_people_is_one_record_of_both() -> None:
+    said: list[Response] = [Writing(text="So."), Writing(text="No."), Writing(text="So.")]
+    found = export_records(made(WriteWork(), [said], answers=0), Rules())
+    assert [(one.target.text, one.lineage.author, one.lineage.cost.human_minutes) for one in found.examples] == [
+        ("So.", "annotator-1, annotator-3", 2.0),
+        ("No.", "annotator-2", 1.0),
+    ]
+    fixes: list[Response] = [Correction(text="1"), Correction(text="1")]
+    [pair] = export_records(made(CorrectWork(), [fixes], answers=1), Rules()).preferences
+    assert pair.lineage.author == "annotator-1, annotator-2"
+
+
+def test_answers_of_equal_texts_are_no_pairs() -> None:
+    ranking = Ranking(order=(("a",), ("b",), ("c",)))
+    bundle = made(RankWork(), [[ranking]], answers=3)
+
+    def with_texts(*texts: str) -> Exported:
+        answers = tuple(Candidate(key="abc"[at], text=text) for at, text in enumerate(texts))
+        item = bundle.items[0].model_copy(update={"answers": answers})
+        return export_records(bundle.model_copy(update={"items": (item,)}), Rules())
+
+    same = with_texts("x", "x", "x")
+    assert same.ledger.dropped == {"the answers that people told apart are the same text": 1}
+    two = with_texts("x", "x", "y")
+    assert [(one.chosen.text, one.rejected.text) for one in two.preferences] == [("x", "y")]
+    assert two.preferences[0].lineage.cost.human_minutes == 1.0
+    assert "2 decided pairs are in no record" in two.ledger.notes[1]
+    assert with_texts("x", "y", "x").preferences == (), "an equal text stands before and behind it"
+    assert len(with_texts("x", "y", "z").preferences) == 3
+
+
+def test_a_disagreement_of_just_the_threshold_is_not_above_it() -> None:
+    work = RateWork(scales=(Scale(name="quality", low=0, high=10),))
+    said: list[Response] = [Rating(scores={"quality": 8}), Rating(scores={"quality": 5})]
+    bundle = made(work, [said], answers=1)
+    assert disputed(apart(bundle), 0.3) == []
+    assert disputed(apart(bundle), 0.29) == ["i0"]
+    rules = Rules(threshold=0.5, max_disagreement=0.3)
+    assert len(export_records(bundle, rules).examples) == 1
+
+
 def test_rated_answers_are_kept_by_score_and_agreement() -> None:
     said = [[rated(5), rated(5)], [rated(5), rated(3)], [rated(2), rated(2)], [rated(5)]]
     found = export_records(made(RATE, said, answers=1), Rules(people=2, max_disagreement=0.3))
@@ -220,7 +303,7 @@ def test_choices_and_ranks_become_preferences() -> None:
     [pair] = found.preferences
     assert (pair.chosen.text, pair.rejected.text, pair.prompt) == ("two", "one", (user("Why 0?"),))
     assert "67% say so" in pair.lineage.verdicts[0].reason
-    assert found.ledger.dropped == {"as many people say one thing as another": 1}
+    assert found.ledger.dropped == {"no more than half say that one answer is better": 1}
     ranking = Ranking(order=(("c",), ("a", "b")))
     ranks = export_records(made(RankWork(), [[ranking, ranking]], answers=3), Rules())
     assert {(one.chosen.text, one.rejected.text) for one in ranks.preferences} == {("three", "one"), ("three", "two")}

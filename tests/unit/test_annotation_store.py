@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, select, text
+from sqlalchemy import Engine, event, inspect, select, text
 
 from support.postgres import postgres
+from tutelage.annotation.bundle import check_bundle
 from tutelage.annotation.faults import AnnotationError, StaleRevision, UnknownToken
 from tutelage.annotation.items import Candidate, WorkItem
 from tutelage.annotation.responses import Rating, Response, Span, Spans, Writing, check_response, parse_response
 from tutelage.annotation.sql import schema
+from tutelage.annotation.sql.filling import bundle_of
 from tutelage.annotation.sql.migrations import MIGRATIONS, migrate, version_of
 from tutelage.annotation.sql.progress import status
 from tutelage.annotation.sql.queue import next_item, open_item, save_draft, skip, submit
@@ -320,6 +322,43 @@ def test_the_count_of_people_wanted_stays_right_while_time_runs_out_everywhere(s
     assert len(submitted) == len(store.judgments("p", history=True)) > 0
 
 
+def test_what_leaves_the_store_is_of_one_moment(store: Store, place: str) -> None:
+    """Between the reading of items and that of judgments somebody adds an item and judges it."""
+    [token] = filled(store, count=1, overlap=1, people=1)
+    other = Store(place)
+    meanwhile: list[str] = []
+
+    def write(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "items.content" in statement and not meanwhile:
+            meanwhile.append(statement)
+            other.add_items("p", [item("late")])
+            for _turn in range(2):
+                task = next_item(other, token)
+                assert task is not None
+                submit(other, token, task.item.id, GOOD, revision=task.revision)
+
+    event.listen(Engine, "after_cursor_execute", write)
+    try:
+        bundle = bundle_of(store, "p")
+    finally:
+        event.remove(Engine, "after_cursor_execute", write)
+    assert meanwhile
+    check_bundle(bundle, "the store")
+    assert [one.id for one in bundle.items] == ["i0"]
+    assert bundle.judgments == ()
+    assert len(bundle_of(store, "p").judgments) == 2
+    other.close()
+
+
+def test_metadata_in_another_order_is_the_same_item(store: Store) -> None:
+    filled(store, count=0)
+    for metadata in ({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"d": 3, "c": 2}, "a": 1}):
+        added = store.add_items("p", [item("i").model_copy(update={"metadata": metadata})])
+    assert (added.new, added.there) == (0, 1)
+    with pytest.raises(DataError, match="with other content"):
+        store.add_items("p", [item("i").model_copy(update={"metadata": {"a": 2}})])
+
+
 def test_migrations_make_the_tables_that_queries_name(store: Store) -> None:
     with store.database.read() as connection:
         looked = inspect(connection)
@@ -364,6 +403,40 @@ def test_places_that_are_no_store(tmp_path: Path) -> None:
     for wrong in ("mysql://root@h/db", "sqlite://", "postgresql://h:port/x"):
         with pytest.raises(AnnotationError):
             Store(wrong, create=True)
+
+
+def test_a_file_of_another_program_stays_as_it_is(tmp_path: Path) -> None:
+    place = tmp_path / "other.db"
+    with sqlite3.connect(place) as other:
+        other.execute("CREATE TABLE items (x)")
+    other.close()
+    before = place.read_bytes()
+    for create in (False, True):
+        with pytest.raises(AnnotationError):
+            Store(str(place), create=create)
+    assert place.read_bytes() == before
+    Store(str(tmp_path / "own.db"), create=True).close()
+    with sqlite3.connect(tmp_path / "own.db") as own:
+        assert own.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    own.close()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "postgresql://127.0.0.1:1/x?user=me&password=SECRET",
+        "postgresql://me@127.0.0.1:1/x?sslpassword=SECRET",
+        "mysql://h/x?password=SECRET",
+        "postgresql://me:pass@SECRET@127.0.0.1:1/x",
+        "postgresql://me:12/SECRET@127.0.0.1:1/x",
+        "postgresql://h:port/x?password=SECRET@",
+        "postgresql://me:SECRET:@h:port/x",
+    ],
+)
+def test_passwords_are_never_shown(place: str) -> None:
+    with pytest.raises((AnnotationError, StorageError)) as refused:
+        Store(place, create=True)
+    assert "SECRET" not in str(refused.value)
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """``tutelage annotate``, as somebody uses it in a terminal, mistakes included."""
 
+import io
 import json
 import sys
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tutelage.annotation.formats.jsonl import read_jsonl
+from tutelage.annotation.responses import Writing
 from tutelage.cli import main
 from tutelage.records import Example, Preference
 from tutelage.records.importers import import_examples, import_preferences, import_prompts
@@ -125,6 +128,7 @@ def test_all_formats_and_back(annotate: Annotate, tmp_path: Path) -> None:
             annotate("export", f"{to}.db", "chosen", f"{to}-again.jsonl", "--to", "judgments")
             again = (tmp_path / f"{to}-again.jsonl").read_text()
             assert again == (tmp_path / "all.jsonl").read_text()
+    assert "Give a JSONL of export" in annotate("import", "s.db", "t.csv", code=2).err
     assert "there is a project of this name" in annotate("import", "s.db", "all.jsonl", code=2).err
     assert "other: 2 items" in annotate("import", "s.db", "all.jsonl", "--name", "other").out
     annotate("export", "s.db", "chosen", "out")
@@ -174,6 +178,68 @@ def test_tokens_and_options_that_do_not_fit(annotate: Annotate) -> None:
     assert "no longer asked" in annotate("invite", "s.db", "p", "Ann", "--end").out
     assert "belongs to nobody" in annotate("next", "s.db", code=2).err
     assert "only an adjudicator" in annotate("adjudicate", "s.db", token=annotate.invite("s.db", "p", "B"), code=2).err
+
+
+def test_texts_that_people_give(annotate: Annotate, monkeypatch: pytest.MonkeyPatch) -> None:
+    annotate("new", "s.db", "p", "--work", "write")
+    annotate("add", "s.db", "p", "rows.jsonl")
+    token = annotate.invite("s.db", "p", "Ann")
+    given = {"q1": "{a: 1}\n\n", "q2": '{"a": 1}', "q3": '{"kind": "write", "text": "plain"}'}
+    for name, said in given.items():
+        annotate("next", "s.db", token=token)
+        monkeypatch.setattr(sys, "stdin", io.StringIO(said))
+        annotate("answer", "s.db", name, "-")
+    annotate("export", "s.db", "p", "all.jsonl", "--to", "judgments")
+    said = [one.response for one in read_jsonl(Path("all.jsonl")).judgments]
+    assert said == [Writing(text="{a: 1}\n"), Writing(text='{"a": 1}'), Writing(text="plain")]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8"))
+    assert "not UTF-8" in annotate("answer", "s.db", "q1", "-", code=2).err
+
+
+@pytest.mark.parametrize("said", ["truth=4,use=2,truth=1", "truth=4,use=2,use=2"])
+def test_a_scale_that_is_given_twice_is_refused(annotate: Annotate, said: str) -> None:
+    annotate("new", "s.db", "p", "--work", "rate", "--scale", "truth", "--scale", "use")
+    annotate("add", "s.db", "p", "rows.jsonl")
+    annotate("next", "s.db", token=annotate.invite("s.db", "p", "Ann"))
+    assert "a number already" in annotate("answer", "s.db", "q1", said, code=2).err
+
+
+def test_one_scale_takes_one_number(annotate: Annotate) -> None:
+    annotate("new", "s.db", "p", "--work", "rate")
+    annotate("add", "s.db", "p", "rows.jsonl")
+    annotate("next", "s.db", token=annotate.invite("s.db", "p", "Ann"))
+    assert "a number already" in annotate("answer", "s.db", "q1", "4,5", code=2).err
+    annotate("answer", "s.db", "q1", "4")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["answer s.db q1 caf\udce9", "answer s.db \udce9 5", "answer s.db q1 5 --comment \udce9", "status s.db \udce9"],
+)
+def test_bytes_that_are_no_text_are_refused(annotate: Annotate, arguments: str) -> None:
+    said = annotate(*arguments.split(), code=2).err
+    assert "not UTF-8" in said
+    assert "\\udce9" in said
+
+
+def test_numbers_that_no_store_can_keep_are_refused(annotate: Annotate) -> None:
+    huge = str(10**19)
+    said = annotate("new", "s.db", "p", "--work", "write", "--overlap", huge, "--lease", huge, code=2).err
+    assert "1 to 10,000 people" in said
+    assert "a year" in said
+
+
+def test_names_and_texts_are_shown_as_they_are(annotate: Annotate, tmp_path: Path) -> None:
+    row = {"id": "q:smile:", "prompt": "A\x1b[2J\u009b\tB :smile: [red]x[/red]\nC"}
+    (tmp_path / "odd.jsonl").write_text(json.dumps(row))
+    annotate("new", "s.db", "p", "--work", "label", "--label", "x", "--label", "y")
+    annotate("add", "s.db", "p", "odd.jsonl")
+    token = annotate.invite("s.db", "p", "Ann[/red] :smile:")
+    shown = annotate("next", "s.db", token=token).out
+    assert "user: A\\x1b[2J\\x9b" in shown
+    assert "B :smile: [red]x[/red]\nC" in shown
+    assert not set("\x1b\x9b") & set(shown)
+    assert "Ann[/red] :smile:" in annotate("status", "s.db").out
 
 
 def test_without_the_extra_the_install_line_is_told(annotate: Annotate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def disputed(found: Mapping[str, float | None], threshold: float) -> list[str]:
     """Return the items on which people disagree by more than ``threshold``, the most disputed first."""
     if not 0 <= threshold <= 1:
         raise DataError("disagreement", [Problem("a threshold lies between 0 and 1", "threshold", str(threshold))])
-    above = [(value, item) for item, value in found.items() if value is not None and value > threshold]
+    above = [(value, item) for item, value in found.items() if value is not None and value > threshold + 1e-9]
     return [item for _, item in sorted(above, key=lambda pair: -pair[0])]
 
 

@@ -1,6 +1,6 @@
 """What the people who judged an item decided together: by majority and mean, or weighing their skill."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 from statistics import mean
@@ -32,7 +32,7 @@ class Decision(Record):
     """What holds of one item, and how many ``people`` judged it.
 
     ``scores`` by scale: means; ``score``: the weakest scale, placed between 0 and 1. ``labels``: None where as many say
-    one thing as another. ``better``: pairs of answers on which more say so than not. ``adjudicated``: one person, who
+    one thing as another. ``better``: pairs of answers on which more than half say so. ``adjudicated``: one person, who
     saw the others' judgments, has decided.
     """
 
@@ -71,7 +71,8 @@ def decide(
     said = people_only(judgments)
     apart = disagreements(work, items, judgments)
     final: dict[str, Response] = {}
-    for one in sorted(judgments, key=lambda one: one.created_at):
+    last = [one for those in last_by_item(judgments).values() for one in those]
+    for one in sorted(last, key=lambda one: one.created_at):
         if one.role == "adjudicator":
             final[one.item] = one.response
     chances = _chances(work, said) if way == "dawid_skene" else {}
@@ -85,6 +86,18 @@ def decide(
         known["adjudicated"] = item.id in final
         weighed = {} if item.id in final else {asked: those[item.id] for asked, those in chances.items()}
         found[item.id] = Decision.model_validate({**known, **_decided(work, item, responses, weighed)})
+    return found
+
+
+def last_by_item(judgments: Sequence[Judgment]) -> dict[str, list[Judgment]]:
+    """Return by item what holds of each person, adjudicators too: the judgment with the highest number."""
+    last: dict[tuple[str, str], Judgment] = {}
+    for one in judgments:
+        if (one.item, one.annotator) not in last or last[one.item, one.annotator].number < one.number:
+            last[one.item, one.annotator] = one
+    found: dict[str, list[Judgment]] = defaultdict(list)
+    for (item, _), one in last.items():
+        found[item].append(one)
     return found
 
 
@@ -134,7 +147,8 @@ def _decided(
 
 
 def _better(first: str, second: str, one: float, other: float) -> list[Better]:
-    if one == other:
+    """The pair if more than half say so; who says that neither is better counts among all."""
+    if max(one, other) <= 0.5 + 1e-9:
         return []
     best, rest = (first, second) if one > other else (second, first)
     return [Better(better=best, worse=rest, share=max(one, other))]

@@ -6,7 +6,7 @@
 | correct | an example of each answer; where something was changed, also a preference over the one that was there |
 | rate | an example of the item's answer, if its score reaches ``threshold`` |
 | label | an example whose answer is what was decided; several labels stand in their order, with commas |
-| choose, rank | a preference for every two answers on which more people say so than not |
+| choose, rank | a preference for every two answers on which more than half of the people say so |
 | spans | nothing: marks are no answers; they leave the store as judgments |
 
 Every item that came in is kept or dropped for a reason (:class:`tutelage.records.Ledger` refuses to lose one).
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tutelage.annotation.bundle import Bundle
-from tutelage.annotation.decisions import Decision, Way, decide
+from tutelage.annotation.decisions import Better, Decision, Way, decide, last_by_item
 from tutelage.annotation.items import WorkItem
 from tutelage.annotation.responses import Correction, Writing
 from tutelage.annotation.views import Judgment
@@ -65,7 +65,7 @@ def export_records(bundle: Bundle, rules: Rules) -> Exported:
     _check(bundle, rules)
     texts = work.kind in ("write", "correct")
     decisions = decide(work, bundle.items, bundle.judgments, way="majority" if texts else rules.way)
-    said = _last_by_item(bundle.judgments)
+    said = last_by_item(bundle.judgments)
     examples: dict[str, Example] = {}
     preferences: dict[str, Preference] = {}
     dropped: list[Dropped] = []
@@ -83,12 +83,18 @@ def export_records(bundle: Bundle, rules: Rules) -> Exported:
                 preferences |= {one.id: one for one in made if isinstance(one, Preference)}
         if reason:
             dropped.append(Dropped(id=item.id, step=SOURCE, reason=reason, row=item.to_json()))
+    notes = [f"{len(examples)} examples and {len(preferences)} preferences from {len(said)} judged items"]
+    lost = {one.id for one in dropped}
+    decided = sum(len(one.better) for name, one in decisions.items() if name not in lost)
+    equal = decided - len(preferences) if work.kind == "rank" else 0
+    if equal:
+        notes.append(f"{equal} decided pairs are in no record: their texts are equal, or stand in another record")
     ledger = Ledger(
         stage=SOURCE,
         rows_in=len(bundle.items),
         kept=len(bundle.items) - len(dropped),
         dropped=dict(Counter(one.reason for one in dropped)),
-        notes=(f"{len(examples)} examples and {len(preferences)} preferences from {len(said)} judged items",),
+        notes=tuple(notes),
     )
     return Exported(tuple(examples.values()), tuple(preferences.values()), tuple(dropped), ledger)
 
@@ -122,23 +128,24 @@ def _reason_against(decision: Decision, rules: Rules) -> str:
     most = rules.max_disagreement
     if most is not None and decision.disagreement is None:
         return "only one person judged it, so nothing tells how far people agree"
-    if most is not None and decision.disagreement is not None and decision.disagreement > most:
+    if most is not None and decision.disagreement is not None and decision.disagreement > most + 1e-9:
         return f"people disagree by more than {most:g}"
     return ""
 
 
 def _texts(item: WorkItem, decision: Decision, judgments: Sequence[Judgment]) -> list[Example | Preference]:
-    """What people wrote; where an adjudicator wrote, theirs alone."""
+    """What people wrote, each text once with all who wrote it; where an adjudicator wrote, theirs alone."""
     final = [one for one in judgments if one.role == "adjudicator"]
-    made: list[Example | Preference] = []
+    by_text: dict[str, list[Judgment]] = defaultdict(list)
     for one in final or judgments:
-        if not isinstance(one.response, Writing | Correction):
-            continue
-        text = one.response.text
+        if isinstance(one.response, Writing | Correction):
+            by_text[one.response.text].append(one)
+    made: list[Example | Preference] = []
+    for text, same in by_text.items():
         verdict = _verdict(decision, score=1.0 if decision.adjudicated else None)
-        lineage = _lineage(item, [one], verdict=verdict if decision.adjudicated else None)
+        lineage = _lineage(item, same, verdict=verdict if decision.adjudicated else None)
         made.append(_example(item, text, lineage))
-        if isinstance(one.response, Correction) and text != item.answers[0].text:
+        if isinstance(same[0].response, Correction) and text != item.answers[0].text:
             made.append(_preference(item, text, item.answers[0].text, lineage.model_copy(update={"cost": Cost()})))
     return made
 
@@ -160,13 +167,25 @@ def _decided(
         lineage = _lineage(item, judgments, verdict=_verdict(decision, score=1.0))
         return [_example(item, ", ".join(decision.labels), lineage)]
     if not decision.better:
-        return "as many people say one thing as another"
+        return "no more than half say that one answer is better"
+    pairs = _pairs_of_texts(item, decision)
     made: list[Example | Preference] = []
-    for pair in decision.better:
+    for (chosen, rejected), pair in pairs.items():
         verdict = _verdict(decision, score=1.0, share=pair.share)
-        lineage = _lineage(item, judgments, verdict=verdict, records=len(decision.better))
-        made.append(_preference(item, item.answer(pair.better).text, item.answer(pair.worse).text, lineage))
-    return made
+        lineage = _lineage(item, judgments, verdict=verdict, records=len(pairs))
+        made.append(_preference(item, chosen, rejected, lineage))
+    return made or "the answers that people told apart are the same text"
+
+
+def _pairs_of_texts(item: WorkItem, decision: Decision) -> dict[tuple[str, str], Better]:
+    """What was decided, by the texts: each pair once, without those of equal texts, and of texts that stand both before
+    and behind each other because an equal text has another place."""
+    found = {(item.answer(one.better).text, item.answer(one.worse).text): one for one in decision.better}
+    return {
+        (chosen, rejected): one
+        for (chosen, rejected), one in found.items()
+        if chosen != rejected and (rejected, chosen) not in found
+    }
 
 
 def _verdict(decision: Decision, *, score: float | None, share: float | None = None) -> Verdict:
@@ -221,14 +240,3 @@ def _preference(item: WorkItem, chosen: str, rejected: str, lineage: Lineage) ->
         dimension=item.dimension,
         level=item.level,
     )
-
-
-def _last_by_item(judgments: Sequence[Judgment]) -> dict[str, list[Judgment]]:
-    last: dict[tuple[str, str], Judgment] = {}
-    for one in judgments:
-        if (one.item, one.annotator) not in last or last[one.item, one.annotator].number < one.number:
-            last[one.item, one.annotator] = one
-    found: dict[str, list[Judgment]] = defaultdict(list)
-    for (item, _), one in last.items():
-        found[item].append(one)
-    return found

@@ -62,7 +62,11 @@ class Receipt(Record):
 
 
 class Judgment(Record):
-    """What one person said of one item. ``number`` counts their judgments of it; the highest holds."""
+    """What one person said of one item. ``number`` counts their judgments of it; the highest holds.
+
+    ``guidelines_revision``: of the guidelines that were in force when it was submitted, which may be later ones than
+    the person saw.
+    """
 
     item: str
     annotator: str

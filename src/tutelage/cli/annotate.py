@@ -1,7 +1,5 @@
 """What ``tutelage annotate`` does."""
 
-import json as json_module
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -10,7 +8,7 @@ from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
-from tutelage.annotation.agreement import Measure, agreement_of, disagreements, disputed
+from tutelage.annotation.agreement import agreement_of, disagreements, disputed
 from tutelage.annotation.bundle import Bundle
 from tutelage.annotation.decisions import decide, quality
 from tutelage.annotation.export import Rules, export_records
@@ -19,16 +17,16 @@ from tutelage.annotation.formats.items import read_items
 from tutelage.annotation.formats.jsonl import read_jsonl, write_jsonl
 from tutelage.annotation.formats.label_studio import read_label_studio, write_label_studio
 from tutelage.annotation.formats.table import write_table
-from tutelage.annotation.sql.adjudication import disputes, next_dispute
+from tutelage.annotation.sql.adjudication import next_dispute, undecided
 from tutelage.annotation.sql.filling import bundle_of, fill
 from tutelage.annotation.sql.progress import status
 from tutelage.annotation.sql.queue import next_item, open_item, skip, submit
 from tutelage.annotation.sql.store import WORK, Store
-from tutelage.annotation.views import Assignment, Project, Status
-from tutelage.annotation.work import RateWork
+from tutelage.annotation.views import Project
 from tutelage.cli.annotate_commands import Format, Kind
-from tutelage.cli.console import OUT, number, say, say_json, table
-from tutelage.cli.said import response_from, short_form
+from tutelage.cli.annotate_shown import print_measures, print_status, print_task
+from tutelage.cli.console import number, plain, say, say_json
+from tutelage.cli.said import read_said, response_from
 from tutelage.errors import DataError, Problem
 from tutelage.files import atomic_folder, read_text, write_json
 from tutelage.records.jsonl import write_records
@@ -122,7 +120,7 @@ def next_command(place: str, token: str, *, json: bool) -> None:
     elif task is None:
         say("Nothing is left for you.")
     else:
-        _print_task(task)
+        print_task(task)
 
 
 def answer_command(place: str, item: str, token: str, answered: Answered, *, json: bool) -> None:
@@ -135,7 +133,7 @@ def answer_command(place: str, item: str, token: str, answered: Answered, *, jso
         if answered.skip is not None:
             receipt = skip(store, token, item, revision=revision, note=answered.skip)
         else:
-            said = sys.stdin.read() if answered.said == "-" else answered.said
+            said = read_said() if answered.said == "-" else answered.said
             response = response_from(task.work, task.item, said, answered.comment)
             seconds = None if answered.minutes is None else 60 * answered.minutes
             receipt = submit(store, token, item, response, revision=revision, seconds=seconds)
@@ -157,7 +155,7 @@ def status_command(place: str, project: str | None, *, json: bool) -> None:
             say_json(one.model_dump_json())
         return
     for one in found:
-        _print_status(one)
+        print_status(one)
     if not found:
         say("There is no project yet.")
 
@@ -165,26 +163,28 @@ def status_command(place: str, project: str | None, *, json: bool) -> None:
 def agreement_command(place: str, project: str, *, threshold: float, above: float, json: bool) -> None:
     """Say how far people agree."""
     with _store(place) as store:
-        bundle, open_ = bundle_of(store, project), disputes(store, project, above)
+        bundle = bundle_of(store, project)
     work = bundle.project.work
     measures = agreement_of(work, bundle.items, bundle.judgments)
     apart = disagreements(work, bundle.items, bundle.judgments)
     several = sum(value is not None for value in apart.values())
-    above_count = len(disputed(apart, above))
+    above_all = disputed(apart, above)
+    waiting = undecided(bundle, above)
     good = quality(decide(work, bundle.items, bundle.judgments), threshold) if work.kind == "rate" else None
     if json:
         say_json(
             {
                 "measures": [asdict(one) for one in measures],
                 "disagreement": dict[str, JsonValue](apart),
-                "disputed": [*open_],
+                "disputed": [*waiting],
                 "quality": None if good is None else good.model_dump(mode="json"),
             }
         )
         return
-    _print_measures(measures)
+    print_measures(measures)
     if several:
-        say(f"{above_count:,} of {several:,} items are disputed (above {above:g}); {len(open_):,} wait for a decision.")
+        disputes = f"{len(above_all):,} of {several:,} items are disputed (above {above:g})"
+        say(f"{disputes}; {len(waiting):,} wait for a decision.")
     else:
         say("No item has the judgments of two people whose agreement can be told.")
     if good is not None and good.share is not None:
@@ -203,10 +203,10 @@ def adjudicate_command(place: str, token: str, *, above: float, json: bool) -> N
     elif found is None:
         say("Nothing is left to decide.")
     else:
-        _print_task(found.assignment)
+        print_task(found.assignment)
         say(f"People disagree by {number(found.disagreement, 2)}:")
         for one in found.judgments:
-            say(f"  {one.annotator}: {one.response.model_dump_json(exclude_defaults=True)}")
+            say(plain(f"  {one.annotator}: {one.response.model_dump_json(exclude_defaults=True)}"))
 
 
 def export_command(place: str, project: str, out: Path, wanted: Exporting) -> None:
@@ -231,6 +231,9 @@ def export_command(place: str, project: str, out: Path, wanted: Exporting) -> No
 
 def import_command(place: str, source: Path, *, name: str | None) -> None:
     """Make a project of judgments that were made elsewhere."""
+    remedy = "give a JSONL of export, a folder with .argilla, or one with config.xml and tasks.json"
+    if source.suffix.lower() == ".csv" and source.is_file():
+        raise DataError("import", [Problem("a CSV has judgments without their items", str(source), remedy=remedy)])
     if source.is_file():
         bundle = read_jsonl(source)
         if name is not None:
@@ -240,7 +243,6 @@ def import_command(place: str, source: Path, *, name: str | None) -> None:
     elif (source / "config.xml").is_file():
         bundle = read_label_studio(source, name=name)
     else:
-        remedy = "give a JSONL of export, a folder with .argilla, or one with config.xml and tasks.json"
         raise DataError("import", [Problem("nothing there can be read", str(source), remedy=remedy)])
     with _store(place, create=True) as store:
         fill(store, bundle)
@@ -329,58 +331,3 @@ def _export_records(bundle: Bundle, out: Path, wanted: Exporting) -> None:
     say(f"{found.ledger.kept:,} of {found.ledger.rows_in:,} items are in them")
     for reason, count in found.ledger.dropped.items():
         say(f"  {count:,} are not: {reason}")
-
-
-def _print_task(task: Assignment) -> None:
-    say(f"{task.project}, item {task.item.id}, revision {task.revision}", "bold")
-    if task.guidelines:
-        say(task.guidelines.strip(), "dim")
-    for message in task.item.messages:
-        say(f"{message.role}: {message.text}")
-    for answer in task.item.answers:
-        say(f"answer {answer.key}: {answer.text}")
-    if task.response is not None:
-        say(f"you said: {task.response.model_dump_json(exclude_defaults=True)}")
-    if task.draft is not None:
-        say(f"your draft: {json_module.dumps(task.draft, ensure_ascii=False)}")
-    for scale in task.work.scales if isinstance(task.work, RateWork) else ():
-        say(f"{scale.name}, {scale.low} to {scale.high}" + (f": {scale.question}" if scale.question else ""), "dim")
-    say(f"to {task.work.kind}: tutelage annotate answer STORE {task.item.id} SAID", "dim")
-    say(f"  SAID: {short_form(task.work, task.item)}", "dim")
-
-
-def _print_status(one: Status) -> None:
-    say(f"{one.project.name} ({one.project.work.kind}): {one.finished:,} of {one.items:,} items are finished", "bold")
-    more = f", {one.revised:,} revised" if one.revised else ""
-    more += f", {one.beyond:,} beyond what was asked" if one.beyond else ""
-    say(f"{one.judgments:,} judgments{more}; {one.wanted:,} are still wanted, {one.project.overlap} an item")
-    shown = table("name", "pseudonym", "role", "submitted", "open", "skipped", "expired", right=("submitted", "open"))
-    for row in one.annotators:
-        who = row.annotator
-        name = who.name if who.active else f"{who.name} (no token)"
-        counts = (row.submitted, row.open, row.skipped, row.expired)
-        shown.add_row(name, who.pseudonym, who.role, *map(str, counts))
-    if one.annotators:
-        OUT.print(shown)
-    for reason, count in one.skips.items():
-        say(f"skipped {count:,} times: {reason}")
-
-
-def _print_measures(measures: tuple[Measure, ...]) -> None:
-    if not measures:
-        say("Written answers are not compared.")
-        return
-    shown = table("compared", "alpha", "95 % interval", "items", "kappa of pairs", right=("alpha", "items"))
-    for one in measures:
-        if one.alpha is None:
-            words = "nothing to compare" if one.overlap is None else f"mean overlap of two people {one.overlap:.3f}"
-            say(f"{one.name}: {words}")
-            continue
-        interval = one.alpha.interval
-        ends = "–" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
-        kappas = [pair.kappa.kappa for pair in one.pairs if pair.kappa.kappa is not None]
-        pairs = "–" if not kappas else f"{min(kappas):.2f} to {max(kappas):.2f} ({len(kappas)} pairs)"
-        alpha = number(one.alpha.alpha) if one.alpha.alpha is not None else one.alpha.reason
-        shown.add_row(f"{one.name} ({one.metric})", alpha, ends, str(one.alpha.n), pairs)
-    if shown.row_count:
-        OUT.print(shown)

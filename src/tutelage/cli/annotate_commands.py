@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 import typer
 
 from tutelage.cli.options import Json
+from tutelage.cli.readable import Readable
 
 annotate = typer.Typer(
-    help="Ask people: projects, items, judgments, agreement, and records made of them.", rich_markup_mode=None
+    cls=Readable,
+    help="Ask people: projects, items, judgments, agreement, and records made of them.",
+    rich_markup_mode=None,
 )
 
 StorePlace = Annotated[
@@ -85,7 +88,7 @@ def guidelines(
     project: ProjectName,
     text: Annotated[Path | None, typer.Argument(help="A text file with new ones.", metavar="[TEXT]")] = None,
 ) -> None:
-    """Show a project's guidelines, or put new ones in their place. Each judgment notes which were in force."""
+    """Show a project's guidelines, or put new ones in their place. Each judgment notes which were in force then."""
     from tutelage.cli.annotate import guidelines_command
 
     guidelines_command(store, project, text)

@@ -1,6 +1,7 @@
 """What a person, a log file or a program sees of events. Only the command line prints."""
 
 import json as json_module
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ OUTCOME_STYLE = {"promoted": "bold green", "rejected": "bold red", "inconclusive
 
 def _console(*, stderr: bool) -> Console:
     is_screen = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, highlight=False, width=None if is_screen else PIPED_WIDTH)
+    return Console(stderr=stderr, highlight=False, emoji=False, width=None if is_screen else PIPED_WIDTH)
 
 
 OUT = _console(stderr=False)
@@ -187,6 +188,14 @@ def title(text: str, console: Console = ERR) -> None:
 def number(value: float | None, places: int = 3) -> str:
     """Return a figure for a table: a dash where there is none, and no minus before a zero."""
     return "–" if value is None else f"{value + 0.0:.{places}f}".replace(f"-{0:.{places}f}", f"{0:.{places}f}")
+
+
+def plain(text: str) -> str:
+    """Return a text of other people's with its control characters as escapes, line breaks and tabs alone left."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def say(text: str | Text, style: str = "") -> None:

@@ -1,5 +1,8 @@
 """What somebody types in a terminal as a response."""
 
+import json
+import sys
+
 from tutelage.annotation.items import WorkItem
 from tutelage.annotation.responses import (
     Choice,
@@ -12,6 +15,7 @@ from tutelage.annotation.responses import (
     parse_response,
 )
 from tutelage.annotation.work import ChooseWork, LabelWork, RankWork, RateWork, SpansWork, Work
+from tutelage.cli.readable import UTF8
 from tutelage.errors import DataError, Problem
 
 NEITHER = "neither"
@@ -19,8 +23,11 @@ SPANS = '{"kind": "spans", "spans": [{"start": 0, "end": 5, "label": "...", "rea
 
 
 def response_from(work: Work, item: WorkItem, said: str, comment: str) -> Response:
-    """Return what was typed as a response: JSON, or the short form of the kind of work. Raises :class:`DataError`."""
-    if said.lstrip().startswith("{"):
+    """Return what was typed as a response: JSON, or the short form of the kind of work. Raises :class:`DataError`.
+
+    A text that somebody writes may begin with a brace: it is taken as JSON only if it is an object with a ``kind``.
+    """
+    if said.lstrip().startswith("{") and (work.kind not in ("write", "correct") or _is_response(said)):
         found = parse_response(said, "response")
         return found.model_copy(update={"comment": comment}) if comment else found
     match work.kind:
@@ -41,6 +48,16 @@ def response_from(work: Work, item: WorkItem, said: str, comment: str) -> Respon
         case "label":
             return Labels(labels=tuple(label.strip() for label in said.split(",") if label.strip()), comment=comment)
     raise DataError("response", [Problem("marks are given as JSON", received=said[:60], remedy=f"write {SPANS}")])
+
+
+def read_said() -> str:
+    """Return what is on the input, less the one line break that ends a file. Raises :class:`DataError` unless UTF-8."""
+    try:
+        said = sys.stdin.read()
+        said.encode()
+    except UnicodeError as error:
+        raise DataError("the input", [Problem("it is not UTF-8", "SAID", remedy=UTF8)]) from error
+    return said.removesuffix("\n").removesuffix("\r")
 
 
 def short_form(work: Work, item: WorkItem) -> str:
@@ -67,6 +84,10 @@ def _scores(work: RateWork, said: str) -> dict[str, int]:
     for part in said.split(","):
         name, equals, number = part.rpartition("=")
         name = name.strip() if equals else only
+        if name in scores:
+            remedy = "give each scale one number"
+            problems.append(Problem("the scale has a number already", name, part.strip(), remedy))
+            continue
         if not name or not number.strip().lstrip("-").isdecimal():
             remedy = f"write {','.join(f'{scale.name}={scale.high}' for scale in work.scales)}"
             problems.append(Problem("expected a scale and a whole number", received=part.strip(), remedy=remedy))
@@ -75,3 +96,11 @@ def _scores(work: RateWork, said: str) -> dict[str, int]:
     if problems:
         raise DataError("response", problems)
     return scores
+
+
+def _is_response(said: str) -> bool:
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "kind" in found

@@ -7,7 +7,8 @@ nothing of time, earlier versions or role. What it has no place for travels in t
 somebody has changed a response in Argilla meanwhile, it is read as a later judgment of the same person. What a folder
 of Argilla's has beside the questions that become work is kept with project and items, and written again.
 
-Its spans count characters as Python does, its rankings may share ranks. It has no reasons for spans.
+Its spans count characters as Python does, its rankings may share ranks. It has no reasons for spans: those of marks
+that are still there are kept, and a mark made there has a note in the place of one.
 """
 
 import json
@@ -20,15 +21,25 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 
 from tutelage.annotation.bundle import Bundle, check_bundle, read_project
-from tutelage.annotation.formats.argilla_questions import ANSWER, QUESTION, Plan, plan_of, settings_of
+from tutelage.annotation.formats.argilla_questions import (
+    ANSWER,
+    BEFORE,
+    QUESTION,
+    Plan,
+    marks_question,
+    plan_of,
+    settings_of,
+)
 from tutelage.annotation.items import Candidate, WorkItem
-from tutelage.annotation.responses import Response
+from tutelage.annotation.responses import Response, Spans
 from tutelage.annotation.views import Judgment, Project
+from tutelage.annotation.work import SpansWork
 from tutelage.errors import DataError, Problem
 from tutelage.files import read_json, write_json
 from tutelage.records.tables import shown
 
 SPACE = uuid.UUID("9b1c4c7e-1f0e-4a54-8f0b-6f6f2a1b7c55")
+NO_REASON = "(none: marked in Argilla)"
 OWN, OWN_JUDGMENTS, KEPT = "tutelage", "tutelage_judgments", "argilla"
 
 Values = dict[str, Any]
@@ -122,7 +133,11 @@ def _record(bundle: Bundle, plan: Plan, item: WorkItem, judgments: list[Judgment
     if isinstance(kept, dict):
         made: Values = {**kept}
     else:
-        fields: Values = {QUESTION: [{"role": one.role, "content": one.text} for one in item.messages]}
+        turns = [{"role": one.role, "content": one.text} for one in item.messages]
+        fields: Values = {QUESTION: turns}
+        if marks_question(bundle.project.work):
+            fields = {QUESTION: item.marked("question")}
+            fields |= {BEFORE: _turns_before(item)} if len(turns) > 1 else {}
         suggestions = {}
         if bundle.project.work.kind != "correct":
             fields |= {f"{ANSWER}{at}": answer.text for at, answer in enumerate(item.answers, start=1)}
@@ -182,12 +197,39 @@ def _judgments(plan: Plan, item: WorkItem, record: Values, project: Project) -> 
             continue  # somebody left a comment and no more
         who = names.get(person, person)
         mine = [one for one in copies if one.annotator == who]
-        response: Response = plan.response_of(item, answered)
+        response = _with_reasons(plan, plan.response_of(item, answered), mine)
         found += mine
         if not mine or plan.values_of(item, mine[-1].response) != plan.values_of(item, response):
-            role = mine[-1].role if mine else "annotator"
-            found.append(Judgment(item=item.id, annotator=who, number=len(mine) + 1, response=response, role=role))
+            found.append(
+                Judgment(
+                    item=item.id,
+                    annotator=who,
+                    number=len(mine) + 1,
+                    response=response,
+                    role=mine[-1].role if mine else "annotator",
+                    created_at=max((one.created_at for one in mine), default=0.0),
+                )
+            )
     return found
+
+
+def _turns_before(item: WorkItem) -> list[Values]:
+    """The turns beside the last question."""
+    last = max((at for at, one in enumerate(item.messages) if one.role == "user"), default=0)
+    return [{"role": one.role, "content": one.text} for at, one in enumerate(item.messages) if at != last]
+
+
+def _with_reasons(plan: Plan, response: Response, earlier: list[Judgment]) -> Response:
+    """Marks with the reasons that the same marks had, for Argilla has none; new ones say so, where one is asked for."""
+    if not isinstance(response, Spans) or not isinstance(plan.work, SpansWork):
+        return response
+    last = earlier[-1].response if earlier else None
+    known = {(one.start, one.end, one.label): one.reason for one in last.spans} if isinstance(last, Spans) else {}
+    new = NO_REASON if plan.work.reasons else ""
+    spans = [
+        one.model_copy(update={"reason": known.get((one.start, one.end, one.label), new)}) for one in response.spans
+    ]
+    return response.model_copy(update={"spans": tuple(spans)})
 
 
 def _user(project: Project, who: str) -> str:

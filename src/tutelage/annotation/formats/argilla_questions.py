@@ -44,9 +44,9 @@ from tutelage.annotation.work import (
 from tutelage.errors import DataError, Problem
 from tutelage.records import Conversation
 from tutelage.records.importers.turns import message_of
-from tutelage.records.messages import user
+from tutelage.records.messages import system, user
 
-QUESTION, ANSWER, COMMENT, TIE = "question", "answer_", "comment", "tie"
+QUESTION, BEFORE, ANSWER, COMMENT, TIE = "question", "before", "answer_", "comment", "tie"
 ANSWER_FIELDS = ("answer", "response", "completion", "output", "reply")
 
 Values = dict[str, Any]
@@ -54,13 +54,17 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which question is the work, and which field has what. ``answers``: fields by the keys of answers."""
+    """Which question is the work, and which field has what. ``answers``: fields by the keys of answers.
+
+    ``marked``: the field whose stretches are marked, where it is one of ``question_fields``.
+    """
 
     work: Work
     names: tuple[str, ...]
     comment: str = ""
     answers: Mapping[str, str] = field(default_factory=dict)
     question_fields: tuple[str, ...] = ()
+    marked: str = ""
 
     @property
     def text(self) -> str:
@@ -72,15 +76,23 @@ class Plan:
         return any(values.get(name) is not None for name in self.names)
 
     def messages_of(self, fields: Mapping[str, Any]) -> Conversation:
-        """Return the fields that ask, as a conversation."""
-        texts = []
+        """Return the fields that ask, as a conversation; what is marked is a message of its own, the last."""
+        texts, marked = [], ""
+        before: Conversation = ()
         for name in self.question_fields:
             value = fields.get(name)
             if isinstance(value, list):
-                return tuple(message_of(turn, f"fields.{name}.{at}") for at, turn in enumerate(value))
-            if value not in (None, ""):
+                turns = tuple(message_of(turn, f"fields.{name}.{at}") for at, turn in enumerate(value))
+                if not self.marked:
+                    return turns
+                before += turns
+            elif value not in (None, "") and name == self.marked:
+                marked = str(value)
+            elif value not in (None, ""):
                 texts.append(str(value))
-        return (user("\n\n".join(texts)),)
+        if not self.marked:
+            return (user("\n\n".join(texts)),)
+        return (*((system("\n\n".join(texts)),) if texts else ()), *before, user(marked))
 
     def values_of(self, item: WorkItem, response: Response) -> Values:
         """Return a response as Argilla's values by question."""
@@ -177,7 +189,12 @@ def plan_of(settings: Mapping[str, Any], where: str, *, has_answers: bool) -> Pl
     except ValueError as error:
         raise DataError(where, [Problem(str(error), next(iter(rest)))]) from error
     asks = tuple(name for name in fields if name not in candidates)
-    return Plan(work, tuple(rest), comment, {name: name for name in candidates}, asks)
+    field_of = str(first.get("field") or "")
+    marked = field_of if isinstance(work, SpansWork) and field_of in asks else ""
+    if marked and fields[marked] != "text":
+        remedy = "mark a field of text: its turns have no characters in common"
+        raise DataError(where, [Problem("marks are in a field that is no text", marked, fields[marked], remedy)])
+    return Plan(work, tuple(rest), comment, {name: name for name in candidates}, asks, marked)
 
 
 def _work(
@@ -205,10 +222,15 @@ def _work(
     return CorrectWork() if has_answers else WriteWork()
 
 
+def marks_question(work: Work) -> bool:
+    """Whether stretches of the question are marked."""
+    return isinstance(work, SpansWork) and work.of == "question"
+
+
 def settings_of(bundle: Bundle) -> Values:
     """Return fields and questions for a project that was made here."""
     work, most = bundle.project.work, max((len(item.answers) for item in bundle.items), default=0)
-    fields = [_named(QUESTION, {"type": "chat", "use_markdown": False})]
+    fields = _question_fields(bundle)
     shown = 0 if work.kind == "correct" else most
     least = min((len(item.answers) for item in bundle.items), default=0)
     for at in range(1, shown + 1):
@@ -243,6 +265,16 @@ def settings_of(bundle: Bundle) -> Values:
         "distribution": {"strategy": "overlap", "min_submitted": bundle.project.overlap},
         "mapping": None,
     }
+
+
+def _question_fields(bundle: Bundle) -> list[Values]:
+    """All turns as a chat; where the question is marked, it is a text of its own, for offsets count in that alone."""
+    if not marks_question(bundle.project.work):
+        return [_named(QUESTION, {"type": "chat", "use_markdown": False})]
+    fields = [_named(QUESTION, {"type": "text", "use_markdown": False})]
+    if any(len(item.messages) > 1 for item in bundle.items):
+        fields.insert(0, _named(BEFORE, {"type": "chat", "use_markdown": False}, required=False))
+    return fields
 
 
 def _named(name: str, settings: Values, *, required: bool = True, title: str = "") -> Values:

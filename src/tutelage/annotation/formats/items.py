@@ -44,7 +44,8 @@ def read_items(path: Path, work: Work) -> list[WorkItem]:
 
 def _item(values: Values, work: Work) -> WorkItem:
     judged = work.kind in ("correct", "rate") or (isinstance(work, SpansWork) and work.of == "answer")
-    if values.get("answers") is not None:
+    given = values.get("answers") not in (None, "")
+    if given:
         messages, answers = prompt_of({**values, "answers": None}).messages, _answers(values)
     elif work.kind in ("choose", "rank"):
         if values.get("chosen") is None or values.get("rejected") is None:
@@ -59,7 +60,7 @@ def _item(values: Values, work: Work) -> WorkItem:
         messages, answers = prompt_of(values).messages, []
     own = values.get("id")
     name = str(own) if own not in (None, "") else content_id(plain(messages), [one.text for one in answers])
-    if "answers" not in values and len(answers) > 1:
+    if not given and len(answers) > 1:
         stream(0, "order", name).shuffle(answers)
     keyed = [one if one.key else one.model_copy(update={"key": KEYS[at]}) for at, one in enumerate(answers)]
     metadata = values.get("metadata")

@@ -2,24 +2,28 @@
 
 A folder with ``tasks.json`` and ``config.xml``; ``tutelage.json`` beside them has what Label Studio has no place for of
 a project, ``data.tutelage`` and ``meta.tutelage`` of a task what it has none for of an item and its judgments. An
-annotation has its writer (``completed_by``), its seconds (``lead_time``) and time; of several judgments of one person
-the last is the annotation. Where somebody has changed an annotation in Label Studio meanwhile, it is read as a later
-judgment of the same person. A task of Label Studio's keeps all it has, predictions too, and is written again with it.
+annotation has its seconds (``lead_time``) and time; of several judgments of one person the last is the annotation. Who
+said it stands in the ids of the results, which Label Studio keeps (``by~annotator-1~0``): ``completed_by`` takes none
+but its own members, so it is left out, and read where no id says more. Where somebody has changed an annotation in
+Label Studio meanwhile, it is read as a later judgment of the same person. A task of Label Studio's keeps all it has,
+predictions too, and is written again with it.
 
 Offsets in text are counted as JavaScript does, in UTF-16 units; where a result brings the marked words, that reading
 is taken which they fit.
 """
 
+import re
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from pydantic import JsonValue, ValidationError
 
 from tutelage.annotation.bundle import Bundle, check_bundle, read_project
-from tutelage.annotation.formats.label_studio_config import Controls, config_of, controls_of
+from tutelage.annotation.formats.label_studio_config import BEFORE, Controls, config_of, controls_of
 from tutelage.annotation.items import Candidate, WorkItem
 from tutelage.annotation.views import Judgment, Project
 from tutelage.errors import DataError, Problem
@@ -40,8 +44,8 @@ def write_label_studio(folder: Path, bundle: Bundle) -> None:
     said: dict[str, list[Judgment]] = defaultdict(list)
     for one in bundle.judgments:
         said[one.item].append(one)
-    people = {name: at for at, name in enumerate(bundle.roles(), start=1)}
-    tasks = [_task(controls, item, said[item.id], people) for item in bundle.items]
+    dialogue = any(len(item.messages) > 1 for item in bundle.items)
+    tasks = [_task(controls, item, said[item.id], dialogue=dialogue) for item in bundle.items]
     write_atomic(folder / "config.xml", config)
     write_json(folder / "tasks.json", tasks)
     write_json(folder / "tutelage.json", bundle.project.model_dump(mode="json"))
@@ -88,24 +92,25 @@ def read_label_studio(folder: Path, *, name: str | None = None) -> Bundle:
     return bundle
 
 
-def _task(controls: Controls, item: WorkItem, judgments: list[Judgment], people: dict[str, int]) -> Values:
+def _task(controls: Controls, item: WorkItem, judgments: list[Judgment], *, dialogue: bool) -> Values:
     kept = item.metadata.get(KEPT)
     if isinstance(kept, dict):
         task: Values = dict(kept)
     else:
-        data: Values = {"question": _dialogue(item), OWN: item.to_json()}
+        data: Values = {"question": item.marked("question"), OWN: item.to_json()}
+        data |= {BEFORE: _turns_before(item)} if dialogue else {}
         data |= {f"answer_{at}": answer.text for at, answer in enumerate(item.answers, start=1)}
         task = {"data": data, "predictions": []}
     last = {one.annotator: one for one in judgments}
     annotations = []
     for who, one in last.items():
         at = datetime.fromtimestamp(one.created_at, UTC).isoformat()
-        made: Values = {"completed_by": int(who) if who.isdigit() else people[who], "was_cancelled": False}
-        made |= {"ground_truth": one.role == "adjudicator", "result": controls.results_of(item, one.response)}
+        results = _signed(controls.results_of(item, one.response), who)
+        made: Values = {"was_cancelled": False, "ground_truth": one.role == "adjudicator", "result": results}
         annotations.append({**made, "lead_time": one.seconds, "created_at": at})
     task["annotations"] = annotations
     if judgments:
-        told = [{**one.model_dump(mode="json"), "by": people[one.annotator]} for one in judgments]
+        told = [one.model_dump(mode="json") for one in judgments]
         task["meta"] = {**(task.get("meta") or {}), OWN: told}
     return task
 
@@ -133,31 +138,27 @@ def _item(controls: Controls, task: Values) -> WorkItem:
 
 def _judgments(controls: Controls, item: WorkItem, task: Values) -> list[Judgment]:
     told = (task.get("meta") or {}).get(OWN) or []
-    copies: dict[int, list[Judgment]] = defaultdict(list)
+    copies: dict[str, list[Judgment]] = defaultdict(list)
     for one in told:
-        copies[one["by"]].append(Judgment.model_validate({key: value for key, value in one.items() if key != "by"}))
-    found: dict[object, list[Judgment]] = {}
+        copies[one["annotator"]].append(Judgment.model_validate(one))
+    found: dict[str, list[Judgment]] = {}
     for one in sorted(task.get("annotations") or [], key=lambda one: str(one.get("created_at") or "")):
         if one.get("was_cancelled") or not one.get("result"):
             continue
-        by = one.get("completed_by")
-        by = by.get("id") if isinstance(by, dict) else by
-        mine = found.setdefault(by, list(copies.get(by, [])) if isinstance(by, int) else [])
+        who = _writer(one)
+        mine = found.setdefault(who, [*copies.get(who, [])])
         response = controls.response_of(item, one["result"])
         if mine and controls.results_of(item, mine[-1].response) == controls.results_of(item, response):
             continue
-        who = mine[-1].annotator if mine else str(by if by is not None else "unknown")
-        role = mine[-1].role if mine else "annotator"
-        at = one.get("created_at")
         mine.append(
             Judgment(
                 item=item.id,
                 annotator=who,
                 number=len(mine) + 1,
                 response=response,
-                role=role,
+                role=mine[-1].role if mine else "annotator",
                 seconds=one.get("lead_time"),
-                created_at=datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else 0.0,
+                created_at=max([_time(one), *(earlier.created_at for earlier in mine)]),
             )
         )
     if not task.get("annotations") and copies:
@@ -175,8 +176,34 @@ def _with_work(controls: Controls, project: Project, folder: Path) -> Controls:
     return replace(controls, work=project.work)
 
 
-def _dialogue(item: WorkItem) -> str:
-    """What is shown: the question, or all turns with who says them."""
-    if len(item.messages) == 1:
-        return item.messages[0].text
-    return "\n\n".join(f"{one.role}: {one.text}" for one in item.messages)
+def _signed(results: list[Values], who: str) -> list[Values]:
+    """Results with ids that say who wrote them; those of one region keep one id."""
+    ids = [str(one.get("id", f"value-{at}")) for at, one in enumerate(results)]
+    places = {name: at for at, name in enumerate(dict.fromkeys(ids))}
+    signs = [f"by~{quote(who, safe='')}~{places[name]}" for name in ids]
+    return [{**one, "id": sign} for one, sign in zip(results, signs, strict=True)]
+
+
+def _writer(annotation: Values) -> str:
+    """Who wrote an annotation: whom the ids of its results name, else the member of Label Studio."""
+    for one in annotation["result"]:
+        if signed := _SIGN.fullmatch(str(one.get("id", ""))):
+            return unquote(signed[1])
+    by = annotation.get("completed_by")
+    by = by.get("id") if isinstance(by, dict) else by
+    return "unknown" if by is None else str(by)
+
+
+_SIGN = re.compile(r"by~(.+)~\d+")
+
+
+def _time(annotation: Values) -> float:
+    """When an annotation became what it is, in seconds since 1970; 0 if that is not known."""
+    at = annotation.get("updated_at") or annotation.get("created_at")
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else 0.0
+
+
+def _turns_before(item: WorkItem) -> str:
+    """The turns before the question, with who says them."""
+    last = max((at for at, one in enumerate(item.messages) if one.role == "user"), default=0)
+    return "\n\n".join(f"{one.role}: {one.text}" for at, one in enumerate(item.messages) if at != last)

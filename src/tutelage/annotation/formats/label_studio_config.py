@@ -47,7 +47,7 @@ from tutelage.errors import DataError, Problem
 CONTROLS = {"Rating", "Number", "Pairwise", "Choices", "Labels", "TextArea"}
 OBJECTS = {"Text", "HyperText", "Paragraphs", "Chat"}
 LAYOUT = {"View", "Header", "Style", "Choice", "Label", "Collapse", "Panel", "Filter", "Shortcut"}
-COMMENT, REASON, TIE, PLACE = "comment", "reason", "tie", "place_"
+COMMENT, REASON, TIE, PLACE, BEFORE = "comment", "reason", "tie", "place_", "before"
 MAX_STARS = 10
 NOTHING = "nothing to mark"
 """The comment of an annotation without marks: Label Studio takes one without results for no annotation."""
@@ -58,13 +58,13 @@ Values = dict[str, Any]
 class Controls:
     """The work, the names of its control tags, and what of the data is the question and which are answers by key.
 
-    ``to_name`` is the object that every result points to; ``question``: the key of the data that asks.
+    ``to_names``: the object that each control's results point to; ``question``: the key of the data that asks.
     """
 
     work: Work
     names: tuple[str, ...]
     kinds: tuple[str, ...]
-    to_name: str
+    to_names: tuple[str, ...]
     question: str
     answers: Mapping[str, str] = field(default_factory=dict)
     comment_to: str = ""
@@ -145,10 +145,11 @@ class Controls:
                 return Writing(text="\n".join(first["text"]), comment=comment)
 
     def _result(self, name: str, kind: str, value: Values) -> Values:
-        return {"from_name": name, "to_name": self.to_name, "type": kind, "value": value}
+        target = dict(zip(self.names, self.to_names, strict=True)).get(name, self.to_names[0])
+        return {"from_name": name, "to_name": target, "type": kind, "value": value}
 
     def _comment(self, text: str) -> Values:
-        return {**self._result(COMMENT, "textarea", {"text": [text]}), "to_name": self.comment_to or self.to_name}
+        return {**self._result(COMMENT, "textarea", {"text": [text]}), "to_name": self.comment_to or self.to_names[0]}
 
     def _marks(self, text: str, region: str, span: Span) -> list[Values]:
         where = {"start": _units(text[: span.start]), "end": _units(text[: span.end])}
@@ -220,23 +221,23 @@ def _for_region(tag: ElementTree.Element) -> bool:
 def _controls(tags: list[ElementTree.Element], objects: Mapping[str, str]) -> Controls:
     first = tags[0]
     names, kinds = tuple(str(tag.get("name")) for tag in tags), tuple(tag.tag for tag in tags)
-    to_name = str(first.get("toName"))
-    targets = to_name.split(",")
+    to_names = tuple(str(tag.get("toName")) for tag in tags)
+    targets = to_names[0].split(",")
     values = [str(one.get("value")) for one in first.iter() if one.tag in ("Choice", "Label")]
     fields = list(objects.values())
     answers = {one: one for one in fields if one.startswith("answer") or one in values}
     if first.tag == "Pairwise":
         answers = {objects[one]: objects[one] for one in targets}
-    asks = next((one for one in fields if one not in answers), fields[0])
+    asks = next((one for one in fields if one not in answers and one != BEFORE), fields[0])
     work: Work
     if first.tag == "Pairwise" or (first.tag == "Choices" and len(answers) == 2 and {*values} <= {*answers, TIE}):
         work = ChooseWork(ties=TIE in values or first.tag == "Pairwise")
     elif first.tag == "Choices":
         work = LabelWork(labels=tuple(values), several=first.get("choice") == "multiple")
     elif first.tag == "Labels":
-        work = SpansWork(
-            labels=tuple(values), of="answer" if objects.get(to_name) in answers else "question", reasons=False
-        )
+        marked = objects.get(to_names[0], asks)
+        asks = asks if marked in answers else marked
+        work = SpansWork(labels=tuple(values), of="answer" if marked in answers else "question", reasons=False)
     elif first.tag == "TextArea":
         start = str(first.get("value", "")).lstrip("$")
         answers = {start: start} if start else {}
@@ -245,7 +246,7 @@ def _controls(tags: list[ElementTree.Element], objects: Mapping[str, str]) -> Co
         work = RankWork()
     else:
         work = RateWork(scales=tuple(_scale(tag) for tag in tags))
-    return Controls(work, names, kinds, to_name, asks, answers)
+    return Controls(work, names, kinds, to_names, asks, answers)
 
 
 def _scale(tag: ElementTree.Element) -> Scale:
@@ -263,6 +264,8 @@ def config_of(bundle: Bundle) -> str:
     lines = ["<View>"]
     if bundle.project.guidelines:
         lines.append(f"  <Header value={quoteattr(bundle.project.guidelines)} />")
+    if any(len(item.messages) > 1 for item in bundle.items):
+        lines.append(f'  <Text name="{BEFORE}" value="${BEFORE}" />')
     lines.append('  <Text name="question" value="$question" />')
     shown = 0 if work.kind == "correct" else most
     lines += [f'  <Text name="answer_{at}" value="$answer_{at}" />' for at in range(1, shown + 1)]

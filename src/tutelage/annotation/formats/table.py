@@ -1,7 +1,8 @@
 """Judgments as CSV: one a row, to be read by people in a spreadsheet, and read again by us.
 
 ``question`` and ``said`` are for reading; what begins as a formula would (``=``, ``+``, ``-``, ``@``) gets a quote
-before it there, so that no spreadsheet runs what somebody wrote. ``response`` is what was said, as JSON, and is read.
+before it there, so that no spreadsheet runs what somebody wrote. So do ``item`` and ``annotator``, which are read
+without it. ``response`` is what was said, as JSON, and is read.
 """
 
 import csv
@@ -57,7 +58,14 @@ def write_table(path: Path, bundle: Bundle) -> None:
         seconds = "" if one.seconds is None else repr(one.seconds)
         told = [one.number, seconds, repr(one.created_at), one.guidelines_revision]
         texts = [item.marked("question"), _said(item, one.response), one.response.comment]
-        row = [one.item, one.annotator, one.role, *told, *(_harmless(text) for text in texts), one.response.to_json()]
+        row = [
+            _kept(one.item),
+            _kept(one.annotator),
+            one.role,
+            *told,
+            *(_harmless(text) for text in texts),
+            one.response.to_json(),
+        ]
         writer.writerow(row)
     write_atomic(path, made.getvalue())
 
@@ -69,6 +77,7 @@ def read_judgments(path: Path) -> tuple[Judgment, ...]:
     for row in read_rows(path):
         where = f"{path}:{row.line}"
         values = {key: value for key, value in row.values.items() if key in Judgment.model_fields and value != ""}
+        values |= {key: str(values[key]).removeprefix("'") for key in ("item", "annotator") if key in values}
         try:
             response = parse_response(values.pop("response", ""), where)
             found.append(Judgment.model_validate({**values, "response": response}))
@@ -106,6 +115,11 @@ def _marks(item: WorkItem, response: Spans) -> Iterator[str]:
     text = answer if answer and max(ends) <= len(answer) else item.marked("question")
     for span in response.spans:
         yield f"{span.label}: {text[span.start : span.end]!r}" + (f" ({span.reason})" if span.reason else "")
+
+
+def _kept(name: str) -> str:
+    """A name that is read again: guarded by one quote before it, which is taken away then."""
+    return f"'{name}" if name.startswith(("'", *FORMULA)) else name
 
 
 def _harmless(text: str) -> str:

@@ -3,8 +3,10 @@
 from sqlalchemy import select
 
 from tutelage.annotation.agreement import disagreements, disputed
+from tutelage.annotation.bundle import Bundle
 from tutelage.annotation.faults import AnnotationError
 from tutelage.annotation.sql import schema
+from tutelage.annotation.sql.filling import bundle_of
 from tutelage.annotation.sql.queue import assignment, next_item, take
 from tutelage.annotation.sql.store import Store, annotator_row
 from tutelage.annotation.views import Assignment, Judgment
@@ -26,9 +28,13 @@ class Dispute(Record):
 
 def disputes(store: Store, project: str, threshold: float) -> list[str]:
     """Return the items on which people disagree by more than ``threshold`` and that no adjudicator has decided."""
-    asked, said = store.items(project), store.judgments(project)
-    settled = {one.item for one in said if one.role == "adjudicator"}
-    found = disputed(disagreements(store.project(project).work, asked, said), threshold)
+    return undecided(bundle_of(store, project), threshold)
+
+
+def undecided(bundle: Bundle, threshold: float) -> list[str]:
+    """Do what :func:`disputes` does for a project that was read already."""
+    settled = {one.item for one in bundle.judgments if one.role == "adjudicator"}
+    found = disputed(disagreements(bundle.project.work, bundle.items, bundle.judgments), threshold)
     return [item for item in found if item not in settled]
 
 

@@ -34,6 +34,13 @@ class Database:
                 "there is no annotation store", where=self.place, remedy="make one: tutelage annotate new"
             )
         self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+        try:
+            self._open(create=create)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, *, create: bool) -> None:
         with self.read() as connection:
             version = version_of(connection)
         if version == 0 and not create:
@@ -43,6 +50,8 @@ class Database:
         if version != len(MIGRATIONS):
             with self.write() as connection:
                 migrate(connection)
+        if self.is_sqlite:
+            self._keep_log()
 
     @property
     def is_sqlite(self) -> bool:
@@ -68,6 +77,11 @@ class Database:
         """Close all connections."""
         self._engine.dispose()
 
+    def _keep_log(self) -> None:
+        """Turn the write-ahead log on, for good: of a file that is a store, and of no other."""
+        with self._faults(), self._engine.connect().execution_options(plain=True) as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+
     @contextmanager
     def _faults(self) -> Iterator[None]:
         try:
@@ -92,7 +106,9 @@ _REFUSALS = {
 
 
 def _shown(url: URL) -> str:
-    """The address as people write it, without its password."""
+    """The address as people write it, without its passwords: libpq takes them in the query too."""
+    hidden = {name: "***" for name in url.query if "password" in name.lower()}
+    url = url.update_query_dict(hidden)
     return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
@@ -103,9 +119,12 @@ def _url(place: str) -> URL:
         url = make_url(place)
         backend = url.get_backend_name()
     except (ArgumentError, ValueError) as error:
-        raise AnnotationError(
-            "the address of a database is not readable", received=place.partition("@")[2] or place.partition(":")[0]
-        ) from error
+        remedy = "write postgresql://user@host/name"
+        received = f"{place.partition(':')[0]}://..."  # what follows may be a password
+        raise AnnotationError("the address of a database is not readable", received=received, remedy=remedy) from error
+    if "@" in f"{url.host}{url.database}":
+        remedy = "write an @ or / of a password as %40 or %2F, or leave the password to PGPASSWORD or ~/.pgpass"
+        raise AnnotationError("the address of a database has an @ too many", received=f"{backend}://...", remedy=remedy)
     if backend in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or not url.database or url.database == ":memory:":
@@ -123,13 +142,15 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where begin() below says, not where sqlite3 thinks
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
+        options = connection.get_execution_options()
+        if options.get("plain", False):
+            return
+        writes = options.get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

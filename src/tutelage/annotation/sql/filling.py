@@ -7,7 +7,7 @@ from sqlalchemy import insert, select, update
 
 from tutelage.annotation.bundle import Bundle, check_bundle
 from tutelage.annotation.sql import schema
-from tutelage.annotation.sql.store import Store
+from tutelage.annotation.sql.store import Store, items_in, judgments_in, project_in
 
 given, items, said, people, projects = (
     schema.assignments,
@@ -19,12 +19,13 @@ given, items, said, people, projects = (
 
 
 def bundle_of(store: Store, project: str) -> Bundle:
-    """Return a project with its items and all judgments."""
-    return Bundle(
-        project=store.project(project),
-        items=tuple(store.items(project)),
-        judgments=tuple(store.judgments(project, history=True)),
-    )
+    """Return a project with its items and all judgments, as they are at one moment."""
+    with store.database.read() as connection:
+        return Bundle(
+            project=project_in(connection, project),
+            items=tuple(items_in(connection, project)),
+            judgments=tuple(judgments_in(connection, project, history=True)),
+        )
 
 
 def fill(store: Store, bundle: Bundle) -> None:

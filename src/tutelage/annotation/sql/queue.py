@@ -47,7 +47,9 @@ def next_item(store: Store, token: str) -> Assignment | None:
         with store.database.write() as connection:
             me = annotator_row(connection, token, lock=True)
             lease = connection.scalar(select(projects.c.lease_s).where(projects.c.id == me.project_id)) or 0
-            mine = connection.execute(_mine(me.id).where(given.c.state == "open").limit(1)).one_or_none()
+            mine = connection.execute(
+                _mine(me.id).where(given.c.state == "open").limit(1).with_for_update(of=given)
+            ).one_or_none()
             if mine is not None:
                 _set(connection, mine.id, expires_at=store.clock() + lease)
                 return assignment(connection, me, mine.item_id)

@@ -27,6 +27,8 @@ from tutelage.errors import DataError, Problem
 WORK: TypeAdapter[Work] = TypeAdapter(Work)
 TOKEN_BYTES = 32
 MAX_NAME = 100
+MAX_OVERLAP = 10_000
+MAX_LEASE_S = 366 * 86_400
 MAX_FAULTS = 20
 AT_ONCE = 500
 
@@ -58,10 +60,12 @@ class Store:
     def make_project(self, connection: Connection, project: Project) -> int:
         """Do what :meth:`new_project` does inside a transaction, and return the project's key."""
         faults = [*_name_faults(project.name, "name"), *_text_faults(project.guidelines, "guidelines")]
-        if project.overlap < 1:
-            faults.append(Problem("an item is asked of one person at least", "overlap", str(project.overlap)))
-        if project.lease_s < 1:
-            faults.append(Problem("expected seconds, 1 at least", "lease_s", str(project.lease_s)))
+        if not 1 <= project.overlap <= MAX_OVERLAP:
+            what = f"an item is asked of 1 to {MAX_OVERLAP:,} people"
+            faults.append(Problem(what, "overlap", str(project.overlap)))
+        if not 1 <= project.lease_s <= MAX_LEASE_S:
+            what = f"expected seconds, 1 to {MAX_LEASE_S:,} (a year)"
+            faults.append(Problem(what, "lease_s", str(project.lease_s)))
         if faults:
             raise DataError("project", faults)
         if connection.scalar(select(schema.projects.c.id).where(schema.projects.c.name == project.name)):
@@ -98,7 +102,7 @@ class Store:
     def project(self, name: str) -> Project:
         """Return one project. Raises :class:`AnnotationError` if there is none of this name."""
         with self.database.read() as connection:
-            return _project(_project_row(connection, name))
+            return project_in(connection, name)
 
     def add_items(self, project: str, items: Sequence[WorkItem]) -> Added:
         """Add items, all or none. One that is there already, equal in all, is passed over and counted.
@@ -117,7 +121,7 @@ class Store:
         fresh: dict[str, str] = {}
         for item in items:
             written = item.to_json()
-            if item.id in fresh or (item.id in there and there[item.id] != written):
+            if item.id in fresh or (item.id in there and not _same(there[item.id], written)):
                 where = "in these rows" if item.id in fresh else "in the project, with other content"
                 remedy = "give the row an id of its own; what people were shown is never changed"
                 faults.append(Problem(f"the id is there already, {where}", f"item {item.id}", remedy=remedy))
@@ -134,9 +138,7 @@ class Store:
     def items(self, project: str) -> list[WorkItem]:
         """Return the items of a project in the order in which they came."""
         with self.database.read() as connection:
-            key = _project_row(connection, project).id
-            query = select(schema.items.c.content).where(schema.items.c.project_id == key).order_by(schema.items.c.id)
-            return [WorkItem.from_json(content) for content in connection.scalars(query)]
+            return items_in(connection, project)
 
     def invite(self, project: str, name: str, *, role: Role = "annotator") -> tuple[Annotator, str]:
         """Ask somebody, or give somebody who is asked a new token; return them and the token.
@@ -191,25 +193,41 @@ class Store:
 
     def judgments(self, project: str, *, history: bool = False) -> list[Judgment]:
         """Return what was said, by item and then by annotator; with ``history`` also what others took the place of."""
-        said, people, items = schema.judgments, schema.annotators, schema.items
         with self.database.read() as connection:
-            key = _project_row(connection, project).id
-            query = (
-                select(said, people.c.number.label("who"), people.c.role, items.c.name)
-                .join(people, said.c.annotator_id == people.c.id)
-                .join(items, said.c.item_id == items.c.id)
-                .where(items.c.project_id == key)
-                .order_by(said.c.item_id, people.c.number, said.c.number)
-            )
-            found: dict[tuple[int, ...], Judgment] = {}
-            for row in connection.execute(query):
-                number = (row.number,) if history else ()
-                found[row.item_id, row.annotator_id, *number] = judgment_of(row)
-            return list(found.values())
+            return judgments_in(connection, project, history=history)
 
     def _add_guidelines(self, connection: Connection, project: int, revision: int, text: str) -> None:
         made = {"project_id": project, "revision": revision, "text": text, "created_at": self.clock()}
         connection.execute(insert(schema.guidelines).values(made))
+
+
+def project_in(connection: Connection, name: str) -> Project:
+    """Do what :meth:`Store.project` does inside a transaction."""
+    return _project(_project_row(connection, name))
+
+
+def items_in(connection: Connection, project: str) -> list[WorkItem]:
+    """Do what :meth:`Store.items` does inside a transaction."""
+    key = _project_row(connection, project).id
+    query = select(schema.items.c.content).where(schema.items.c.project_id == key).order_by(schema.items.c.id)
+    return [WorkItem.from_json(content) for content in connection.scalars(query)]
+
+
+def judgments_in(connection: Connection, project: str, *, history: bool = False) -> list[Judgment]:
+    """Do what :meth:`Store.judgments` does inside a transaction."""
+    said, people, items = schema.judgments, schema.annotators, schema.items
+    query = (
+        select(said, people.c.number.label("who"), people.c.role, items.c.name)
+        .join(people, said.c.annotator_id == people.c.id)
+        .join(items, said.c.item_id == items.c.id)
+        .where(items.c.project_id == _project_row(connection, project).id)
+        .order_by(said.c.item_id, people.c.number, said.c.number)
+    )
+    found: dict[tuple[int, ...], Judgment] = {}
+    for row in connection.execute(query):
+        number = (row.number,) if history else ()
+        found[row.item_id, row.annotator_id, *number] = judgment_of(row)
+    return list(found.values())
 
 
 def hashed(token: str) -> str:
@@ -298,6 +316,11 @@ def _contents(connection: Connection, project: int, names: Sequence[str]) -> dic
         )
         found |= {row.name: row.content for row in connection.execute(query)}
     return found
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two texts are the same JSON; the order of keys says nothing."""
+    return one == other or json.dumps(json.loads(one), sort_keys=True) == json.dumps(json.loads(other), sort_keys=True)
 
 
 def _name_faults(name: str, key: str) -> list[Problem]:
