@@ -267,6 +267,47 @@ def test_the_same_call_asks_nothing_twice_and_each_round_has_items_of_its_own(tm
     assert not {row.messages for row in first} & {row.messages for row in second}
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("exact", {"check": "exact", "reference": "so it is"}),
+        ("grounded", {}),
+        ("choice", {"check": "choice", "reference": "red", "choices": "red|blue"}),
+        ("contains", {"check": "contains", "reference": "so it is"}),
+        ("numeric", {"check": "numeric", "reference": "17"}),
+    ],
+)
+def test_a_check_that_no_answer_passes_behind_reasons_is_refused(
+    tmp_path: Path, kind: str, fields: dict[str, str]
+) -> None:
+    rows = [{"prompt": f"Say {word}.", "level": "basic", **fields} for word in "abcdefghijklmnopqrst"]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "shown.jsonl").write_text("".join(json.dumps(one) + "\n" for one in SHOWN))
+    task = "{kind: grounded}" if kind == "grounded" else f"{{kind: rows, name: {kind}, path: rows.jsonl}}"
+    tasks = build_tasks(parse_recipe(f"name: mine\ntasks: [{task}]").tasks, tmp_path)
+    section = StarSource(kind="star", demonstrations="shown.jsonl", items=8)
+    check_source(section.model_copy(update={"place": "reasoning"}), tasks, tmp_path)
+    if kind in ("exact", "grounded"):
+        with pytest.raises(DataError, match=rf"known answers of the task {kind} .*place: reasoning"):
+            check_source(section, tasks, tmp_path)
+    else:
+        check_source(section, tasks, tmp_path)
+
+
+def test_items_whose_check_reasons_spoil_are_counted(tmp_path: Path) -> None:
+    class Short(Sums):
+        """Only the larger half of the sums may have more than a word."""
+
+        def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+            found = super().check(items, answers)
+            short = [int(item.id.rpartition("+")[2]) > 4 or len(one.text) < 9 for item, one in zip(items, answers)]
+            return [one if fits else Verdict(score=0, reason="") for one, fits in zip(found, short, strict=True)]
+
+    at = Sampler(**{**_fields(sampler(tmp_path)), "tasks": {"sums": Short()}})
+    assert len(made(tmp_path, at=at)) == 4
+    assert ledgers(tmp_path)["items"].notes == ("of 4 known answers 2 do not pass behind neutral reasons (place)",)
+
+
 def test_items_without_a_check_are_left_out(tmp_path: Path) -> None:
     rows = [{"prompt": f"Say {word}.", "reference": word, "level": "basic"} for word in "abcdefghijklmnopqrst"]
     for name, check in (("free", None), ("exact", "exact")):

@@ -11,6 +11,7 @@ from tutelage.construct.given import Given, is_text, prompts_of_tasks
 from tutelage.construct.ledgers import Book
 from tutelage.construct.prompts import version
 from tutelage.construct.sampling import Asker, Meter, Sampler
+from tutelage.construct.self_improve.placing import count_spoiled, problem_of_place
 from tutelage.construct.self_improve.reasoning import (
     RATIONALE,
     RATIONALIZATION,
@@ -34,8 +35,8 @@ ITEMS, RATIONALES, RATIONALIZATIONS = "items", "rationales", "rationalizations"
 
 
 def check_source(section: StarSource, tasks: Mapping[str, Task], base: Path) -> None:
-    """Raise :class:`DataError` with all at once where a task is not there, no item could be checked, or the
-    demonstrations cannot be used."""
+    """Raise :class:`DataError` with all at once where a task is not there, no item could be checked, right answers to
+    most of a task's items could not pass with reasons before them, or the demonstrations cannot be used."""
     where, there = f"{section.folder}: tasks", ", ".join(tasks)
     what = "no task of this recipe has this name"
     problems = [Problem(what, where, name, f"there are: {there}") for name in section.tasks or () if name not in tasks]
@@ -43,6 +44,9 @@ def check_source(section: StarSource, tasks: Mapping[str, Task], base: Path) -> 
     if asked and not any(_has_checks(task) for task in asked):
         what, remedy = "no train item has a check that could say that an answer is right", "give rows a check"
         problems.append(Problem(what, where, ", ".join(task.name for task in asked), f"{remedy}, or take another task"))
+    if section.place == "answer":
+        found = [problem_of_place(task, f"{section.folder}: place") for task in asked if _has_checks(task)]
+        problems += [problem for problem in found if problem is not None]
     try:
         demonstrations_of(section, base)
     except InputErrors as error:
@@ -68,7 +72,8 @@ def star_rows(section: StarSource, sampler: Sampler, *, student: Asker, seed: in
     """
     book, folder = Book(), sampler.folder / section.folder
     given, unfit = given_items(section, sampler.tasks, round=sampler.round, seed=seed)
-    book.enter(ITEMS, len(given), unfit)
+    spoiled = count_spoiled(given, sampler.tasks) if section.place == "answer" else ""
+    book.enter(ITEMS, len(given), unfit, [spoiled] if spoiled else [])
     attempts = [Attempt(one.item) for one in given]
     speaker = Speaker(student, sampler, folder, section.retries)
     reasoner = Reasoner(section, speaker, demonstrations_of(section, base))
