@@ -194,6 +194,46 @@ def test_reasons_that_nobody_should_learn_are_dropped(tmp_path: Path, reasoning:
     assert len(read_records(tmp_path / "out/star/dropped.jsonl", Dropped)) == 4
 
 
+@pytest.mark.parametrize(
+    ("reasoning", "reason"),
+    [
+        ("Both are put together, so the answer is 1.", "the reasoning comes to another answer"),
+        ("Like the examples above one counts on from the first.", "the reasoning points at examples that its reader "
+         "does not have"),
+        ("Up to 9999 one counts on.", "the answer is not right with the reasoning before it"),
+    ],
+)  # fmt: skip
+def test_a_right_answer_is_not_told(tmp_path: Path, reasoning: str, reason: str) -> None:
+    class Small(Sums):
+        """No large number may be there."""
+
+        def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+            found = super().check(items, answers)
+            large = ["9999" in one.text for one in answers]
+            return [Verdict(score=0, reason="") if more else one for one, more in zip(found, large, strict=True)]
+
+    def change(one: int, other: int, hinted: bool, asked: Request) -> str:
+        return said(reasoning, str(one + other))
+
+    told: list[Request] = []
+    at = Sampler(**{**_fields(sampler(tmp_path)), "tasks": {"sums": Small()}})
+    assert made(tmp_path, change, told=told, at=at) == []
+    assert len(told) == 8, "nothing was wrong with the answers"
+    assert ledgers(tmp_path)["rationales"].dropped == {reason: 8}
+    assert ledgers(tmp_path)["rationalizations"].rows_in == 0
+
+
+def test_a_reply_that_never_came_does_not_hide_why_the_others_were_dropped(tmp_path: Path) -> None:
+    def change(one: int, other: int, hinted: bool, asked: Request) -> str | Answer:
+        lost = asked.id.endswith("/1")
+        return Answer(request_id="", text="", finish="error", error="it is too long") if lost else "what?"
+
+    assert made(tmp_path, change, samples=2, temperature=0.7, rationalize=False) == []
+    assert ledgers(tmp_path)["rationales"].dropped == {"no JSON in it": 8}
+    dropped = read_records(tmp_path / "out/star/dropped.jsonl", Dropped)
+    assert all("what?" in str(row.row) for row in dropped)
+
+
 def test_a_question_may_speak_of_hints(tmp_path: Path) -> None:
     class Hints(Sums):
         def items(self, split: Split, level: Level, n: int, seed: int) -> list[Item]:

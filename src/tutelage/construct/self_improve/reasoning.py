@@ -59,6 +59,8 @@ class Attempt:
     verdict: Verdict | None = None
     hinted: bool = False
     wrong: str = ""
+    settled: bool = False
+    """Whether an answer was right, kept or not, or could not be checked: no wrong one is there to be told the right."""
 
     @property
     def came(self) -> bool:
@@ -131,12 +133,15 @@ class Reasoner:
     def _enter(self, attempts: Sequence[Attempt], groups: Sequence[Sequence[Ended[Reasoned]]], *, hinted: bool) -> None:
         flat = [(attempt, end) for attempt, group in zip(attempts, groups, strict=True) for end in group]
         verdicts = self._verdicts(flat)
+        for attempt in attempts:
+            attempt.wrong = ""
         for (attempt, end), (verdict, wrong) in zip(flat, verdicts, strict=True):
             attempt.replies += end.answers
+            attempt.settled |= end.value is not None and (verdict.passed or verdict.score is None)
             if attempt.answer is not None:
                 continue
             if wrong:
-                attempt.wrong = wrong
+                attempt.wrong = attempt.wrong if attempt.wrong and wrong.startswith(NEVER_CAME) else wrong
                 continue
             assert end.value is not None
             attempt.reasoning, attempt.answer = end.value.reasoning.strip(), answer_of(end)
@@ -144,7 +149,7 @@ class Reasoner:
 
     def _verdicts(self, flat: Sequence[tuple[Attempt, Ended[Reasoned]]]) -> list[tuple[Verdict, str]]:
         """What the check says of each answer alone, and why it is not kept; "": it is."""
-        items, answers = [attempt.item for attempt, _ in flat], [answer_of(end) for _, end in flat]
+        items, answers = [attempt.item for attempt, _ in flat], [_said(end) for _, end in flat]
         alone = [sample.verdict for sample in self.sampler.check(items, answers)]
         both = alone
         if self.section.place == "answer":
@@ -202,6 +207,14 @@ class _NotTold:
 def _as_turns(one: Demonstrated) -> Conversation:
     """A question with reasons as what must not be copied from."""
     return user(one.prompt), assistant(f"{one.reasoning} {one.answer}")
+
+
+def _said(end: Ended[Reasoned]) -> Answer:
+    """The answer that was found in a reply, whether its reasons can be used or not."""
+    answer = answer_of(end)
+    if end.value is None or answer.finish == "error":
+        return answer
+    return answer.model_copy(update={"text": end.value.answer.strip()})
 
 
 def _why_not(end: Ended[Reasoned], alone: Verdict, together: Verdict) -> str:

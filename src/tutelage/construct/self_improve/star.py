@@ -13,6 +13,7 @@ from tutelage.construct.prompts import version
 from tutelage.construct.sampling import Asker, Meter, Sampler
 from tutelage.construct.self_improve.placing import count_spoiled, problem_of_place
 from tutelage.construct.self_improve.reasoning import (
+    NEVER_CAME,
     RATIONALE,
     RATIONALIZATION,
     Attempt,
@@ -108,8 +109,9 @@ def given_items(
 
 
 def _rationalized(reasoner: Reasoner, wrong: Sequence[Attempt], book: Book) -> None:
-    """Ask again, with the known answer, what came wrong; of what never came nothing is known."""
-    came = [one for one in wrong if one.came]
+    """Ask again, with the known answer, what came wrong; of what never came nothing is known, and where an answer was
+    right and cannot be learned (its reasons, or both in one text) it is not told."""
+    came = [one for one in wrong if one.came and not one.settled]
     known = [one for one in came if (one.item.reference or "").strip()]
     reasoner.rationalize(known)
     unknown = [one for one in came if one not in known]
@@ -121,7 +123,8 @@ def _rationalized(reasoner: Reasoner, wrong: Sequence[Attempt], book: Book) -> N
 
 
 def _dropped(one: Attempt, step: str) -> Dropped:
-    last = one.replies[-1]
+    came = [reply for reply in one.replies if reply.finish != "error"]
+    last = one.replies[-1] if not came or one.wrong.startswith(NEVER_CAME) else came[-1]
     return Dropped(id=last.request_id, step=step, reason=one.wrong, row=last.to_json())
 
 
