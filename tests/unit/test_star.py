@@ -175,6 +175,14 @@ def test_where_it_was_wrong_the_known_answer_is_told_and_the_row_has_no_hint(tmp
         ("The hint says what comes of it, so it must be this one.", TOLD),
         ("Since the correct answer is given, it cannot be another.", TOLD),
         ("As I was told, both together make so much.", TOLD),
+        ("The right answer is what they make, so it is this.", TOLD),
+        ("We know what the answer must be. It is counted.", TOLD),
+        ("Because the correct answer is this one, it is counted.", TOLD),
+        ("The answer is known to be this.", TOLD),
+        ("According to the answer both make so much.", TOLD),
+        ("It says the right answer above. So it must be.", TOLD),
+        ("Since the answer is this, they must be added.", TOLD),
+        ("They make it together. I was told the answer.", TOLD),
         ("", "the reasoning is empty"),
         ("Both are put together, so the answer is 1.", "the reasoning comes to another answer"),
         ("Like the examples above one counts on from the first.", "the reasoning points at examples that its reader "
@@ -192,6 +200,21 @@ def test_reasons_that_nobody_should_learn_are_dropped(tmp_path: Path, reasoning:
         "no right answer is known that could be told": 1, reason: 1,
     }  # fmt: skip
     assert len(read_records(tmp_path / "out/star/dropped.jsonl", Dropped)) == 4
+
+
+@pytest.mark.parametrize(
+    "reasoning",
+    [
+        "Tom was told to bring some and brings them. They are counted together.",
+        "Both are counted together, so this is the right answer.",
+        "One counts on from the first. Hence we know the answer.",
+    ],
+)
+def test_reasons_that_end_in_the_answer_are_no_telling(tmp_path: Path, reasoning: str) -> None:
+    def change(one: int, other: int, hinted: bool, asked: Request) -> str:
+        return said(reasoning, str(one + other)) if hinted else "what?"
+
+    assert len(made(tmp_path, change, items=2)) == 1
 
 
 @pytest.mark.parametrize(

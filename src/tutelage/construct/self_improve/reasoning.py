@@ -43,9 +43,20 @@ _TOLD = re.compile(
     r"\bhints?\b"
     r"|\b(?:given|provided|stated|supplied|known)\s+(?:(?:right|correct|final)\s+)?(?:answer|solution)\b"
     r"|\b(?:right|correct|final)\s+answer\s+(?:is|was)\s+(?:given|provided|stated|known|said|told)\b"
-    r"|\b(?:was|were|been|am|is)\s+told\b|\bright_answer\b",
+    r"|\btold\s+(?:the|this|its)\s+(?:(?:right|correct)\s+)?(?:answer|solution|result)\b"
+    r"|(?:^|(?<=[.!?]\s))as\s+(?:I|we)\s+(?:was|were)\s+told\b"
+    r"|\baccording\s+to\s+the\s+(?:(?:right|correct)\s+)?answer\b|\bright_answer\b",
     re.IGNORECASE,
 )
+_BEGINS_WITH_IT = re.compile(
+    r"\b(?:right|correct|known)\s+answer\b"
+    r"|\bknown?\b.{0,20}\banswer\b|\banswer\b.{0,20}\bknown\b"
+    r"|\b(?:since|because|as)\s+the\s+answer\s+is\b",
+    re.IGNORECASE,
+)
+"""What speaks of the answer before anything was reasoned; at the end the same words are a conclusion."""
+_OPENING = re.compile(r".*?(?=[.!?](?:\s|$)|\b(?:so|thus|therefore|hence)\b|$)", re.IGNORECASE | re.DOTALL)
+"""The first sentence, up to what it concludes."""
 
 
 @dataclass(slots=True)
@@ -198,7 +209,9 @@ class _NotTold:
         if loss := self._examine(request, value):
             return loss
         question = self._shown[request.id].question.lower()
-        told = [match[0] for match in _TOLD.finditer(value.reasoning) if match[0].lower() not in question]
+        opening = _OPENING.match(value.reasoning.strip())
+        found = [*_TOLD.finditer(value.reasoning), *_BEGINS_WITH_IT.finditer(opening[0] if opening else "")]
+        told = [match[0] for match in found if match[0].lower() not in question]
         if told:
             return Loss(stage="rejected", reason="the reasoning speaks of having been told the answer", detail=told[0])
         return None
