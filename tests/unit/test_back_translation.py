@@ -11,11 +11,11 @@ from support.humpback import Change, handbook, humpback, kind_of, shown, text_in
 from support.judging import scores
 from support.ordering import worded
 from support.pupils import seed_file
-from tutelage.curate.step import preference
 from tutelage.completers.scripted import ScriptedCompleter
 from tutelage.construct.judged import Bench, judge_of
 from tutelage.construct.sampling import Sampler
 from tutelage.construct.self_improve.back_translation import back_translation_rows
+from tutelage.curate.step import preference
 from tutelage.errors import DataError, RecipeError
 from tutelage.recipe import parse_recipe
 from tutelage.recipe.construct import ConstructSection
@@ -100,7 +100,7 @@ def test_each_text_is_given_a_request_and_a_grade_and_learned_as_it_stands(tmp_p
         assert lineage.prompt.startswith("back_translation@")
         assert lineage.cost.completion_tokens == 10, "the request; the grade is judging"
         grade, form = lineage.verdicts
-        assert preference(row)[0], 'its writer is nobody who verified it'
+        assert preference(row)[0], "its writer is nobody who verified it"
         assert (grade.score, [one.score for one in grade.criteria], form.score) == (1.0, [5], None)
         assert grade.judge is not None
         assert (grade.judge.name, grade.judge.prompt, grade.judge.sampling.temperature) == ("whale", "curation", 0)

@@ -363,7 +363,10 @@ def test_items_whose_check_reasons_spoil_are_counted(tmp_path: Path) -> None:
 
         def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
             found = super().check(items, answers)
-            short = [int(item.id.rpartition("+")[2]) > 4 or len(one.text) < 9 for item, one in zip(items, answers)]
+            short = [
+                int(item.id.rpartition("+")[2]) > 4 or len(one.text) < 9
+                for item, one in zip(items, answers, strict=True)
+            ]
             return [one if fits else Verdict(score=0, reason="") for one, fits in zip(found, short, strict=True)]
 
     at = Sampler(**{**_fields(sampler(tmp_path)), "tasks": {"sums": Short()}})
