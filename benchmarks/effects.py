@@ -19,7 +19,6 @@ over rows (of one seed) for losses; the table over seeds has a t interval.
 
 import argparse
 import json
-import math
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -30,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
+from finished import bootstrap, kept_in, over_seeds
 from students import halved
 
 import tutelage
@@ -261,22 +260,6 @@ def loss_behind(bundle: Bundle, document: Encoded) -> float:
     return -logits.gather(1, ids[0, 1:, None])[at].mean().item()
 
 
-def bootstrap(values: np.ndarray, seed: int, draws: int = 5000) -> list[float]:
-    """Mean of ``values`` over rows, and its 95 % interval."""
-    generator = np.random.default_rng(seed)
-    means = values[generator.integers(0, len(values), (draws, len(values)))].mean(1)
-    return [float(values.mean()), *map(float, np.quantile(means, [0.025, 0.975]))]
-
-
-def over_seeds(values: Sequence[float]) -> dict[str, float]:
-    """Mean and t interval over seeds."""
-    mean, many = float(np.mean(values)), len(values)
-    if many < 2:
-        return {"mean": mean, "seeds": many}
-    reach = float(stats.t.ppf(0.975, many - 1) * np.std(values, ddof=1) / math.sqrt(many))
-    return {"mean": mean, "low": mean - reach, "high": mean + reach, "seeds": many}
-
-
 def ends(losses: Sequence[float]) -> list[float]:
     """Means of the first and of the last tenth."""
     size = max(1, len(losses) // 10)
@@ -306,16 +289,6 @@ EXPERIMENTS: dict[str, Callable[[Sequence[Any], int, Path, argparse.Namespace], 
     "methods": methods,
     "grpo": grpo,
 }
-
-
-def kept_in(output: Path, settings: dict[str, str]) -> dict[str, Any]:
-    """What is finished of these settings."""
-    if not output.is_file():
-        return {"settings": settings, "seeds": {}}
-    kept: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
-    if kept["settings"] != settings:
-        raise SystemExit(f"{output} holds figures of other settings: {kept['settings']}")
-    return kept
 
 
 def main() -> None:

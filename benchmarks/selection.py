@@ -17,7 +17,6 @@ What is finished is kept in ``--output``, an arm of a seed at a time, and not do
 
 import argparse
 import json
-import math
 import random
 import sys
 import time
@@ -27,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
+from finished import bootstrap, kept_in, over_seeds
 
 import tutelage
 from tutelage.curate import build_steps, curate
@@ -117,22 +116,6 @@ def fitting(rows: Sequence[Example], given: argparse.Namespace) -> list[Example]
     return found
 
 
-def bootstrap(values: np.ndarray, seed: int, draws: int = 5000) -> list[float]:
-    """Mean of ``values`` over rows, and its 95 % interval."""
-    generator = np.random.default_rng(seed)
-    means = values[generator.integers(0, len(values), (draws, len(values)))].mean(1)
-    return [float(values.mean()), *map(float, np.quantile(means, [0.025, 0.975]))]
-
-
-def over_seeds(values: Sequence[float]) -> dict[str, float]:
-    """Mean and t interval over seeds."""
-    mean, many = float(np.mean(values)), len(values)
-    if many < 2:
-        return {"mean": mean, "seeds": many}
-    reach = float(stats.t.ppf(0.975, many - 1) * np.std(values, ddof=1) / math.sqrt(many))
-    return {"mean": mean, "low": mean - reach, "high": mean + reach, "seeds": many}
-
-
 def summary_of(seeds: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Losses of every arm, and how much less than after the random rows, of seeds that have both."""
     found: dict[str, Any] = {}
@@ -150,16 +133,6 @@ def summary_of(seeds: dict[str, dict[str, Any]]) -> dict[str, Any]:
             found[arm]["less"] = over_seeds([float(values.mean()) for values in paired.values()])
             found[arm]["less by seed"] = {seed: bootstrap(values, int(seed)) for seed, values in paired.items()}
     return found
-
-
-def kept_in(output: Path, settings: dict[str, str]) -> dict[str, Any]:
-    """What is finished of these settings."""
-    if not output.is_file():
-        return {"settings": settings, "seeds": {}}
-    kept: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
-    if kept["settings"] != settings:
-        raise SystemExit(f"{output} holds figures of other settings: {kept['settings']}")
-    return kept
 
 
 def main() -> None:
