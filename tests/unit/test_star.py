@@ -175,13 +175,13 @@ def test_where_it_was_wrong_the_known_answer_is_told_and_the_row_has_no_hint(tmp
         ("The hint says what comes of it, so it must be this one.", TOLD),
         ("Since the correct answer is given, it cannot be another.", TOLD),
         ("As I was told, both together make so much.", TOLD),
-        ("The right answer is what they make, so it is this.", TOLD),
-        ("We know what the answer must be. It is counted.", TOLD),
+        ("The right answer is SUM, so they are counted.", TOLD),
+        ("We know that the answer is SUM. It is counted.", TOLD),
         ("Because the correct answer is this one, it is counted.", TOLD),
-        ("The answer is known to be this.", TOLD),
+        ("The answer is known to be SUM.", TOLD),
         ("According to the answer both make so much.", TOLD),
         ("It says the right answer above. So it must be.", TOLD),
-        ("Since the answer is this, they must be added.", TOLD),
+        ("Since the answer is SUM, they must be added.", TOLD),
         ("They make it together. I was told the answer.", TOLD),
         ("", "the reasoning is empty"),
         ("Both are put together, so the answer is 1.", "the reasoning comes to another answer"),
@@ -192,7 +192,7 @@ def test_where_it_was_wrong_the_known_answer_is_told_and_the_row_has_no_hint(tmp
 )  # fmt: skip
 def test_reasons_that_nobody_should_learn_are_dropped(tmp_path: Path, reasoning: str, reason: str) -> None:
     def change(one: int, other: int, hinted: bool, asked: Request) -> str:
-        return said(reasoning, str(one + other)) if hinted else "what?"
+        return said(reasoning.replace("SUM", str(one + other)), str(one + other)) if hinted else "what?"
 
     assert made(tmp_path, change, items=2) == []
     assert ledgers(tmp_path)["rationales"].dropped == {"no JSON in it": 2}
