@@ -51,7 +51,7 @@ REASONS = {"prompt": "Is ice cold?", "reasoning": "Ice is water below zero, and 
 def folder(tmp_path: Path) -> Path:
     """A folder with rows that a program can check, documents, seed tasks and a question with reasons."""
     rows = [
-        {"prompt": f"Say {word}.", "reference": f"{word} it is.", "level": "basic", "check": "exact"}
+        {"prompt": f"Say {word}.", "reference": f"{word} it is.", "level": "basic", "check": "contains"}
         for word in "abcdefghijklmnopqrst"
     ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

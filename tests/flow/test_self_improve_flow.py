@@ -119,10 +119,10 @@ def test_a_student_writes_for_itself_without_a_teacher(folder: Path) -> None:
     )
     assert estimate.sees[1:] == ("No teacher is asked.", "Nothing leaves this machine.")
     made = construct(recipe, out=folder / "run")
-    assert all(row.lineage.source != "self_instruct" for row in made.rows), "the tiny model writes no JSON"
+    rows = [row for row in made.rows if row.lineage.source == "self_instruct"]
     stage = folder / "run/rounds/1/construct"
     (own,) = (one for one in read_records(stage / "tradeoffs.jsonl", TradeOff) if one.paradigm == "self")
-    assert (own.attempted, own.accepted) == (0, 0)
+    assert own.accepted == len(rows) <= own.attempted  # its forms are held, and what stands in them is chance
     found = read_records(stage / "self_instruct/ledger.jsonl", Ledger)
     assert found[0].rows_in == 2
 

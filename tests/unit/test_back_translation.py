@@ -15,6 +15,7 @@ from tutelage.completers.scripted import ScriptedCompleter
 from tutelage.construct.judged import Bench, judge_of
 from tutelage.construct.sampling import Sampler
 from tutelage.construct.self_improve.back_translation import back_translation_rows
+from tutelage.curate.step import preference
 from tutelage.errors import DataError, RecipeError
 from tutelage.recipe import parse_recipe
 from tutelage.recipe.construct import ConstructSection
@@ -98,7 +99,8 @@ def test_each_text_is_given_a_request_and_a_grade_and_learned_as_it_stands(tmp_p
         assert (lineage.paradigm, lineage.source, row.task) == ("self", "back_translation", "back_translation")
         assert lineage.prompt.startswith("back_translation@")
         assert lineage.cost.completion_tokens == 10, "the request; the grade is judging"
-        form, grade = lineage.verdicts
+        grade, form = lineage.verdicts
+        assert preference(row)[0], "its writer is nobody who verified it"
         assert (grade.score, [one.score for one in grade.criteria], form.score) == (1.0, [5], None)
         assert grade.judge is not None
         assert (grade.judge.name, grade.judge.prompt, grade.judge.sampling.temperature) == ("whale", "curation", 0)
@@ -134,7 +136,7 @@ def test_what_is_graded_below_the_threshold_is_not_kept(tmp_path: Path) -> None:
     assert found.notes[0] == "1 of grade 5, 1 of grade 4, 1 of grade 3, 1 of grade 1"
     kept = {row.target.text.splitlines()[0]: row for row in made(tmp_path / "four", change, retries=0, threshold=4)}
     assert set(kept) == {"Part 0", "Part 5"}
-    assert kept["Part 0"].lineage.verdicts[-1].score == pytest.approx(0.75)
+    assert kept["Part 0"].lineage.verdicts[0].score == pytest.approx(0.75)
 
 
 def test_what_cannot_be_the_request_is_dropped_before_anybody_grades_it(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from tutelage.construct.judged import Bench, judge_of
 from tutelage.construct.sampling import Asker, Sampler
 from tutelage.construct.self_improve.magpie import magpie_rows
 from tutelage.errors import RecipeError
+from tutelage.pipeline.rationales import require_reasoning
 from tutelage.pipeline.supplies import supplies_of
-from tutelage.recipe import parse_recipe
+from tutelage.recipe import load_recipe, parse_recipe
 from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.judge import JudgeSection
 from tutelage.recipe.sources import MagpieSource
@@ -241,3 +242,15 @@ def test_a_vllm_server_is_refused_and_a_model_here_is_not() -> None:
     assert supply.taught
     assert supply.words == "64 requests out of nothing, each × 1 answers"
     assert next(one.answers for one in supply.asked) == 64 * recipe.rounds
+
+
+def test_a_template_that_has_no_place_for_a_user_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "chat.jinja").write_text("{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}")
+    text = (
+        "name: mine\nmodel: {id: tiny, template: chat.jinja}\ntasks: [{kind: constraints}]\nconstruct: {sources: [%s]}"
+    )
+    (tmp_path / "recipe.yaml").write_text(text % "{kind: magpie}")
+    with pytest.raises(RecipeError, match=r"construct\.sources\.0: .*writes nothing before a user's words"):
+        require_reasoning(load_recipe(tmp_path / "recipe.yaml"), offline=True)
+    (tmp_path / "recipe.yaml").write_text(text % "{kind: magpie, system: Be a cook.}")
+    require_reasoning(load_recipe(tmp_path / "recipe.yaml"), offline=True)

@@ -21,6 +21,7 @@ from tutelage.curate.selection.facility import FacilityLocation, facility_locati
 from tutelage.curate.selection.k_center import KCenter, k_center
 from tutelage.curate.selection.likelihood import Ifd, Perplexity
 from tutelage.curate.selection.score_first import ScoreFirst
+from tutelage.curate.selection.scores import scores_of
 from tutelage.curate.selection.semantic import SemanticDuplicates
 from tutelage.curate.selection.tfidf import tfidf
 from tutelage.curate.selection.vectors import Vectors
@@ -29,7 +30,7 @@ from tutelage.events import Event
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.curate.embedding import EncoderEmbedding, StartEmbedding, TfidfEmbedding
 from tutelage.recipe.curate.needs import needs_model
-from tutelage.recipe.curate.selection import ScoreFirstStep
+from tutelage.recipe.curate.selection import ScoreFirstStep, VerdictScore
 from tutelage.records import CriterionScore, Example, Lineage, Paradigm, Verdict, assistant, user
 from tutelage.records.readings import Likelihood
 
@@ -274,6 +275,11 @@ class TestScoreFirst:
         assert "its prompt does not help with the answer: IFD 2.72" in [one.reason for one in sifted.dropped]
         assert len(sifted.scores) == 3
         assert ScoreFirst(section, reader=reader).apply([row("hard")]).kept == []
+
+    def test_a_writer_that_graded_itself_gives_no_score(self) -> None:
+        own, nobody = Verdict(score=1.0), Verdict(score=None, reason="Nobody judged it.")
+        (found,) = scores_of([row("a", verdicts=[own, nobody])], VerdictScore(kind="verdict"), reader=None, files={})
+        assert found == "it has no verdict with a score, or not as its last"
 
     def test_judges_and_verdicts_give_scores(self) -> None:
         def judged(id: str, complexity: int, score: float) -> Example:

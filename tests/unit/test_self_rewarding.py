@@ -127,6 +127,9 @@ def test_best_and_worst_of_the_answers_become_a_pair(tmp_path: Path) -> None:
         assert pair.lineage.cost.completion_tokens == 40, "all four answers"
         assert Preference.from_json(pair.to_json()) == pair
     assert {(row.messages[0], row.target) for row in rows} == {(pair.prompt[0], pair.chosen) for pair in pairs}
+    assert [[one.score for one in row.lineage.verdicts] for row in rows] == [[1.0, None]] * 4, (
+        "the writer's is no last word"
+    )
     drawn = {(one.sampling.temperature, one.sampling.top_p) for one in told if kind_of(one) != "tasks"}
     assert drawn == {(0.7, 0.95)}
     meter = at.meters["self"]

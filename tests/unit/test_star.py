@@ -175,6 +175,14 @@ def test_where_it_was_wrong_the_known_answer_is_told_and_the_row_has_no_hint(tmp
         ("The hint says what comes of it, so it must be this one.", TOLD),
         ("Since the correct answer is given, it cannot be another.", TOLD),
         ("As I was told, both together make so much.", TOLD),
+        ("The right answer is SUM, so they are counted.", TOLD),
+        ("We know that the answer is SUM. It is counted.", TOLD),
+        ("Because the correct answer is this one, it is counted.", TOLD),
+        ("The answer is known to be SUM.", TOLD),
+        ("According to the answer both make so much.", TOLD),
+        ("It says the right answer above. So it must be.", TOLD),
+        ("Since the answer is SUM, they must be added.", TOLD),
+        ("They make it together. I was told the answer.", TOLD),
         ("", "the reasoning is empty"),
         ("Both are put together, so the answer is 1.", "the reasoning comes to another answer"),
         ("Like the examples above one counts on from the first.", "the reasoning points at examples that its reader "
@@ -184,7 +192,7 @@ def test_where_it_was_wrong_the_known_answer_is_told_and_the_row_has_no_hint(tmp
 )  # fmt: skip
 def test_reasons_that_nobody_should_learn_are_dropped(tmp_path: Path, reasoning: str, reason: str) -> None:
     def change(one: int, other: int, hinted: bool, asked: Request) -> str:
-        return said(reasoning, str(one + other)) if hinted else "what?"
+        return said(reasoning.replace("SUM", str(one + other)), str(one + other)) if hinted else "what?"
 
     assert made(tmp_path, change, items=2) == []
     assert ledgers(tmp_path)["rationales"].dropped == {"no JSON in it": 2}
@@ -192,6 +200,61 @@ def test_reasons_that_nobody_should_learn_are_dropped(tmp_path: Path, reasoning:
         "no right answer is known that could be told": 1, reason: 1,
     }  # fmt: skip
     assert len(read_records(tmp_path / "out/star/dropped.jsonl", Dropped)) == 4
+
+
+@pytest.mark.parametrize(
+    "reasoning",
+    [
+        "Tom was told to bring some and brings them. They are counted together.",
+        "Both are counted together, so this is the right answer.",
+        "One counts on from the first. Hence we know the answer.",
+    ],
+)
+def test_reasons_that_end_in_the_answer_are_no_telling(tmp_path: Path, reasoning: str) -> None:
+    def change(one: int, other: int, hinted: bool, asked: Request) -> str:
+        return said(reasoning, str(one + other)) if hinted else "what?"
+
+    assert len(made(tmp_path, change, items=2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "reason"),
+    [
+        ("Both are put together, so the answer is 1.", "the reasoning comes to another answer"),
+        ("Like the examples above one counts on from the first.", "the reasoning points at examples that its reader "
+         "does not have"),
+        ("Up to 9999 one counts on.", "the answer is not right with the reasoning before it"),
+    ],
+)  # fmt: skip
+def test_a_right_answer_is_not_told(tmp_path: Path, reasoning: str, reason: str) -> None:
+    class Small(Sums):
+        """No large number may be there."""
+
+        def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+            found = super().check(items, answers)
+            large = ["9999" in one.text for one in answers]
+            return [Verdict(score=0, reason="") if more else one for one, more in zip(found, large, strict=True)]
+
+    def change(one: int, other: int, hinted: bool, asked: Request) -> str:
+        return said(reasoning, str(one + other))
+
+    told: list[Request] = []
+    at = Sampler(**{**_fields(sampler(tmp_path)), "tasks": {"sums": Small()}})
+    assert made(tmp_path, change, told=told, at=at) == []
+    assert len(told) == 8, "nothing was wrong with the answers"
+    assert ledgers(tmp_path)["rationales"].dropped == {reason: 8}
+    assert ledgers(tmp_path)["rationalizations"].rows_in == 0
+
+
+def test_a_reply_that_never_came_does_not_hide_why_the_others_were_dropped(tmp_path: Path) -> None:
+    def change(one: int, other: int, hinted: bool, asked: Request) -> str | Answer:
+        lost = asked.id.endswith("/1")
+        return Answer(request_id="", text="", finish="error", error="it is too long") if lost else "what?"
+
+    assert made(tmp_path, change, samples=2, temperature=0.7, rationalize=False) == []
+    assert ledgers(tmp_path)["rationales"].dropped == {"no JSON in it": 8}
+    dropped = read_records(tmp_path / "out/star/dropped.jsonl", Dropped)
+    assert all("what?" in str(row.row) for row in dropped)
 
 
 def test_a_question_may_speak_of_hints(tmp_path: Path) -> None:
@@ -265,6 +328,50 @@ def test_the_same_call_asks_nothing_twice_and_each_round_has_items_of_its_own(tm
     assert len(told) == paid + 4
     second = made(tmp_path / "next", only_if_told, at=sampler(tmp_path / "next", round=2))
     assert not {row.messages for row in first} & {row.messages for row in second}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("exact", {"check": "exact", "reference": "so it is"}),
+        ("grounded", {}),
+        ("choice", {"check": "choice", "reference": "red", "choices": "red|blue"}),
+        ("contains", {"check": "contains", "reference": "so it is"}),
+        ("numeric", {"check": "numeric", "reference": "17"}),
+    ],
+)
+def test_a_check_that_no_answer_passes_behind_reasons_is_refused(
+    tmp_path: Path, kind: str, fields: dict[str, str]
+) -> None:
+    rows = [{"prompt": f"Say {word}.", "level": "basic", **fields} for word in "abcdefghijklmnopqrst"]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "shown.jsonl").write_text("".join(json.dumps(one) + "\n" for one in SHOWN))
+    task = "{kind: grounded}" if kind == "grounded" else f"{{kind: rows, name: {kind}, path: rows.jsonl}}"
+    tasks = build_tasks(parse_recipe(f"name: mine\ntasks: [{task}]").tasks, tmp_path)
+    section = StarSource(kind="star", demonstrations="shown.jsonl", items=8)
+    check_source(section.model_copy(update={"place": "reasoning"}), tasks, tmp_path)
+    if kind in ("exact", "grounded"):
+        with pytest.raises(DataError, match=rf"known answers of the task {kind} .*place: reasoning"):
+            check_source(section, tasks, tmp_path)
+    else:
+        check_source(section, tasks, tmp_path)
+
+
+def test_items_whose_check_reasons_spoil_are_counted(tmp_path: Path) -> None:
+    class Short(Sums):
+        """Only the larger half of the sums may have more than a word."""
+
+        def check(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[Verdict]:
+            found = super().check(items, answers)
+            short = [
+                int(item.id.rpartition("+")[2]) > 4 or len(one.text) < 9
+                for item, one in zip(items, answers, strict=True)
+            ]
+            return [one if fits else Verdict(score=0, reason="") for one, fits in zip(found, short, strict=True)]
+
+    at = Sampler(**{**_fields(sampler(tmp_path)), "tasks": {"sums": Short()}})
+    assert len(made(tmp_path, at=at)) == 4
+    assert ledgers(tmp_path)["items"].notes == ("of 4 known answers 2 do not pass behind neutral reasons (place)",)
 
 
 def test_items_without_a_check_are_left_out(tmp_path: Path) -> None:

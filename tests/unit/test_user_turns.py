@@ -52,6 +52,28 @@ def test_what_comes_after_the_users_words_is_cut_off() -> None:
     assert "[/INST]" in whole.text
 
 
+def test_a_mark_that_is_text_ends_a_turn_only_after_its_line_break() -> None:
+    tokenizer = tiny_model().tokenizer
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }}\n{% else %}A: {{ m.content }}<|im_end|>\n"
+        "{% endif %}{% endfor %}{% if add_generation_prompt %}A:{% endif %}"
+    )
+    template = ChatTemplate(tokenizer)
+    assert template.user_end == "\nA:"
+    ids = tokenizer.encode("Which is right, A: this or B: that?\nA: This", add_special_tokens=False)
+    cut = answered(Prompt(asked(), (), Sampling()), ids, stopped=False, template=template, tokenizer=tokenizer)
+    assert (cut.text, cut.finish) == ("Which is right, A: this or B: that?", "stop")
+
+
+def test_a_template_that_writes_nothing_before_a_user_is_refused() -> None:
+    tokenizer = tiny_model().tokenizer
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}"
+    prompts, refused = prepare(ChatTemplate(tokenizer), 100, [asked("a"), asked("b", messages=(system("Be kind."),))])
+    assert [(one.request.id, len(one.ids) > 0) for one in prompts] == [("b", True)]
+    assert [one.request_id for one in refused] == ["a"]
+    assert "writes nothing before a user's words" in refused[0].error
+
+
 def test_a_template_without_such_a_place_fails_that_request_alone() -> None:
     tokenizer = tiny_model().tokenizer
     tokenizer.chat_template = (

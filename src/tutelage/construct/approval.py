@@ -40,12 +40,6 @@ def form_of_answer(one: Written) -> Verdict:
     return form_verdict(one.answer, order, request=item.prompt)
 
 
-def last_said(own: Verdict, approval: Verdict) -> tuple[Verdict, Verdict]:
-    """Return what a row's writer gave it and what was said of it after that, so that the last one has a score: that of
-    its writer, where nobody else gave one."""
-    return (own, approval) if approval.score is not None else (approval, own)
-
-
 @dataclass(slots=True)
 class Approval:
     """Who approves in a round: the checks of the tasks and the judge, if there is one; ``judging`` is what it took."""

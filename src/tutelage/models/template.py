@@ -102,10 +102,15 @@ class ChatTemplate:
         """Return the ids of ``messages`` up to where a user who speaks next starts to write: what a model continues
         that writes in the user's place.
 
-        Raises :class:`TemplateError` where the template has no such place, or it begins with two beginning-of-text
-        tokens.
+        Raises :class:`TemplateError` where the template has no such place or writes nothing before it, or it begins
+        with two beginning-of-text tokens.
         """
         ids = ids_before(self._tokenizer, user_frame(self._renderer, messages)[0])
+        if not ids:
+            raise TemplateError(
+                "the chat template writes nothing before a user's words, and a model cannot continue nothing",
+                remedy="give a template that marks a user's turn (model.template), or a system turn to begin with",
+            )
         self._refuse_second_beginning(ids)
         return ids
 
@@ -113,7 +118,7 @@ class ChatTemplate:
     def user_end(self) -> str:
         """The text by which a user's words end; "" where nothing stands between them and an assistant's."""
         known = [str(token) for token in self._tokenizer.added_tokens_decoder.values()]
-        return find_user_end(user_frame(self._renderer, ())[1], [self.end_token, *known])
+        return find_user_end(user_frame(self._renderer, ())[1], known)
 
     def encode(self, messages: Conversation, *, last: bool = False) -> Encoded:
         """Return ids and loss mask of a conversation; ``last``: only the last assistant turn is to be predicted, as

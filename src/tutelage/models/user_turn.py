@@ -58,7 +58,12 @@ def ids_before(tokenizer: PreTrainedTokenizerFast, before: str) -> list[int]:
 
 def find_user_end(after: str, tokens: Sequence[str]) -> str:
     """Return by what a user's words end, where ``after`` stands between them and an assistant's: the one of ``tokens``
-    with which it begins, else its first line."""
+    with which it begins, else its first line, behind the white space that stands before it: a mark that is only text
+    may stand in the middle of a line as a user's own word. After a space, as it is one token with a word, nothing
+    else is known and it is left out."""
     rest = after.strip()
     special = max((token for token in tokens if token.strip() and rest.startswith(token)), key=len, default="")
-    return special or rest.partition("\n")[0].strip()
+    if special or not rest:
+        return special
+    gap = after[: len(after) - len(after.lstrip())]
+    return (gap if "\n" in gap else "") + rest.partition("\n")[0].rstrip()

@@ -62,7 +62,14 @@ def magpie_of(source: MagpieSource, recipe: Recipe) -> Ordering:
     answer = min(ANSWER_TOKENS, most)
     asked = [Asked(round(source.requests), FRAME, min(THOUGHT_TOKENS, most), most)]
     if reads and judge is None:
-        asked.append(Asked(round(reads * again), READING_TOKENS + THOUGHT_TOKENS, READ_TOKENS, LONGEST_READING))
+        asked.append(
+            Asked(
+                round(reads * again),
+                READING_TOKENS + THOUGHT_TOKENS,
+                READ_TOKENS,
+                max(LONGEST_READING, source.max_tokens),
+            )
+        )
     asked.append(Asked(round(good * source.samples), FRAME + THOUGHT_TOKENS, answer, most))
     beside = Beside(good, source.samples, reads, THOUGHT_TOKENS, answer, named="answers to requests out of nothing")
     return Ordering(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.construct.approval import Approval, Written, last_said
+from tutelage.construct.approval import Approval, Written
 from tutelage.construct.desk import Desk
 from tutelage.construct.documents.source import Shelf, passages_of_round, shelve
 from tutelage.construct.given import Given, as_given
@@ -185,7 +185,7 @@ def _row(one: _Graded, desk: Desk, section: BackTranslationSource) -> Example:
             sampling=desk.writing,
             seed=last.seed,
             round=desk.sampler.round,
-            verdicts=last_said(one.grade, one.approval),
+            verdicts=(one.grade, one.approval),
             cost=Cost.of(pair.replies),
         ),
         task=SOURCE,

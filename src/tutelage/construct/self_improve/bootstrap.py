@@ -29,8 +29,6 @@ from tutelage.text.rouge import Nearest
 from tutelage.text.words import normalize
 
 TASKS_PROMPT, KIND_PROMPT = "self_instruct_tasks", "self_instruct_kind"
-KIND_TOKENS = 64
-"""Longest reply to whether a task is classification."""
 
 _NUMBER = re.compile(r"^\s*(?:task\s*)?\d{1,3}\s*[.):]\s+", re.IGNORECASE)
 
@@ -213,5 +211,5 @@ def _kind_request(desk: Desk, section: SelfInstructSource, one: Pooled, seeds: S
         for seed in shown
     ]
     prompt = render(KIND_PROMPT, examples=examples, task=one.instruction)
-    sampling = Sampling(temperature=0.0, max_tokens=min(KIND_TOKENS, section.max_tokens))
+    sampling = Sampling(temperature=0.0, max_tokens=section.max_tokens)
     return Request(id=f"{one.id}/kind", messages=(user(prompt),), sampling=sampling)

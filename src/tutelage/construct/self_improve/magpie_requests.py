@@ -35,7 +35,7 @@ REQUESTS, READINGS = "requests", "readings"
 NEVER_CAME = "no request came"
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 READ_TOKENS = 160
-"""Longest reading, in tokens."""
+"""Longest reading, in tokens, where ``max_tokens`` is not more: a model that reasons first needs that."""
 OF_LEVEL: dict[Difficulty, Level] = {
     "very easy": "basic",
     "easy": "basic",
@@ -136,7 +136,7 @@ def read(desk: Desk, thoughts: Sequence[Thought]) -> tuple[list[Thought], list[D
     """
     section, reader = desk.section, desk.assessor or desk.writer
     assert section.quality is not None
-    sampling = Sampling(temperature=0.0, max_tokens=READ_TOKENS)
+    sampling = Sampling(temperature=0.0, max_tokens=max(READ_TOKENS, section.max_tokens))
     requests = [
         Request(
             id=f"{one.id}/reading",

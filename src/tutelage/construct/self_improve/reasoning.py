@@ -43,9 +43,20 @@ _TOLD = re.compile(
     r"\bhints?\b"
     r"|\b(?:given|provided|stated|supplied|known)\s+(?:(?:right|correct|final)\s+)?(?:answer|solution)\b"
     r"|\b(?:right|correct|final)\s+answer\s+(?:is|was)\s+(?:given|provided|stated|known|said|told)\b"
-    r"|\b(?:was|were|been|am|is)\s+told\b|\bright_answer\b",
+    r"|\btold\s+(?:the|this|its)\s+(?:(?:right|correct)\s+)?(?:answer|solution|result)\b"
+    r"|(?:^|(?<=[.!?]\s))as\s+(?:I|we)\s+(?:was|were)\s+told\b"
+    r"|\baccording\s+to\s+the\s+(?:(?:right|correct)\s+)?answer\b|\bright_answer\b",
     re.IGNORECASE,
 )
+_BEGINS_WITH_IT = re.compile(
+    r"\b(?:right|correct|known)\s+answer\b"
+    r"|\bknown?\b.{0,20}\banswer\b|\banswer\b.{0,20}\bknown\b"
+    r"|\b(?:since|because|as)\s+the\s+answer\s+is\b",
+    re.IGNORECASE,
+)
+"""What speaks of the answer before anything was reasoned; at the end the same words are a conclusion."""
+_OPENING = re.compile(r".*?(?=[.!?](?:\s|$)|\b(?:so|thus|therefore|hence)\b|$)", re.IGNORECASE | re.DOTALL)
+"""The first sentence, up to what it concludes."""
 
 
 @dataclass(slots=True)
@@ -59,6 +70,8 @@ class Attempt:
     verdict: Verdict | None = None
     hinted: bool = False
     wrong: str = ""
+    settled: bool = False
+    """Whether an answer was right, kept or not, or could not be checked: no wrong one is there to be told the right."""
 
     @property
     def came(self) -> bool:
@@ -131,12 +144,15 @@ class Reasoner:
     def _enter(self, attempts: Sequence[Attempt], groups: Sequence[Sequence[Ended[Reasoned]]], *, hinted: bool) -> None:
         flat = [(attempt, end) for attempt, group in zip(attempts, groups, strict=True) for end in group]
         verdicts = self._verdicts(flat)
+        for attempt in attempts:
+            attempt.wrong = ""
         for (attempt, end), (verdict, wrong) in zip(flat, verdicts, strict=True):
             attempt.replies += end.answers
+            attempt.settled |= end.value is not None and (verdict.passed or verdict.score is None)
             if attempt.answer is not None:
                 continue
             if wrong:
-                attempt.wrong = wrong
+                attempt.wrong = attempt.wrong if attempt.wrong and wrong.startswith(NEVER_CAME) else wrong
                 continue
             assert end.value is not None
             attempt.reasoning, attempt.answer = end.value.reasoning.strip(), answer_of(end)
@@ -144,7 +160,7 @@ class Reasoner:
 
     def _verdicts(self, flat: Sequence[tuple[Attempt, Ended[Reasoned]]]) -> list[tuple[Verdict, str]]:
         """What the check says of each answer alone, and why it is not kept; "": it is."""
-        items, answers = [attempt.item for attempt, _ in flat], [answer_of(end) for _, end in flat]
+        items, answers = [attempt.item for attempt, _ in flat], [_said(end) for _, end in flat]
         alone = [sample.verdict for sample in self.sampler.check(items, answers)]
         both = alone
         if self.section.place == "answer":
@@ -193,7 +209,9 @@ class _NotTold:
         if loss := self._examine(request, value):
             return loss
         question = self._shown[request.id].question.lower()
-        told = [match[0] for match in _TOLD.finditer(value.reasoning) if match[0].lower() not in question]
+        opening = _OPENING.match(value.reasoning.strip())
+        found = [*_TOLD.finditer(value.reasoning), *_BEGINS_WITH_IT.finditer(opening[0] if opening else "")]
+        told = [match[0] for match in found if match[0].lower() not in question]
         if told:
             return Loss(stage="rejected", reason="the reasoning speaks of having been told the answer", detail=told[0])
         return None
@@ -202,6 +220,14 @@ class _NotTold:
 def _as_turns(one: Demonstrated) -> Conversation:
     """A question with reasons as what must not be copied from."""
     return user(one.prompt), assistant(f"{one.reasoning} {one.answer}")
+
+
+def _said(end: Ended[Reasoned]) -> Answer:
+    """The answer that was found in a reply, whether its reasons can be used or not."""
+    answer = answer_of(end)
+    if end.value is None or answer.finish == "error":
+        return answer
+    return answer.model_copy(update={"text": end.value.answer.strip()})
 
 
 def _why_not(end: Ended[Reasoned], alone: Verdict, together: Verdict) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.construct.approval import Approval, Written, last_said
+from tutelage.construct.approval import Approval, Written
 from tutelage.construct.desk import Desk
 from tutelage.construct.given import as_given
 from tutelage.construct.instructions.form import form_verdict
@@ -285,7 +285,7 @@ class _Writer:
         return Example(
             id=content_id(SOURCE, best.pooled.instruction, best.text),
             messages=(user(best.pooled.instruction), assistant(best.text)),
-            lineage=self._lineage(best, (), last_said(best.verdict, approval)),
+            lineage=self._lineage(best, (), (best.verdict, approval)),
             task=SOURCE,
             dimension=self.section.dimension,
             group=best.pooled.id,

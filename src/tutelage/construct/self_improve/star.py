@@ -11,7 +11,9 @@ from tutelage.construct.given import Given, is_text, prompts_of_tasks
 from tutelage.construct.ledgers import Book
 from tutelage.construct.prompts import version
 from tutelage.construct.sampling import Asker, Meter, Sampler
+from tutelage.construct.self_improve.placing import count_spoiled, problem_of_place
 from tutelage.construct.self_improve.reasoning import (
+    NEVER_CAME,
     RATIONALE,
     RATIONALIZATION,
     Attempt,
@@ -34,8 +36,8 @@ ITEMS, RATIONALES, RATIONALIZATIONS = "items", "rationales", "rationalizations"
 
 
 def check_source(section: StarSource, tasks: Mapping[str, Task], base: Path) -> None:
-    """Raise :class:`DataError` with all at once where a task is not there, no item could be checked, or the
-    demonstrations cannot be used."""
+    """Raise :class:`DataError` with all at once where a task is not there, no item could be checked, right answers to
+    most of a task's items could not pass with reasons before them, or the demonstrations cannot be used."""
     where, there = f"{section.folder}: tasks", ", ".join(tasks)
     what = "no task of this recipe has this name"
     problems = [Problem(what, where, name, f"there are: {there}") for name in section.tasks or () if name not in tasks]
@@ -43,6 +45,9 @@ def check_source(section: StarSource, tasks: Mapping[str, Task], base: Path) -> 
     if asked and not any(_has_checks(task) for task in asked):
         what, remedy = "no train item has a check that could say that an answer is right", "give rows a check"
         problems.append(Problem(what, where, ", ".join(task.name for task in asked), f"{remedy}, or take another task"))
+    if section.place == "answer":
+        found = [problem_of_place(task, f"{section.folder}: place") for task in asked if _has_checks(task)]
+        problems += [problem for problem in found if problem is not None]
     try:
         demonstrations_of(section, base)
     except InputErrors as error:
@@ -68,7 +73,8 @@ def star_rows(section: StarSource, sampler: Sampler, *, student: Asker, seed: in
     """
     book, folder = Book(), sampler.folder / section.folder
     given, unfit = given_items(section, sampler.tasks, round=sampler.round, seed=seed)
-    book.enter(ITEMS, len(given), unfit)
+    spoiled = count_spoiled(given, sampler.tasks) if section.place == "answer" else ""
+    book.enter(ITEMS, len(given), unfit, [spoiled] if spoiled else [])
     attempts = [Attempt(one.item) for one in given]
     speaker = Speaker(student, sampler, folder, section.retries)
     reasoner = Reasoner(section, speaker, demonstrations_of(section, base))
@@ -103,8 +109,9 @@ def given_items(
 
 
 def _rationalized(reasoner: Reasoner, wrong: Sequence[Attempt], book: Book) -> None:
-    """Ask again, with the known answer, what came wrong; of what never came nothing is known."""
-    came = [one for one in wrong if one.came]
+    """Ask again, with the known answer, what came wrong; of what never came nothing is known, and where an answer was
+    right and cannot be learned (its reasons, or both in one text) it is not told."""
+    came = [one for one in wrong if one.came and not one.settled]
     known = [one for one in came if (one.item.reference or "").strip()]
     reasoner.rationalize(known)
     unknown = [one for one in came if one not in known]
@@ -116,7 +123,8 @@ def _rationalized(reasoner: Reasoner, wrong: Sequence[Attempt], book: Book) -> N
 
 
 def _dropped(one: Attempt, step: str) -> Dropped:
-    last = one.replies[-1]
+    came = [reply for reply in one.replies if reply.finish != "error"]
+    last = one.replies[-1] if not came or one.wrong.startswith(NEVER_CAME) else came[-1]
     return Dropped(id=last.request_id, step=step, reason=one.wrong, row=last.to_json())
 
 

@@ -79,8 +79,9 @@ def _number(value: object) -> float | None:
 
 
 def _verdict(row: Example) -> float | str:
-    scored = [verdict.score for verdict in row.lineage.verdicts if verdict.score is not None]
-    return scored[-1] if scored else "it has no verdict with a score"
+    verdicts = row.lineage.verdicts
+    last = verdicts[-1].score if verdicts else None  # those before may be of its own writer, or of an earlier answer
+    return last if last is not None else "it has no verdict with a score, or not as its last"
 
 
 def _criterion(row: Example, name: str) -> float | str:
