@@ -54,7 +54,8 @@ def filled(place: str, judgments: int, overlap: int) -> tuple[Store, list[str]]:
 
 def started(place: str, token: str, folder: Path, number: int, life: int) -> subprocess.Popen[bytes]:
     with open(folder / f"{number}-{life}.txt", "wb") as told:
-        return subprocess.Popen([sys.executable, str(WORKER), place, token, str(1000 * number + life)], stdout=told)
+        command = [sys.executable, str(WORKER), place, token, str(1000 * number + life)]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=told)
 
 
 def worked(place: str, tokens: list[str], folder: Path, kills: int, every_s: float) -> int:
@@ -95,7 +96,7 @@ def measured(place: str, folder: Path, options: argparse.Namespace) -> dict[str,
     for file in folder.glob("*.txt"):
         number = int(file.stem.partition("-")[0])
         lines = [line.split() for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        told |= {(number, item): int(score) for item, score in lines}
+        told |= {(number, item): int(score) for item, score in lines[1:]}  # the first says that they are there
     counts = Counter(Counter(one.item for one in said).values())
     found = status(store, "p")
     store.close()

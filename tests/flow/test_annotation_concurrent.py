@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,19 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def started(place: str, token: str, seed: int) -> subprocess.Popen[str]:
     command = [sys.executable, annotating.__file__, place, token, str(seed)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def begin(people: Sequence[subprocess.Popen[str]]) -> None:
+    """Let them begin together, once all are there: a slow start would leave nothing to do for the last."""
+    for person in people:
+        assert person.stdout is not None
+        assert person.stdout.readline() == "ready\n", person.communicate()[1]
+    for person in people:
+        assert person.stdin is not None
+        person.stdin.write("begin\n")
+        person.stdin.flush()
 
 
 def test_nothing_is_lost_or_doubled(place: str) -> None:
@@ -48,13 +60,17 @@ def test_nothing_is_lost_or_doubled(place: str) -> None:
     store.add_items("p", asked)
     tokens = [store.invite("p", f"person {n}")[1] for n in range(PEOPLE)]
     people = [started(place, token, seed) for seed, token in enumerate(tokens)]
+    begin(people)
     first = people[0]
     assert first.stdout is not None
     confirmed = [first.stdout.readline().split() for _ in range(2)]
     first.kill()
-    confirmed += [line.split() for line in first.communicate()[0].splitlines() if len(line.split()) == 2]
+    rest, complaint = first.communicate()
+    assert all(confirmed), f"who was to be killed in the middle had ended: {complaint}"
+    confirmed += [line.split() for line in rest.splitlines() if len(line.split()) == 2]
     told = {(0, item): int(score) for item, score in confirmed}
     people[0] = started(place, tokens[0], 100)  # the same person comes back
+    begin(people[:1])
     deadline = time.monotonic() + 240
     for number, person in enumerate(people):
         out, err = person.communicate(timeout=deadline - time.monotonic())

@@ -1,6 +1,7 @@
 """Somebody who annotates in a process of their own: ``python annotating.py STORE TOKEN SEED``, till nothing is left.
 
-Each judgment is sent twice, as after a broken connection. Prints a line for each that the store confirmed.
+Says ``ready`` and begins at a line of input (or its end), so that several can begin together. Each judgment is sent
+twice, as after a broken connection. Prints a line for each that the store confirmed.
 """
 
 import random
@@ -24,4 +25,6 @@ def work(place: str, token: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
+    print("ready", flush=True)
+    sys.stdin.readline()
     work(sys.argv[1], sys.argv[2], int(sys.argv[3]))
