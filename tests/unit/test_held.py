@@ -172,9 +172,11 @@ def test_several_threads_hold_their_rows_to_several_forms() -> None:
     requests = wanting(asked(2 * ROWS_A_WORKER))
     requests = [*requests[::2], *wanting(requests[1::2], other.schema)]
     with LocalCompleter(TINY, batch_size=2 * ROWS_A_WORKER) as completer:
-        for answer in completer.complete(requests):
-            form = other if int(answer.request_id) % 2 else SHORT
-            form.read(json.loads(answer.text))
+        answers = list(completer.complete(requests))
+    assert {answer.request_id for answer in answers} == {request.id for request in requests}
+    for answer in answers:
+        form = other if int(answer.request_id) % 2 else SHORT
+        form.read(json.loads(answer.text))
 
 
 @pytest.mark.parametrize(
