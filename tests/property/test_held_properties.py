@@ -72,7 +72,7 @@ def test_an_answer_that_ends_is_of_the_form(schema: dict, seed: int, temperature
         sampling = Sampling(temperature=temperature, max_tokens=1500)
         ask = Request(id="1", messages=(user("Hi"),), sampling=sampling, seed=seed, answer_schema=form)
         answer = next(completer.complete([ask]))
-        assert completer.schema_refusal == ""
+        assert completer.schema_refusal(form) == ""
     assert answer.finish == "stop", "no text, list or number is without a bound here"
     Draft202012Validator(schema).validate(json.loads(answer.text))
 
@@ -205,8 +205,8 @@ ASKED_FOR = tuple(dict.fromkeys(made()))
 
 @pytest.mark.parametrize("schema", ASKED_FOR, ids=lambda schema: schema.name)
 def test_every_form_that_the_package_asks_for_is_held_to(schema: AnswerSchema) -> None:
-    assert FORMS.begin(schema) is not None, FORMS.refusal
-    assert FORMS.refusal == ""
+    assert FORMS.begin(schema) is not None, FORMS.refusal(schema)
+    assert FORMS.refusal(schema) == ""
 
 
 def test_the_forms_of_the_package_were_found() -> None:

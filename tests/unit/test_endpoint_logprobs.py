@@ -12,7 +12,7 @@ from tutelage.completers.endpoints.remote import RemoteCompleter
 from tutelage.completers.endpoints.wire import read_completion, write_body
 from tutelage.completers.replay import answer_all
 from tutelage.events import Event
-from tutelage.records import Answer, Request, TokenChoices, user
+from tutelage.records import Answer, AnswerSchema, Request, TokenChoices, user
 from tutelage.records.jsonl import RecordLog
 
 PLAIN = Request(id="a", messages=(user("Hi"),))
@@ -118,11 +118,12 @@ def test_a_server_that_leaves_them_out_is_told_once_also_behind_another() -> Non
 
 def test_schema_and_log_probabilities_are_refused_apart() -> None:
     schema = {"name": "s", "json_schema": {"type": "object", "properties": {}, "required": []}}
+    wanted = AnswerSchema.model_validate(schema)
     both = Request.model_validate({**WISH.model_dump(), "answer_schema": schema})
     with endpoint(Misbehaviour(logprobs="offered", schemas="refused")) as server:
         with RemoteCompleter(server.url, "m") as remote:
             (answer,) = remote.complete([both])
-            assert "response_format" in remote.schema_refusal
+            assert "response_format" in remote.schema_refusal(wanted)
         assert server.met["schema refused"] == 1
     assert answer.choices is not None
 

@@ -202,13 +202,27 @@ def test_a_schema_that_the_grammar_cannot_say_is_asked_for_in_words_and_said_onc
     assert sum(counts.lost.values()) == 3
 
 
+def test_a_refused_schema_is_not_said_of_another_that_is_held_to(tmp_path) -> None:
+    odd = form_of_schema("Odd", {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}})
+    told: list[Event] = []
+    with LocalCompleter(TINY, batch_size=4) as completer:
+        for label, form in (("odd", odd), ("plain", SHORT)):
+            way = Way(tmp_path, label, chunk=4, emit=told.append)
+            ask_structured(lambda: completer, asked(2, max_tokens=9), form=form, way=way)
+        assert "uniqueItems" in completer.schema_refusal(odd.schema)
+        assert completer.schema_refusal(SHORT.schema) == ""
+    said = [str(event.data["text"]) for event in told if event.kind == "note"]
+    assert [text.partition(":")[0] for text in said if "not held to the schema" in text] == ["odd"]
+
+
 def test_the_fast_engine_says_that_it_holds_to_nothing(tmp_path) -> None:
     pytest.importorskip("ctranslate2")
     with CTranslate2Completer.of(TINY, workers=1, batch_size=4, cache=tmp_path) as completer:
         list(completer.complete(asked(1, max_tokens=3)))
-        assert completer.schema_refusal == ""
-        list(completer.complete(wanting(asked(1, max_tokens=3))))
-        assert "engines.sampling: {kind: transformers}" in completer.schema_refusal
+        (free,) = completer.complete(asked(1, max_tokens=3))
+        (wanted,) = completer.complete(wanting(asked(1, max_tokens=3)))
+        assert wanted.text == free.text
+        assert "engines.sampling: {kind: transformers}" in completer.schema_refusal(SHORT.schema)
 
 
 def test_a_grammar_that_gives_up_lets_the_answer_go_on() -> None:
@@ -216,13 +230,13 @@ def test_a_grammar_that_gives_up_lets_the_answer_go_on() -> None:
     assert forms.begin(SHORT.schema) is not None
     limits = llguidance.LLParserLimits(step_lexer_fuel=1, step_max_items=1)
     grammar = llguidance.LLMatcher.grammar_from_json_schema(SHORT.schema.json_schema)
-    hold = Hold(llguidance.LLMatcher(forms._read_tokenizer(), grammar, log_level=0, limits=limits), forms)
+    hold = Hold(llguidance.LLMatcher(forms._read_tokenizer(), grammar, log_level=0, limits=limits), forms, SHORT.schema)
     for token in TINY.tokenizer('{"word": "the', add_special_tokens=False)["input_ids"]:
         hold.allowed()
         assert not hold.take(token)
     assert hold.free
     assert (hold.allowed() == -1).all()
-    assert forms.refusal
+    assert forms.refusal(SHORT.schema)
     logits = torch.zeros(1, TINY.model.config.vocab_size)
     assert masked(logits, [hold]) is logits
 
@@ -278,4 +292,4 @@ def test_a_tokenizer_whose_tokens_are_no_bytes_is_said() -> None:
     forms = Forms(Bundle(TINY.model, tokenizer, ChatTemplate(tokenizer), TINY.source))
     assert forms.begin(SHORT.schema) is None
     assert forms.begin(None) is None
-    assert "the tokenizer cannot be read" in forms.refusal
+    assert "the tokenizer cannot be read" in forms.refusal(SHORT.schema)

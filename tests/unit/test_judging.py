@@ -10,13 +10,14 @@ from pydantic import ValidationError
 from support.judging import RUBRIC, answers, better, by_words, court, item, judge, material, scores
 from tutelage.completers.scripted import ScriptedCompleter
 from tutelage.errors import CompletionError
-from tutelage.judging.judge import Judge, Seated
+from tutelage.events import Event
+from tutelage.judging.judge import Court, Judge, Seated
 from tutelage.judging.pairwise import compare, hold
 from tutelage.judging.pointwise import judge_each
 from tutelage.judging.prompts import source
 from tutelage.judging.summary import length_correlation, words
 from tutelage.recipe.judge import JudgeSection
-from tutelage.records import Answer, Engine, Request, Sampling, user
+from tutelage.records import Answer, AnswerSchema, Engine, Request, Sampling, user
 from tutelage.records.jsonl import RecordLog
 from tutelage.records.messages import ImagePart, Message
 
@@ -41,6 +42,27 @@ def test_a_verdict_has_scores_reasons_and_who_gave_it(tmp_path: Path) -> None:
     assert who.sampling == Sampling(temperature=0.0, max_tokens=512)
     assert (found.judging.judged, found.judging.unscored, found.judging.requests) == (1, 0, 1)
     assert verdict.from_json(verdict.to_json()) == verdict
+
+
+class Unheld(ScriptedCompleter):
+    """A judge whose answers are not held to their schema."""
+
+    def schema_refusal(self, schema: AnswerSchema) -> str:
+        return f"no {schema.name} here"
+
+
+def test_it_is_said_once_that_replies_are_not_held_to_their_schema(tmp_path: Path) -> None:
+    told: list[Event] = []
+    unread = Judge(open=lambda: Unheld(lambda request: "no form"), name="wise", rubric=RUBRIC, retries=2)
+    place = Court(tmp_path, "verdicts", emit=told.append)
+    judge_each(unread, answers("An insect.", "A bug."), court=place)
+    said = [str(event.data["text"]) for event in told if event.kind == "note"]
+    assert [text for text in said if "not held to the schema" in text] == [
+        "verdicts: answers are not held to the schema, JSON is asked for in words alone (no scores here)"
+    ]
+    told.clear()
+    judge_each(unread, answers("An insect.", "A bug."), court=place)
+    assert told == [], "nothing was asked"
 
 
 def test_another_prompt_rubric_or_view_is_another_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from tutelage.completers.preparation import Prompt, answered, prepare
 from tutelage.errors import CompletionError
 from tutelage.models.bundle import Bundle
 from tutelage.models.template import ChatTemplate
-from tutelage.records import Answer, Engine, Request
+from tutelage.records import Answer, AnswerSchema, Engine, Request
 from tutelage.seeds import derive_seed
 
 __all__ = ["CTranslate2Completer", "ctranslate2_installed"]
@@ -89,7 +89,6 @@ class CTranslate2Completer:
         self._name = name or bundle.source.identity
         self._workers = workers
         self._batch_size = batch_size
-        self.schema_refusal = ""
 
     @classmethod
     def of(cls, bundle: Bundle, *, workers: int = 2, batch_size: int = 32, cache: Path | None = None) -> Self:
@@ -112,12 +111,14 @@ class CTranslate2Completer:
             template=self._template.digest,
         )
 
+    def schema_refusal(self, schema: AnswerSchema) -> str:
+        """Why answers are not held to ``schema``, nor to any other."""
+        return UNHELD
+
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as batches finish."""
         prompts, refused = prepare(self._template, self._context, requests)
         yield from refused
-        if any(request.answer_schema is not None for request in requests):
-            self.schema_refusal = UNHELD
         shares = _shares(prompts, self._workers, self._batch_size)
         seeds = [request.seed for request in requests]
         results: _Results = queue.SimpleQueue()

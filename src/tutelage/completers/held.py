@@ -29,8 +29,8 @@ class Hold:
     as it likes, and ``forms`` gets the reason.
     """
 
-    def __init__(self, matcher: llguidance.LLMatcher, forms: "Forms") -> None:
-        self._matcher, self._forms = matcher, forms
+    def __init__(self, matcher: llguidance.LLMatcher, forms: "Forms", schema: AnswerSchema) -> None:
+        self._matcher, self._forms, self._schema = matcher, forms, schema
         self.free = False
 
     def allowed(self) -> NDArray[np.int32]:
@@ -56,31 +56,35 @@ class Hold:
     def _let_go_at_fault(self) -> None:
         if self._matcher.is_error():
             self.free = True
-            self._forms.refuse(self._matcher.get_error())
+            self._forms.refuse(self._schema, self._matcher.get_error())
 
 
 class Forms:
     """The forms that answers of one model are held to, each compiled once.
 
-    The tokenizer is read when the first form is wanted (a second or two). ``refusal`` is why the first schema that was
-    refused was: the grammar cannot say it, or cannot read the tokenizer; empty while all were taken.
+    The tokenizer is read when the first form is wanted (a second or two).
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._tokenizer: llguidance.LLTokenizer | None = None
         self._compiled: dict[str, llguidance.LLMatcher | None] = {}
-        self.refusal = ""
+        self._refusals: dict[str, str] = {}
 
     def begin(self, schema: AnswerSchema | None) -> Hold | None:
         """Return the beginning of an answer of ``schema``; None where there is none, or it was refused."""
         if schema is None:
             return None
-        written = json.dumps(schema.json_schema)
+        written = _written(schema)
         if written not in self._compiled:
             self._compiled[written] = self._compile(schema)
         matcher = self._compiled[written]
-        return None if matcher is None else Hold(matcher.deep_copy(), self)
+        return None if matcher is None else Hold(matcher.deep_copy(), self, schema)
+
+    def refusal(self, schema: AnswerSchema) -> str:
+        """Return why ``schema`` is not held to: the grammar cannot say it, gave up in the middle of an answer, or
+        cannot read the tokenizer; empty while it is held to, or was never wanted."""
+        return self._refusals.get(_written(schema), "")
 
     @property
     def width(self) -> int:
@@ -88,15 +92,15 @@ class Forms:
         assert self._tokenizer is not None
         return -(-self._tokenizer.vocab_size // 32)
 
-    def refuse(self, why: str) -> None:
-        """Keep why a schema is not held to, unless something is kept already."""
-        self.refusal = self.refusal or " ".join(why.split("<state>")[0].split())[:_WORDS]
+    def refuse(self, schema: AnswerSchema, why: str) -> None:
+        """Keep why ``schema`` is not held to, unless something is kept already."""
+        self._refusals.setdefault(_written(schema), " ".join(why.split("<state>")[0].split())[:_WORDS])
 
     def _compile(self, schema: AnswerSchema) -> llguidance.LLMatcher | None:
         try:
             tokenizer = self._read_tokenizer()
         except ValueError as fault:  # a decoder that does not spell tokens in bytes, as of WordPiece
-            self.refuse(f"the tokenizer cannot be read: {fault}")
+            self.refuse(schema, f"the tokenizer cannot be read: {fault}")
             return None
         thoughts = self._bundle.template.thoughts
         options = {"x-guidance": {"whitespace_pattern": BLANKS}}
@@ -104,7 +108,7 @@ class Forms:
         grammar = json.dumps({"grammars": [{"lark_grammar": self._beginning(thoughts)}, form]})
         matcher = llguidance.LLMatcher(tokenizer, grammar, log_level=0)
         if matcher.is_error():
-            self.refuse(f"{schema.name}: {matcher.get_error()}")
+            self.refuse(schema, f"{schema.name}: {matcher.get_error()}")
             return None
         return matcher
 
@@ -134,6 +138,10 @@ class Forms:
         if number is not None and self._read_tokenizer().is_special_token(number):
             return f"<[{number}]>"
         return json.dumps(marker)
+
+
+def _written(schema: AnswerSchema) -> str:
+    return json.dumps(schema.json_schema)
 
 
 def masked(logits: torch.Tensor, holds: Sequence[Hold | None]) -> torch.Tensor:

@@ -10,7 +10,7 @@ from tutelage.completers.workers import decode
 from tutelage.errors import CompletionError
 from tutelage.models.bundle import Bundle
 from tutelage.models.faults import is_out_of_memory
-from tutelage.records import Answer, Engine, Request
+from tutelage.records import Answer, AnswerSchema, Engine, Request
 
 REMEDY = "choose a smaller batch (engines.reference_batch, engines.sampling.batch_size) or a smaller model"
 _NO_LIMIT = 1 << 20
@@ -55,10 +55,9 @@ class LocalCompleter:
             template=self.bundle.template.digest,
         )
 
-    @property
-    def schema_refusal(self) -> str:
-        """Why the first schema that answers are not held to is none for the grammar; empty while there was none."""
-        return self._forms.refusal
+    def schema_refusal(self, schema: AnswerSchema) -> str:
+        """Why answers are not held to ``schema``: it is none for the grammar, say; empty if they are."""
+        return self._forms.refusal(schema)
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as rows finish."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol, Self, runtime_checkable
 
-from tutelage.events import Emit
-from tutelage.records import Answer, Engine, Request
+from tutelage.events import Emit, Event
+from tutelage.records import Answer, AnswerSchema, Engine, Request
 
 
 @runtime_checkable
@@ -48,10 +48,9 @@ class InGroups(Protocol):
 class OffersSchemas(Protocol):
     """A completer that holds answers to their schema, or passes it on to a server, either of which may fail."""
 
-    @property
-    def schema_refusal(self) -> str:
-        """Why the first answer that was not held to its schema was not; empty if all were. Of a server: what it said to
-        the first that it refused, after which none is sent."""
+    def schema_refusal(self, schema: AnswerSchema) -> str:
+        """Why answers that were asked for with ``schema`` are not held to it; empty if they are. Of a server: what it
+        said to the first schema that it refused, after which none is sent."""
         ...
 
 
@@ -69,6 +68,15 @@ def telling(completer: Completer, emit: Emit) -> Completer:
     if isinstance(completer, Tells):
         completer.tell(emit)
     return completer
+
+
+def say_refusal(completer: Completer, schema: AnswerSchema, *, label: str, emit: Emit) -> bool:
+    """Say it if answers of ``completer`` are not held to ``schema``; return whether it was said."""
+    why = completer.schema_refusal(schema) if isinstance(completer, OffersSchemas) else ""
+    if why:
+        text = f"{label}: answers are not held to the schema, JSON is asked for in words alone ({why})"
+        emit(Event("note", data={"text": text}))
+    return bool(why)
 
 
 def in_groups(completer: Completer, requests: Sequence[Request]) -> Iterator[list[Answer]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from tutelage.completers.protocol import Completer
+from tutelage.completers.protocol import Completer, say_refusal
 from tutelage.completers.replay import OpenCompleter, Spent, answer_all, seconds_of
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, silent
@@ -182,6 +182,8 @@ class _Bench:
         self.timing = RecordLog(court.folder / "timing.jsonl", Spent)
         self._seats = RecordLog(court.folder / BENCH, Seated)
         self._engines: dict[tuple[str, str], Engine] = {}
+        self._opened: Completer | None = None
+        self._told = False
 
     def answers(self, questions: Sequence[Question[R]], *, prompt: str, again: int, label: str) -> list[Answer]:
         """Return the replies to ``questions``, of which each is try number ``again`` + 1."""
@@ -206,6 +208,9 @@ class _Bench:
             again=self.judge.again,
         )
         self._engines = self._who()
+        if self._opened is not None and not self._told:
+            emit = self.court.emit
+            self._told = say_refusal(self._opened, questions[0].schema, label=self.court.label, emit=emit)
         return found
 
     def engine_of(self, reply: Answer) -> Engine:
@@ -214,7 +219,7 @@ class _Bench:
 
     def _open(self) -> Completer:
         """Open the judge, and write down who it is before it is asked."""
-        completer = self.judge.open()
+        completer = self._opened = self.judge.open()
         seated = [seat for seat in self._seats.load() if seat.label == self.court.label]
         if not seated or seated[-1].engine != completer.engine:
             there = len(self.log.load())

@@ -10,7 +10,7 @@ from tutelage.completers.preparation import failed, refuse_duplicates
 from tutelage.completers.protocol import Completer, OffersSchemas, in_groups, telling
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, Event, silent
-from tutelage.records import Answer, Engine, Request
+from tutelage.records import Answer, AnswerSchema, Engine, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,10 @@ class FallbackCompleter:
         engines = [member.completer.engine for member in self._members]
         return Engine(model=", ".join(e.model for e in engines), engine=", ".join(e.engine for e in engines))
 
-    @property
-    def schema_refusal(self) -> str:
-        """What the first of them that takes no schema said to one."""
-        asked = (member.completer for member in self._members)
-        return next((one.schema_refusal for one in asked if isinstance(one, OffersSchemas) and one.schema_refusal), "")
+    def schema_refusal(self, schema: AnswerSchema) -> str:
+        """What the first of them that was asked and takes no such schema said to it."""
+        offering = (member.completer for member in self._members if isinstance(member.completer, OffersSchemas))
+        return next(filter(None, (one.schema_refusal(schema) for one in offering)), "")
 
     def tell(self, emit: Emit) -> None:
         """Say to ``emit`` whenever another is asked, and what each of them has to say."""

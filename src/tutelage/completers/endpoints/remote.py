@@ -17,7 +17,7 @@ from tutelage.completers.endpoints.spending import Purse
 from tutelage.completers.preparation import failed, refuse_duplicates
 from tutelage.errors import CompletionError
 from tutelage.events import Emit, Event, silent
-from tutelage.records import Answer, Engine, Request
+from tutelage.records import Answer, AnswerSchema, Engine, Request
 
 AT_MOST = 1024
 """Requests in flight: what sockets of one process bear."""
@@ -66,9 +66,9 @@ class RemoteCompleter:
         """The model's name at the endpoint, and the endpoint without credentials."""
         return Engine(model=self._model, engine=f"remote {public_address(self._base_url)}")
 
-    @property
-    def schema_refusal(self) -> str:
-        """What the endpoint said to the first schema that it refused; empty while it takes them."""
+    def schema_refusal(self, schema: AnswerSchema) -> str:
+        """What the endpoint said to the first schema that it refused, after which none is sent; empty while it takes
+        them."""
         return self._exchange.refusals.get("schema", "") if self._exchange is not None else ""
 
     def tell(self, emit: Emit) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from tutelage.completers.protocol import Completer, OffersSchemas
+from tutelage.completers.protocol import Completer, say_refusal
 from tutelage.completers.replay import OpenCompleter, Spent, answer_all
 from tutelage.completers.structured.forms import Form, NotOfForm
 from tutelage.completers.structured.json_text import find_objects, has_whole, is_cut
@@ -104,7 +104,7 @@ def ask_structured(
         )
         for (end, _), answer in zip(waiting, answers, strict=True):
             _read(end, answer, form, judge)
-        told = told or _say_refusal(opened, way)
+        told = told or any(say_refusal(one, form.schema, label=way.label, emit=way.emit) for one in opened)
     counts = _count(ends, way)
     write_atomic(way.folder / f"{way.label}_yield.json", counts.model_dump_json(indent=1) + "\n")
     write_records(way.folder / f"{way.label}_lost.jsonl", [_dropped(end) for end in ends if end.loss is not None])
@@ -186,16 +186,6 @@ def _complaining(messages: Conversation, answer: Answer, loss: Loss) -> Conversa
     said = wrong.get(loss.stage, f"{loss.reason}{f': {loss.detail}' if loss.detail else ''}.")
     complaint = f"That answer cannot be used. {said[:_MOST_WORDS]}\n\nAnswer again, with the JSON object alone."
     return (*messages, assistant(answer.text), user(complaint))
-
-
-def _say_refusal(opened: Sequence[Completer], way: Way) -> bool:
-    """Say it if answers are not held to the schema, and whether it was said."""
-    refusals = (one.schema_refusal for one in opened if isinstance(one, OffersSchemas))
-    refusal = next(filter(None, refusals), "")
-    if refusal:
-        text = f"{way.label}: answers are not held to the schema, JSON is asked for in words alone ({refusal})"
-        way.emit(Event("note", data={"text": text}))
-    return bool(refusal)
 
 
 def _count(ends: Sequence[Ended[V]], way: Way) -> StructuredYield:

@@ -13,7 +13,7 @@ from tutelage.completers.endpoints.wire import Manner
 from tutelage.completers.preparation import Prompt, failed, prepare
 from tutelage.completers.vllm.api import VllmApi
 from tutelage.errors import CompletionError
-from tutelage.records import Answer, Conversation, Engine, Request, assistant, system, user
+from tutelage.records import Answer, AnswerSchema, Conversation, Engine, Request, assistant, system, user
 
 CONVERSATIONS: tuple[Conversation, ...] = (
     (user("What does the code E4 mean?"),),
@@ -86,10 +86,9 @@ class VllmCompleter:
         """Weights, program with version, arithmetic where known, no batch, and template."""
         return self._engine
 
-    @property
-    def schema_refusal(self) -> str:
+    def schema_refusal(self, schema: AnswerSchema) -> str:
         """What the server said to the first schema that it refused; empty while it takes them."""
-        return self._asking.schema_refusal
+        return self._asking.schema_refusal(schema)
 
     def complete(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """Yield one answer a request, as they arrive."""
