@@ -3,8 +3,6 @@ is markup, and what would steer the terminal is shown and not sent."""
 
 import json
 
-from rich.markup import escape
-
 from tutelage.annotation.agreement import Measure
 from tutelage.annotation.views import Assignment, Status
 from tutelage.annotation.work import RateWork
@@ -44,7 +42,7 @@ def print_status(one: Status) -> None:
         who = row.annotator
         name = who.name if who.active else f"{who.name} (no token)"
         counts = (row.submitted, row.open, row.skipped, row.expired)
-        shown.add_row(escape(plain(name)), who.pseudonym, who.role, *map(str, counts))
+        shown.add_row(name, who.pseudonym, who.role, *map(str, counts))
     if one.annotators:
         OUT.print(shown)
     for reason, count in one.skips.items():
@@ -68,6 +66,6 @@ def print_measures(measures: tuple[Measure, ...]) -> None:
         pairs = "–" if not kappas else f"{min(kappas):.2f} to {max(kappas):.2f} ({len(kappas)} pairs)"
         alpha = number(one.alpha.alpha) if one.alpha.alpha is not None else one.alpha.reason
         cells = (f"{one.name} ({one.metric})", alpha, ends, str(one.alpha.n), pairs)
-        shown.add_row(*(escape(plain(cell)) for cell in cells))
+        shown.add_row(*cells)
     if shown.row_count:
         OUT.print(shown)

@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import JsonValue
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -210,9 +211,17 @@ def say_json(value: Mapping[str, JsonValue] | Sequence[JsonValue] | str) -> None
     sys.stdout.flush()
 
 
+class PlainTable(Table):
+    """A table whose texts are shown as they are: nothing in them is markup, and nothing steers the terminal."""
+
+    def add_row(self, *cells: RenderableType | None, **given: Any) -> None:
+        """Add a row; a text with a style of its own is a :class:`rich.text.Text`."""
+        super().add_row(*(Text(plain(cell)) if isinstance(cell, str) else cell for cell in cells), **given)
+
+
 def table(*columns: str, right: Sequence[str] = ()) -> Table:
     """Return an empty table without lines, whose columns in ``right`` are aligned to the right."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    made = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from tutelage.annotation.bundle import Bundle, check_bundle, read_project
 from tutelage.annotation.formats.argilla_questions import (
@@ -30,13 +30,14 @@ from tutelage.annotation.formats.argilla_questions import (
     plan_of,
     settings_of,
 )
+from tutelage.annotation.formats.reading import read_each
 from tutelage.annotation.items import Candidate, WorkItem
 from tutelage.annotation.responses import Response, Spans
 from tutelage.annotation.views import Judgment, Project
 from tutelage.annotation.work import SpansWork
 from tutelage.errors import DataError, Problem
 from tutelage.files import read_json, write_json
-from tutelage.records.tables import shown
+from tutelage.records.tables import Faults
 
 SPACE = uuid.UUID("9b1c4c7e-1f0e-4a54-8f0b-6f6f2a1b7c55")
 NO_REASON = "(none: marked in Argilla)"
@@ -75,23 +76,14 @@ def read_argilla(folder: Path, *, name: str | None = None) -> Bundle:
         raise DataError(str(folder), [Problem(f"not settings of Argilla ({error!r})", "settings.json")]) from error
     if name is not None:
         project = project.model_copy(update={"name": name})
-    problems: list[Problem] = []
-    items, judgments = [], []
-    for at, record in enumerate(records):
-        where = f"{folder / 'records.json'}: record {at}"
-        try:
-            item = _item(plan, record)
-            items.append(item)
-            judgments += _judgments(plan, item, record, project)
-        except ValidationError as error:
-            problems += [Problem(detail["msg"], where, shown(detail["input"])) for detail in error.errors()]
-        except DataError as error:
-            problems += [Problem(one.what, f"{where}: {one.where}", one.received, one.remedy) for one in error.problems]
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            problems.append(Problem(f"not a record of Argilla ({error!r})", where, shown(record)))
-    if problems:
-        raise DataError(str(folder), problems[:20])
-    bundle = Bundle(project=project, items=tuple(items), judgments=tuple(judgments))
+
+    def read(record: Values) -> tuple[WorkItem, list[Judgment]]:
+        item = _item(plan, record)
+        return item, _judgments(plan, item, record, project)
+
+    place = f"{folder / 'records.json'}: record"
+    items, judgments = read_each(records, read, faults=Faults(folder), place=place, what="a record of Argilla")
+    bundle = Bundle(project=project, items=items, judgments=judgments)
     check_bundle(bundle, str(folder))
     return bundle
 

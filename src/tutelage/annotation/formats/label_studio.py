@@ -20,17 +20,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from tutelage.annotation.bundle import Bundle, check_bundle, read_project
 from tutelage.annotation.formats.label_studio_config import BEFORE, Controls, config_of, controls_of
+from tutelage.annotation.formats.reading import read_each
 from tutelage.annotation.items import Candidate, WorkItem
 from tutelage.annotation.views import Judgment, Project
 from tutelage.errors import DataError, Problem
 from tutelage.files import read_json, read_text, write_atomic, write_json
 from tutelage.records import user
-from tutelage.records.importers.turns import RowFault, message_of
-from tutelage.records.tables import shown
+from tutelage.records.importers.turns import message_of
+from tutelage.records.tables import Faults, shown
 
 OWN, KEPT = "tutelage", "label_studio"
 Values = dict[str, Any]
@@ -69,25 +70,14 @@ def read_label_studio(folder: Path, *, name: str | None = None) -> Bundle:
         project = Project(name=folder.name, work=controls.work, overlap=max(1, most), metadata=kept)
     if name is not None:
         project = project.model_copy(update={"name": name})
-    problems: list[Problem] = []
-    items, judgments = [], []
-    for at, task in enumerate(tasks):
-        where = f"{folder / 'tasks.json'}: task {at}"
-        try:
-            item = _item(controls, task)
-            items.append(item)
-            judgments += _judgments(controls, item, task)
-        except ValidationError as error:
-            problems += [Problem(detail["msg"], where, shown(detail["input"])) for detail in error.errors()]
-        except DataError as error:
-            problems += [Problem(one.what, f"{where}: {one.where}", one.received, one.remedy) for one in error.problems]
-        except RowFault as fault:
-            problems.append(Problem(fault.what, f"{where}: {fault.key}", shown(fault.received), fault.remedy))
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-            problems.append(Problem(f"not a task of Label Studio ({error!r})", where, shown(task)))
-    if problems:
-        raise DataError(str(folder), problems[:20])
-    bundle = Bundle(project=project, items=tuple(items), judgments=tuple(judgments))
+
+    def read(task: Values) -> tuple[WorkItem, list[Judgment]]:
+        item = _item(controls, task)
+        return item, _judgments(controls, item, task)
+
+    place = f"{folder / 'tasks.json'}: task"
+    items, judgments = read_each(tasks, read, faults=Faults(folder), place=place, what="a task of Label Studio")
+    bundle = Bundle(project=project, items=items, judgments=judgments)
     check_bundle(bundle, str(folder))
     return bundle
 
