@@ -4,8 +4,9 @@ Every error a user can cause is a :class:`TutelageError`. Several faults of one 
 :class:`InputErrors`, so that a user mends a file once and not fault by fault.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,17 @@ class TutelageError(Exception):
     def __init__(self, what: str, *, where: str = "", received: str = "", remedy: str = "") -> None:
         self.problem = Problem(what, where, received, remedy)
         super().__init__(str(self.problem))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[TutelageError], args: tuple[Any, ...], state: Mapping[str, Any]) -> TutelageError:
+    """An error as it was raised in another process."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class InputErrors(TutelageError):

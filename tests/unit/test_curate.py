@@ -15,10 +15,9 @@ from tutelage.curate import (
     Sifted,
     Step,
     Validate,
+    batches,
     build_steps,
     curate,
-    duplicates,
-    minhash,
 )
 from tutelage.curate.minhash import Bands, groups_of
 from tutelage.curate.mix import capped
@@ -170,11 +169,10 @@ def test_the_preferred_duplicate_survives() -> None:
 
 def test_the_number_of_workers_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [pair(f"{n:03}", f"Question {n % 7}?", f"{ESSAY} {n // 2} " + "and so on " * (n % 3)) for n in range(60)]
-    alone = NearDuplicates(workers=1).apply(rows)
+    alone = curate(rows, [NearDuplicates()])
     assert 0 < len(alone.kept) < 60
-    monkeypatch.setattr(duplicates, "WORTH_WORKERS", 10)
-    monkeypatch.setattr(minhash, "CHUNK", 7)
-    assert NearDuplicates(workers=2).apply(rows[::-1]) == alone
+    monkeypatch.setattr(batches, "BATCH_ROWS", 7)
+    assert curate(rows[::-1], [NearDuplicates()], workers=2) == alone
 
 
 def test_a_prompt_that_all_rows_share_makes_no_duplicates() -> None:

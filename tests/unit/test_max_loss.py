@@ -86,9 +86,9 @@ def test_a_step_of_ones_own_has_a_name_that_only_its_code_knows() -> None:
 @pytest.mark.parametrize(("limit", "dropped", "rows"), [(0.29, 29, 100), (0.57, 57, 100), (0.07, 7, 100)])
 def test_a_share_is_met_by_exactly_so_many_rows(limit: float, dropped: int, rows: int) -> None:
     lost = [Dropped(id=str(at), step="own", reason="odd") for at in range(dropped + 1)]
-    refuse_losses([Passed("own", rows, lost[:dropped])], Limits(overall=limit, step=limit))
+    refuse_losses([Passed("own", rows, dropped, lost[:3])], Limits(overall=limit, step=limit))
     with pytest.raises(DataError):
-        refuse_losses([Passed("own", rows, lost)], Limits(overall=limit))
+        refuse_losses([Passed("own", rows, dropped + 1, lost[:3])], Limits(overall=limit))
 
 
 @pytest.mark.parametrize(("share", "rows"), [(0.5, 1005), (0.5, 5), (0.9, 5), (0.9, 2005), (0.7, 10), (0.001, 3)])

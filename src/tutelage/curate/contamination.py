@@ -1,12 +1,12 @@
 """Rows that share a run of words with what the model will be measured on."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from tutelage.curate.batchwise import Judged, RowWise, Tally
 from tutelage.curate.overlap import Collection, Guarded, Hit, Overlaps
-from tutelage.curate.step import Sifted, drop
+from tutelage.curate.step import drop
 from tutelage.records import Dropped, Example, Item, Message
 from tutelage.records.importers.benchmarks import Benchmark, BenchmarkItem
 
@@ -14,7 +14,7 @@ MAX_LISTED = 20
 OWN = "shares words with an evaluation item"
 
 
-class Contamination:
+class Contamination(RowWise):
     """Drops rows of which a prompt or answer, with its reasoning and the arguments of its calls, shares ``ngram`` words
     in a row with an item's prompt or reference.
 
@@ -55,21 +55,26 @@ class Contamination:
             boilerplate_share=boilerplate_share,
         )
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
-        """Return what is kept and what is dropped; the notes list the boilerplate and the items that were found."""
+    def judge(self, rows: Sequence[Example]) -> Judged:
+        """Return what is kept and what is dropped; the counts are of rows by collection and by item."""
         kept: list[Example] = []
         dropped: list[Dropped] = []
-        found: list[list[Hit]] = []
+        tally = Tally()
         for row in rows:
             hits = self.find(row)
             if not hits:
                 kept.append(row)
                 continue
-            found.append(hits)
+            tally.update((number,) for number in {hit.collection for hit in hits})
+            tally.update((hit.collection, hit.item) for hit in hits)
             of = self._collections[hits[0].collection].name
             kind = f"shares words with {of}" if of else OWN
             dropped.append(drop(row, self.name, kind, self._told(hits)))
-        return Sifted(kept, dropped, (*self._notes(), *self._found(found)))
+        return Judged(kept, dropped, tally)
+
+    def notes(self, tally: Tally) -> tuple[str, ...]:
+        """Return what rows were compared with, the boilerplate, and which items of benchmarks were found."""
+        return (*self._compared(), *self._found(tally))
 
     def find(self, row: Example) -> list[Hit]:
         """Return every item that a row shares words with, those of the recipe before those of benchmarks."""
@@ -86,7 +91,7 @@ class Contamination:
     def _named(self, hit: Hit) -> str:
         return self._collections[hit.collection].items[hit.item].name
 
-    def _notes(self) -> tuple[str, ...]:
+    def _compared(self) -> tuple[str, ...]:
         own, more, *others = self._collections
         general = f" and {len(more.items)} general texts" if more.items else ""
         notes = [f"compared with {len(own.items)} items{general}"] if own.items or general or not others else []
@@ -98,22 +103,17 @@ class Contamination:
                 notes.append(f"{len(phrases) - MAX_LISTED} more phrases of boilerplate{whose} ignored")
         return tuple(notes)
 
-    def _found(self, found: Sequence[Sequence[Hit]]) -> list[str]:
+    def _found(self, tally: Tally) -> list[str]:
         """Of each benchmark, which of its items stand in how many rows."""
-        rows: Counter[int] = Counter(number for hits in found for number in {hit.collection for hit in hits})
-        items: defaultdict[int, set[int]] = defaultdict(set)
-        for hits in found:
-            for hit in hits:
-                items[hit.collection].add(hit.item)
         notes = []
         for number, collection in enumerate(self._collections):
-            if not collection.name or not items[number]:
+            names = [item.name for place, item in enumerate(collection.items) if tally[number, place]]
+            if not collection.name or not names:
                 continue
-            names = [collection.items[place].name for place in sorted(items[number])]
             more = f" and {len(names) - MAX_LISTED} more (dropped.jsonl)" if len(names) > MAX_LISTED else ""
             notes.append(
                 f"{collection.name}: {len(names):,} of {_plural(len(collection.items), 'item')} found, in "
-                f"{_plural(rows[number], 'row')}: {', '.join(names[:MAX_LISTED])}{more}"
+                f"{_plural(tally[(number,)], 'row')}: {', '.join(names[:MAX_LISTED])}{more}"
             )
         return notes
 

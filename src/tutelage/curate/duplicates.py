@@ -1,22 +1,21 @@
 """Exact and near duplicates: of rows that are alike, the preferred one is kept (``step.preference``)."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from hashlib import blake2b
 
 import numpy as np
-from joblib import cpu_count
 from numpy.typing import NDArray
 
-from tutelage.curate.minhash import Bands, Keys, groups_of, keys_of
-from tutelage.curate.step import Sifted, answer_text, drop, preference, prompt_text
+from tutelage.curate.batchwise import Choice, Columns, Gone, WholeSet, standings
+from tutelage.curate.minhash import Bands, groups_of
+from tutelage.curate.step import answer_text, prompt_text
 from tutelage.curate.tokens import jaccard, shingles, signs, tokens
-from tutelage.records import Dropped, Example
+from tutelage.records import Example
 
 Shingles = frozenset[tuple[str, ...]]
-WORTH_WORKERS = 20_000
-"""Rows from which on further processes are started."""
 SHARED_BANDS = 3
 """Groups that candidates share at least, of both sides together; rows with a fifth of their words alike rarely do."""
 SHORT_PROMPT = 50
@@ -25,29 +24,36 @@ REMEMBERED = 1_000
 """Rows whose n-grams are kept, to be compared again: some 30 kB each."""
 
 
-class ExactDuplicates:
+class ExactDuplicates(WholeSet):
     """Keeps one of rows with the same prompt and answer.
 
     Compared in Unicode normal form KC, without case and with every run of white space as one space. Signs count:
-    "3 + 4" and "3 - 4" are two questions.
+    "3 + 4" and "3 - 4" are two questions. Memory holds 128 bits of BLAKE2 in place of a row's words, and some 60 bytes
+    in all.
     """
 
     name = "exact_duplicates"
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
-        """Return what is kept and what is dropped."""
-        kept: dict[tuple[str, str], Example] = {}
-        dropped: list[Dropped] = []
-        for row in sorted(rows, key=preference):
-            key = _same(prompt_text(row)), _same(answer_text(row))
-            if twin := kept.get(key):
-                dropped.append(drop(row, self.name, "the same prompt and answer", f"as {twin.id}"))
-            else:
-                kept[key] = row
-        return Sifted(list(kept.values()), dropped)
+    def summarize(self, rows: Sequence[Example]) -> Columns:
+        """Return ``standing`` (n) and ``digest`` (n, 2) of rows."""
+        digests = b"".join(_digest(row) for row in rows)
+        return {"standing": standings(rows), "digest": np.frombuffer(digests, np.uint64).reshape(-1, 2)}
+
+    def choose(self, columns: Columns, rows: Sequence[Example]) -> Choice:
+        """Return which rows are dropped, each with the one that is kept for it."""
+        first, second = columns["digest"].T
+        order = np.lexsort((columns["standing"], first, second))  # stable: of equal standing the smaller place
+        starts = np.ones(len(order), dtype=bool)
+        starts[1:] = (first[order[1:]] != first[order[:-1]]) | (second[order[1:]] != second[order[:-1]])
+        twins = np.empty(len(order), np.intp)
+        twins[order] = order[np.flatnonzero(starts)][np.cumsum(starts) - 1]
+        gone = np.flatnonzero(twins != np.arange(len(twins)))
+        return Choice(
+            Gone(place, "the same prompt and answer", f"as {rows[twins[place]].id}") for place in gone.tolist()
+        )
 
 
-class NearDuplicates:
+class NearDuplicates(WholeSet):
     """Keeps one of rows that are nearly the same (MinHash: Broder 1997; banding as in Leskovec et al., ch. 3).
 
     Two rows are near duplicates when the Jaccard similarity of their word ``ngram`` sets reaches ``threshold``, of
@@ -57,54 +63,67 @@ class NearDuplicates:
     Words do not tell "5 + 2" from "5 - 2": answers with other signs (:func:`tutelage.curate.tokens.signs`), and prompts
     of fewer than 50 words with other signs, are never duplicates, nor are two answers without words that differ.
 
-    ``workers`` processes sketch the rows, where there are enough of them to pay (None: one for each core); what is kept
-    does not depend on their number. Beside the rows memory holds some 600 bytes for each.
+    With 128 permutations memory holds some 600 bytes for each row; candidates are read again, to be compared.
     """
 
     name = "near_duplicates"
 
-    def __init__(
-        self, *, threshold: float = 0.8, ngram: int = 5, permutations: int = 128, workers: int | None = None
-    ) -> None:
+    def __init__(self, *, threshold: float = 0.8, ngram: int = 5, permutations: int = 128) -> None:
         self.threshold = threshold
         self.ngram = ngram
         self.permutations = permutations
-        self.workers = workers
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
-        """Return what is kept and what is dropped."""
-        ordered = sorted(rows, key=preference)
-        whole, answers = (groups_of(keys) for keys in self._keys(ordered))
-        suspect = (whole.max(axis=1) >= 0) & (answers.max(axis=1) >= 0)
-        sets = lru_cache(maxsize=REMEMBERED)(partial(_sets, ordered, self.ngram))
-        index = _Index(whole, answers)
-        kept: list[Example] = []
-        dropped: list[Dropped] = []
-        for place, row in enumerate(ordered):
-            if not suspect[place]:
-                kept.append(row)
-                continue
-            found = [(_likeness(sets(place), sets(other)), other) for other in index.candidates(place)]
-            # Ties go to the preferred row, which has the smaller place.
+    def summarize(self, rows: Sequence[Example]) -> Columns:
+        """Return ``standing`` (n), and the keys (n, bands) of ``whole`` rows and of their ``answers``."""
+        bands = Bands.of(self.threshold, permutations=self.permutations, ngram=self.ngram)
+        both = [_texts(row) for row in rows]
+        whole, answers = (bands.keys([texts[side] for texts in both]) for side in (0, 1))
+        return {"standing": standings(rows), "whole": whole, "answers": answers}
+
+    def choose(self, columns: Columns, rows: Sequence[Example]) -> Choice:
+        """Return which rows are dropped, each with the kept one that it is most like."""
+        sides = [groups_of(columns.pop(side)) for side in ("whole", "answers")]
+        suspect = (sides[0].max(axis=1, initial=-1) >= 0) & (sides[1].max(axis=1, initial=-1) >= 0)
+        order = np.argsort(columns["standing"], kind="stable")
+        order = order[suspect[order]]
+        whole, answers = (side[order] for side in sides)
+        del sides
+        found = self._compare(_Index(whole, answers), _Ordered(rows, order))
+        twins = np.full(len(rows), -1, np.intp)
+        likeness = np.zeros(len(rows))
+        for rank, alike, other in found:
+            twins[order[rank]], likeness[order[rank]] = order[other], alike
+        gone = np.flatnonzero(twins >= 0)
+        return Choice(
+            Gone(place, "nearly the same row", f"{likeness[place]:.2f} like {rows[twins[place]].id}")
+            for place in gone.tolist()
+        )
+
+    def _compare(self, index: "_Index", rows: "_Ordered") -> Iterator[tuple[int, float, int]]:
+        """Yield each row that is dropped, how much it is like a kept one, and which; by ranks of preference."""
+        sets = lru_cache(maxsize=REMEMBERED)(partial(_sets, rows, self.ngram))
+        for rank in range(len(rows)):
+            found = [(_likeness(sets(rank), sets(other)), other) for other in index.candidates(rank)]
+            # Ties go to the preferred row, which has the smaller rank.
             likeness, twin = max(found, key=lambda pair: (pair[0], -pair[1]), default=(0.0, -1))
             if likeness >= self.threshold:
-                dropped.append(drop(row, self.name, "nearly the same row", f"{likeness:.2f} like {ordered[twin].id}"))
+                yield rank, likeness, twin
             else:
-                index.add(place)
-                kept.append(row)
-        return Sifted(kept, dropped)
+                index.add(rank)
 
-    def _keys(self, rows: Sequence[Example]) -> tuple[Keys, Keys]:
-        """The keys of whole rows and of their answers."""
-        bands = Bands.of(self.threshold, permutations=self.permutations, ngram=self.ngram)
-        workers = (self.workers or cpu_count()) if len(rows) >= WORTH_WORKERS else 1
-        whole, answers = (np.empty((len(rows), bands.count), np.uint32) for _ in range(2))
-        done = 0
-        for of_whole, of_answers in keys_of(rows, _texts, bands, workers=workers):
-            now = slice(done, done + len(of_whole))
-            whole[now], answers[now] = of_whole, of_answers
-            done = now.stop
-        return whole, answers
+
+class _Ordered:
+    """Rows by their ranks."""
+
+    def __init__(self, rows: Sequence[Example], order: NDArray[np.intp]) -> None:
+        self._rows = rows
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, rank: int) -> Example:
+        return self._rows[int(self._order[rank])]
 
 
 class _Index:
@@ -160,9 +179,10 @@ class _Compared:
     bare: str
 
 
-def _sets(rows: Sequence[Example], ngram: int, place: int) -> _Compared:
-    whole, answer = _texts(rows[place])
-    words, prompt = tokens(answer), prompt_text(rows[place])
+def _sets(rows: _Ordered, ngram: int, rank: int) -> _Compared:
+    row = rows[rank]
+    whole, answer = _texts(row)
+    words, prompt = tokens(answer), prompt_text(row)
     return _Compared(
         whole=shingles(tokens(whole), ngram),
         answer=shingles(words, ngram),
@@ -179,6 +199,12 @@ def _likeness(left: _Compared, right: _Compared) -> float:
     if left.asked is not None and right.asked is not None and left.asked != right.asked:
         return 0.0
     return min(jaccard(left.whole, right.whole), jaccard(left.answer, right.answer))
+
+
+def _digest(row: Example) -> bytes:
+    """128 bits of what two rows have in common that are the same."""
+    both = f"{_same(prompt_text(row))}\n{_same(answer_text(row))}"  # neither has a line break of its own
+    return blake2b(both.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _same(text: str) -> str:

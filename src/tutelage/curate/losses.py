@@ -26,11 +26,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What a step was given and what it dropped."""
+    """How many rows a step was given and how many it dropped, with the first of them."""
 
     name: str
     rows: int
-    dropped: Sequence[Dropped]
+    dropped: int
+    some: Sequence[Dropped]
 
 
 def refuse_losses(passed: Sequence[Passed], limits: Limits) -> None:
@@ -38,16 +39,14 @@ def refuse_losses(passed: Sequence[Passed], limits: Limits) -> None:
     problems = []
     for one in passed:
         where, limit = _limit(one.name, limits)
-        if _is_more(len(one.dropped), limit, one.rows):
-            problems.append(_problem(one.name, where, len(one.dropped), one.rows, limit, one.dropped))
+        if _is_more(one.dropped, limit, one.rows):
+            problems.append(_problem(one.name, where, one.dropped, one.rows, limit, one.some))
     rows = passed[0].rows if passed else 0
-    dropped = [row for one in passed for row in one.dropped]
-    if _is_more(len(dropped), limits.overall, rows):
-        by = sorted(passed, key=lambda one: -len(one.dropped))
-        most = ", ".join(f"{one.name} {len(one.dropped):,}" for one in by if one.dropped)
-        problems.append(
-            _problem(f"all steps ({most})", "curate.max_loss", len(dropped), rows, limits.overall, by[0].dropped)
-        )
+    dropped = sum(one.dropped for one in passed)
+    if _is_more(dropped, limits.overall, rows):
+        by = sorted(passed, key=lambda one: -one.dropped)
+        most = ", ".join(f"{one.name} {one.dropped:,}" for one in by if one.dropped)
+        problems.append(_problem(f"all steps ({most})", "curate.max_loss", dropped, rows, limits.overall, by[0].some))
     if problems:
         raise DataError("curation drops more rows than it may, and nothing was written", problems)
 

@@ -5,16 +5,12 @@ BLAKE2, n-grams by a polynomial of their words, permutations are multiply-shift 
 depends on the process, so any number of workers gives the same keys. A hash that collides only costs a comparison.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
-from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 from numpy.typing import NDArray
 
 from tutelage.curate.tokens import tokens
@@ -23,9 +19,6 @@ Keys = NDArray[np.uint32]
 """(texts, bands): two texts with a number in common in one column are candidates."""
 PART = 512
 """Texts whose n-grams are in memory at once."""
-CHUNK = 4096
-"""Texts that a worker gets at once."""
-T = TypeVar("T")
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
@@ -71,29 +64,6 @@ class Bands:
             band *= _BASE
             band += least
         return ((keys * _MIX) >> np.uint64(32)).astype(np.uint32)
-
-
-def keys_of(
-    rows: Iterable[T], texts_of: Callable[[T], tuple[str, str]], bands: Bands, *, workers: int
-) -> Iterator[tuple[Keys, Keys]]:
-    """Yield the keys of the first and of the second text of ``rows``, :data:`CHUNK` rows at a time.
-
-    ``workers`` processes share the rows; what is yielded does not depend on their number.
-    """
-    left = iter(rows)
-    parts = ([texts_of(row) for row in chunk] for chunk in iter(lambda: list(islice(left, CHUNK)), []))
-    if workers < 2:
-        yield from (_keys_of_both(part, bands) for part in parts)
-        return
-    asked = (delayed(_keys_of_both)(part, bands) for part in parts)
-    try:
-        yield from Parallel(n_jobs=workers, return_as="generator")(asked)
-    finally:
-        get_reusable_executor().shutdown(wait=True)
-
-
-def _keys_of_both(texts: Sequence[tuple[str, str]], bands: Bands) -> tuple[Keys, Keys]:
-    return bands.keys([first for first, _ in texts]), bands.keys([second for _, second in texts])
 
 
 def groups_of(keys: Keys) -> NDArray[np.int32]:

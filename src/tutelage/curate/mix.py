@@ -2,16 +2,21 @@
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from hashlib import blake2b
 
-from tutelage.curate.step import Sifted, drop, preference, prompt_text
-from tutelage.records import Dropped, Example
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.curate.batchwise import Choice, Columns, Gone, WholeSet, texts
+from tutelage.curate.step import preference, prompt_text
+from tutelage.records import Example
 from tutelage.seeds import derive_seed
 
-Key = tuple[str, ...]
+NO_ROUND = -1
 
 
-class Mix:
+class Mix(WholeSet):
     """Caps answers a prompt, rows a cell, the share of a facet, and the share of replay.
 
     0 of a number and 1 of a share switch a cap off. ``facet_shares`` says how large a part of its dimension's rows a
@@ -23,6 +28,7 @@ class Mix:
     What survives a cap: verified rows before unverified, and expert before distilled before self-improved; among
     equals a draw by ``seed`` and id, so that no cap favors an alphabet. Replay is taken from its cells in turn, so
     that a share that shrinks takes from the largest cell first. Where a round brought no new row all replay stays.
+    Memory holds some 200 bytes for each row.
     """
 
     name = "mix"
@@ -44,20 +50,33 @@ class Mix:
         self.round = round
         self.seed = seed
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
-        """Return what is kept and what is dropped."""
-        kept = sorted(rows, key=lambda row: rank(row, self.seed, self.name))
-        dropped: list[Dropped] = []
+    def summarize(self, rows: Sequence[Example]) -> Columns:
+        """Return ``rank``, ``prompt`` (64 bits of it), ``round`` and the texts of the cell (n) of rows."""
+        rounds = [NO_ROUND if row.lineage.round is None else row.lineage.round for row in rows]
+        return {
+            "rank": ranks(rows, self.seed, self.name),
+            "prompt": np.frombuffer(b"".join(map(_prompt, rows)), np.uint64),
+            "round": np.array(rounds, np.int32),
+            "dimension": texts(row.dimension for row in rows),
+            "level": texts(row.level or "" for row in rows),
+            "facet": texts(row.facet for row in rows),
+        }
+
+    def choose(self, columns: Columns, rows: Sequence[Example]) -> Choice:
+        """Return which rows are dropped, and which caps were not applied."""
+        kept = np.argsort(columns["rank"], kind="stable").tolist()
+        gone: list[Gone] = []
         if self.answers_per_prompt:
-            kept = self._cap(kept, _prompt, self.answers_per_prompt, "more answers to one prompt", dropped)
+            prompts = columns["prompt"]
+            kept = self._cap(kept, lambda at: prompts[at], self.answers_per_prompt, "more answers to one prompt", gone)
         if self.rows_per_cell:
-            kept = self._cap(kept, _cell, self.rows_per_cell, "more rows of one cell", dropped)
+            kept = self._cap(kept, lambda at: _cell(columns, at), self.rows_per_cell, "more rows of one cell", gone)
         before, unmet = -1, set[str]()
         while before != len(kept):
             before = len(kept)
-            kept = self._limit_facets(kept, dropped, unmet)
-            kept = self._limit_replay(kept, dropped)
-        return Sifted(kept, dropped, self._notes(unmet))
+            kept = self._limit_facets(columns, kept, gone, unmet)
+            kept = self._limit_replay(columns, kept, gone)
+        return Choice(sorted(gone), self._notes(unmet))
 
     def _notes(self, unmet: Collection[str]) -> tuple[str, ...]:
         notes = [
@@ -69,26 +88,27 @@ class Mix:
         return tuple(notes)
 
     def _cap(
-        self, rows: Iterable[Example], key: Callable[[Example], Key], limit: int, kind: str, dropped: list[Dropped]
-    ) -> list[Example]:
+        self, places: Sequence[int], key: Callable[[int], Hashable], limit: int, kind: str, gone: list[Gone]
+    ) -> list[int]:
         """The first ``limit`` rows of each ``key``."""
-        counts: defaultdict[Key, int] = defaultdict(int)
+        counts: defaultdict[Hashable, int] = defaultdict(int)
         kept = []
-        for row in rows:
-            counts[key(row)] += 1
-            if counts[key(row)] <= limit:
-                kept.append(row)
+        for place in places:
+            counts[key(place)] += 1
+            if counts[key(place)] <= limit:
+                kept.append(place)
             else:
-                dropped.append(drop(row, self.name, kind, f"at most {limit}"))
+                gone.append(Gone(place, kind, f"at most {limit}"))
         return kept
 
-    def _limit_facets(self, rows: list[Example], dropped: list[Dropped], unmet: set[str]) -> list[Example]:
+    def _limit_facets(self, columns: Columns, places: Sequence[int], gone: list[Gone], unmet: set[str]) -> list[int]:
         """The first rows of each facet that has a cap, as many as :func:`capped` says; ``unmet`` gets the dimensions
         of which nothing would be left."""
+        dimensions, facets = columns["dimension"], columns["facet"]
         counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for row in rows:
-            counts[row.dimension][row.facet] += 1
-        room: dict[Key, int] = {}
+        for place in places:
+            counts[dimensions[place]][facets[place]] += 1
+        room: dict[tuple[str, str], int] = {}
         for dimension, numbers in counts.items():
             limits = capped(numbers, self.facet_shares)
             if any(limits.values()):
@@ -96,44 +116,45 @@ class Mix:
             else:
                 unmet.add(dimension)
         kept = []
-        for row in rows:
-            cell = row.dimension, row.facet
-            if cell in room and not room[cell]:
-                detail = f"at most {self.facet_shares[row.facet]:.0%}"
-                dropped.append(drop(row, self.name, f"more rows of the facet {row.facet}", detail))
+        for place in places:
+            side = dimensions[place], facets[place]
+            if side in room and not room[side]:
+                detail = f"at most {self.facet_shares[side[1]]:.0%}"
+                gone.append(Gone(place, f"more rows of the facet {side[1]}", detail))
                 continue
-            if cell in room:
-                room[cell] -= 1
-            kept.append(row)
+            if side in room:
+                room[side] -= 1
+            kept.append(place)
         return kept
 
-    def _limit_replay(self, rows: list[Example], dropped: list[Dropped]) -> list[Example]:
+    def _limit_replay(self, columns: Columns, places: list[int], gone: list[Gone]) -> list[int]:
         if self.replay_share == 1 or self.round is None:
-            return rows
-        new = [row for row in rows if not self._is_replay(row)]
-        old = [row for row in rows if self._is_replay(row)]
-        limit = at_most(self.replay_share, len(new))
-        if not new or len(old) <= limit:
-            return rows
-        places: defaultdict[Key, int] = defaultdict(int)
-        turns: list[tuple[int, int, Example]] = []
-        for place, row in enumerate(old):
-            turns.append((places[_cell(row)], place, row))
-            places[_cell(row)] += 1
-        taken = [row for _, _, row in sorted(turns, key=lambda turn: turn[:2])]
+            return places
+        rounds = columns["round"]
+        old = [place for place in places if NO_ROUND != rounds[place] < self.round]
+        limit = at_most(self.replay_share, len(places) - len(old))
+        if len(old) == len(places) or len(old) <= limit:
+            return places
+        counts: defaultdict[Hashable, int] = defaultdict(int)
+        turns: list[tuple[int, int]] = []
+        for order, place in enumerate(old):
+            cell = _cell(columns, place)
+            turns.append((counts[cell], order))
+            counts[cell] += 1
+        others = {old[order] for _, order in sorted(turns)[limit:]}
         detail = f"at most {self.replay_share:.0%} of the rows"
-        dropped += [drop(row, self.name, "more replay of earlier rounds", detail) for row in taken[limit:]]
-        return sorted([*new, *taken[:limit]], key=lambda row: rank(row, self.seed, self.name))
-
-    def _is_replay(self, row: Example) -> bool:
-        made = row.lineage.round
-        return made is not None and self.round is not None and made < self.round
+        gone += [Gone(place, "more replay of earlier rounds", detail) for place in others]
+        return [place for place in places if place not in others]
 
 
-def rank(row: Example, seed: int, step: str) -> tuple[bool, int, int, str]:
-    """The sort key of who is kept where there are too many: verified rows, then by paradigm, then a draw."""
-    unverified, paradigm, *_ = preference(row)
-    return unverified, paradigm, derive_seed(seed, step, row.id), row.to_json()
+def ranks(rows: Sequence[Example], seed: int, step: str) -> NDArray[np.int64]:
+    """Return who is kept where there are too many, the smaller number first: verified rows, then by paradigm, then a
+    draw by ``seed`` and id. Of equal ones the row at the smaller place is, so sort them stably."""
+    found = np.empty(len(rows), np.int64)
+    for place, row in enumerate(rows):
+        unverified, paradigm, *_ = preference(row)
+        found[place] = (unverified << 40) + (paradigm << 36) + derive_seed(seed, step, row.id)
+    return found
 
 
 def at_most(share: float, others: int) -> int:
@@ -156,9 +177,11 @@ def capped(numbers: Mapping[str, int], shares: Mapping[str, float]) -> dict[str,
     return found
 
 
-def _prompt(row: Example) -> Key:
-    return (" ".join(prompt_text(row).casefold().split()),)
+def _prompt(row: Example) -> bytes:
+    """64 bits of what a row asks."""
+    asked = " ".join(prompt_text(row).casefold().split())
+    return blake2b(asked.encode(errors="surrogatepass"), digest_size=8).digest()
 
 
-def _cell(row: Example) -> Key:
-    return row.dimension, row.level or "", row.facet
+def _cell(columns: Columns, place: int) -> tuple[str, str, str]:
+    return columns["dimension"][place], columns["level"][place], columns["facet"][place]

@@ -4,13 +4,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from tutelage.curate.mix import rank
-from tutelage.curate.step import Sifted, drop
+import numpy as np
+
+from tutelage.curate.batchwise import Choice, Columns, Gone, WholeSet, texts
+from tutelage.curate.mix import ranks
 from tutelage.recipe.curate.mix import Kind
-from tutelage.records import Dropped, Example
+from tutelage.records import Example
 
 
-class Mixture:
+class Mixture(WholeSet):
     """Keeps so many rows of each kind that their shares are as wanted.
 
     Shares are ``weights``, or n^(1/T) of the n rows of a kind for a ``temperature`` T (Devlin 2018 and Arivazhagan et
@@ -19,7 +21,7 @@ class Mixture:
     allow, so that mixing what was kept again keeps it. With ``rows``, where a kind has too few: ``shrink``
     keeps the shares and gives fewer rows, ``fill`` lets the other kinds give more. Numbers are whole by largest
     remainders. Which rows of a kind are kept: verified before unverified, then expert before distilled before
-    self-improved, then a draw by ``seed`` and id.
+    self-improved, then a draw by ``seed`` and id. Memory holds some 150 bytes for each row.
     """
 
     name = "mixture"
@@ -41,24 +43,26 @@ class Mixture:
         self.short = short
         self.seed = seed
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
-        """Return what is kept and what is dropped; the notes tell wanted shares and what there is of each kind."""
-        kinds: defaultdict[str, list[Example]] = defaultdict(list)
-        for row in sorted(rows, key=lambda row: rank(row, self.seed, self.name)):
-            kinds[kind_of(row, self.by)].append(row)
+    def summarize(self, rows: Sequence[Example]) -> Columns:
+        """Return ``rank`` and ``kind`` (n) of rows."""
+        return {"rank": ranks(rows, self.seed, self.name), "kind": texts(kind_of(row, self.by) for row in rows)}
+
+    def choose(self, columns: Columns, rows: Sequence[Example]) -> Choice:
+        """Return which rows are dropped; the notes tell wanted shares and what there is of each kind."""
+        kinds: defaultdict[str, list[int]] = defaultdict(list)
+        for place in np.argsort(columns["rank"], kind="stable").tolist():
+            kinds[columns["kind"][place]].append(place)
         there = {kind: len(kinds[kind]) for kind in sorted(kinds)}
         shares = self.shares(there)
         numbers = quotas(there, shares, self.rows, fill=self.short == "fill")
-        kept: list[Example] = []
-        dropped: list[Dropped] = []
+        gone: list[Gone] = []
         for kind, found in kinds.items():
             number = numbers.get(kind, 0)
-            kept += found[:number]
             named = kind or f"no {self.by}"
             why = f"more rows of {named}" if shares.get(kind) else f"no weight for {named}"
-            detail = f"{number:,} of {len(found):,} are kept"
-            dropped += [drop(row, self.name, why.replace(":", " "), detail) for row in found[number:]]
-        return Sifted(kept, dropped, self._notes(there, shares, numbers))
+            why, detail = why.replace(":", " "), f"{number:,} of {len(found):,} are kept"
+            gone += [Gone(place, why, detail) for place in found[number:]]
+        return Choice(sorted(gone), self._notes(there, shares, numbers))
 
     def shares(self, there: Mapping[str, int]) -> dict[str, float]:
         """Return the wanted share of each kind that is ``there``; those without weight have none."""

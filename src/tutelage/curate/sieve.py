@@ -1,16 +1,25 @@
 """Rows through a list of steps, with book-keeping (the shape is datatrove's: a pipeline of filters with reasons)."""
 
-from collections import Counter, defaultdict
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 
-from tutelage.curate.losses import Limits, Passed, refuse_losses
-from tutelage.curate.step import Content, Masking, Step, is_change
-from tutelage.errors import DataError, Problem
+from joblib import cpu_count
+
+from tutelage.curate.batchwise import RowWise
+from tutelage.curate.entries import ENTRIES, Entry
+from tutelage.curate.losses import Limits, refuse_losses
+from tutelage.curate.passage import Passage
+from tutelage.curate.piles import Pile
+from tutelage.curate.shelf import Shelf
+from tutelage.curate.step import Masking, Step
 from tutelage.events import Emit, progress, silent
-from tutelage.recipe.custom import in_words
 from tutelage.records import Dropped, Example, Ledger
 from tutelage.records.readings import RowScore
+
+WORTH_WORKERS = 20_000
+"""Rows from which on further processes are started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,89 +33,81 @@ class Curated:
     scores: tuple[RowScore, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Sieved:
+    """The same on a shelf."""
+
+    kept: Pile[Entry]
+    dropped: Pile[Dropped]
+    ledger: Ledger
+    scores: tuple[RowScore, ...] = ()
+
+
 def curate(
-    examples: Iterable[Example], steps: Sequence[Step], *, limits: Limits | None = None, emit: Emit = silent
+    examples: Iterable[Example],
+    steps: Sequence[Step],
+    *,
+    limits: Limits | None = None,
+    workers: int | None = None,
+    emit: Emit = silent,
 ) -> Curated:
-    """Send ``examples`` through ``steps`` in turn.
+    """Send ``examples`` through ``steps`` in turn, in memory.
 
     The result does not depend on the order of the examples. Curating what was kept again drops and changes nothing, if
     steps that change rows come before those that judge the text, and no step keeps a share of what it gets.
-    The ledger counts by ``step: kind of reason`` and by ``step: what`` was changed.
+    The ledger counts by ``step: kind of reason`` and by ``step: what`` was changed. ``workers`` processes share the
+    rows (None: one for each core, where there are enough rows to pay); their number decides nothing else.
 
     Raises
     ------
     DataError: a step loses or invents rows, or changes one without saying so in its lineage; or more rows are dropped
     than ``limits`` allow.
     """
-    rows = sorted(examples, key=_by_id)
+    found = sieve(examples, steps, Shelf(), limits=limits, workers=workers, emit=emit)
+    return Curated(tuple(entry.row for entry in found.kept), tuple(found.dropped), found.ledger, found.scores)
+
+
+def sieve(
+    examples: Iterable[Example],
+    steps: Sequence[Step],
+    shelf: Shelf,
+    *,
+    limits: Limits | None = None,
+    workers: int | None = None,
+    emit: Emit = silent,
+) -> Sieved:
+    """Do what :func:`curate` does, with the rows on ``shelf``: on one in a folder memory holds a batch of rows for each
+    process and what steps remember of each row.
+
+    A step that is neither row-wise nor chooses by columns (:mod:`tutelage.curate.batchwise`) gets all rows at once; an
+    event says so.
+    """
+    rows = shelf.pile(ENTRIES).fill(shelf.sorted((Entry(row, len(row.lineage.changes)) for row in examples), ENTRIES))
     rows_in = len(rows)
-    came = {row.id: len(row.lineage.changes) for row in rows}
-    passed: list[Passed] = []
-    notes: list[str] = []
-    scores: list[RowScore] = []
+    passage = Passage(shelf, workers or (cpu_count() if rows_in >= WORTH_WORKERS else 1), emit)
+    chains = deque(_chains(steps))
     for step in progress(emit, steps, label="steps", total=len(steps), unit="steps"):
-        with in_words(f"the curation step {step.name}", step):
-            sifted = step.apply(rows)
-        _refuse_lost_rows(step.name, rows, sifted.kept, sifted.dropped)
-        _refuse_silent_changes(step.name, rows, sifted.kept)
-        gone = sorted(sifted.dropped, key=lambda row: (row.id, row.reason, row.row))
-        passed.append(Passed(step.name, len(rows), gone))
-        rows = sorted(sifted.kept, key=_by_id)
-        notes += [f"{step.name}: {note}" for note in sifted.notes]
-        scores += sorted(sifted.scores, key=lambda score: (score.id, score.name, score.value))
-    passed = [replace(one, dropped=_masked(one.dropped, steps)) for one in passed]
-    dropped = [row for one in passed for row in one.dropped]
+        if chains and chains[0][0] is step:
+            rows = passage.through(rows, chains.popleft())
+    masks = [step for step in steps if isinstance(step, Masking)]
     if limits is not None:
-        refuse_losses(passed, limits)
-    counts = Counter(f"{row.step}: {row.reason.partition(':')[0]}" for row in dropped)
-    changed = Counter(what for row in rows for what in dict.fromkeys(row.lineage.changes[came[row.id] :]))
+        refuse_losses(passage.losses(masks), limits)
+    dropped, counts = passage.all_dropped(masks)
     ledger = Ledger(
         stage="curate",
         rows_in=rows_in,
         kept=len(rows),
         dropped=dict(sorted(counts.items())),
-        changed=dict(sorted(changed.items())),
-        notes=tuple(notes),
+        changed=dict(sorted(Counter(what for entry in rows for what in dict.fromkeys(entry.changes())).items())),
+        notes=tuple(passage.notes),
     )
-    return Curated(tuple(rows), tuple(dropped), ledger, tuple(scores))
+    return Sieved(rows, dropped, ledger, tuple(passage.scores))
 
 
-def _masked(dropped: Iterable[Dropped], steps: Sequence[Step]) -> list[Dropped]:
-    """Dropped rows without what a step masks: most are dropped before it sees them."""
-    rows = list(dropped)
-    for step in steps:
-        if isinstance(step, Masking):
-            rows = [step.mask_dropped(row) for row in rows]
-    return rows
-
-
-def _by_id(row: Example) -> tuple[str, Content]:
-    return row.id, Content(row)
-
-
-def _refuse_lost_rows(
-    name: str, before: Sequence[Example], kept: Sequence[Example], dropped: Sequence[Dropped]
-) -> None:
-    given = Counter(row.id for row in before)
-    found = Counter(row.id for row in kept) + Counter(row.id for row in dropped)
-    wrong = [
-        Problem(f"the step {what} the row", row, remedy="return every row once, as kept or as dropped")
-        for what, rows in (("loses", given - found), ("invents or repeats", found - given))
-        for row in sorted(rows)[:10]
-    ]
-    if wrong:
-        raise DataError(f"curate step {name}", wrong)
-
-
-def _refuse_silent_changes(name: str, before: Sequence[Example], kept: Sequence[Example]) -> None:
-    same = {id(row) for row in before}
-    given: defaultdict[str, list[Example]] = defaultdict(list)
-    for row in before:
-        given[row.id].append(row)
-    wrong = [
-        Problem("the step changes the row and does not say so", row.id, remedy="change it with tutelage.curate.change")
-        for row in kept
-        if id(row) not in same and not any(row == one or is_change(one, row, name) for one in given[row.id])
-    ]
-    if wrong:
-        raise DataError(f"curate step {name}", wrong[:10])
+def _chains(steps: Sequence[Step]) -> list[list[Step]]:
+    """Steps in runs that go over the rows together: those that decide about each row by itself."""
+    chains: list[list[Step]] = []
+    for is_row_wise, run in groupby(steps, key=lambda step: isinstance(step, RowWise)):
+        found = list(run)
+        chains += [found] if is_row_wise else [[step] for step in found]
+    return chains

@@ -93,6 +93,11 @@ class Content:
         return self.row.to_json() < other.row.to_json()
 
 
+def by_id(row: Example) -> tuple[str, Content]:
+    """The sort key that puts rows in the order of their ids, and of their contents where ids are equal."""
+    return row.id, Content(row)
+
+
 def preference(row: Example) -> tuple[bool, int, int, str, Content]:
     """The sort key that puts first which of two alike rows survives.
 

@@ -28,6 +28,10 @@ OWN_CODE_ERRORS = (
 )
 
 
+OWN_MODULE = "_tutelage_own_"
+"""How the names of modules begin that were made of a user's files: no other process can import them by name."""
+
+
 def load_object(path: str, folder: Path | None = None) -> object:
     """Return the object that ``path`` names; a relative file is looked for in ``folder``.
 
@@ -98,7 +102,7 @@ def _from_file(file: Path, folder: Path | None) -> ModuleType:
     file = ((folder or Path()) / file).resolve()
     if not file.is_file():
         raise TutelageError("there is no such Python file", where=str(file), remedy="check the path")
-    name = f"_tutelage_own_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    name = f"{OWN_MODULE}{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise TutelageError("it cannot be loaded as Python", where=str(file))

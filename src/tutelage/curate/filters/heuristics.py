@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tutelage.curate.step import Sifted, drop
+from tutelage.curate.batchwise import Judged, RowWise, Tally
+from tutelage.curate.step import drop
 from tutelage.curate.tokens import UNSPACED
 from tutelage.records import Dropped, Example
 from tutelage.text.measures import DUPLICATE_NGRAMS, TOP_NGRAMS, Measures, measure
@@ -40,7 +41,7 @@ class Limits:
     placeholders: bool = False
 
 
-class Heuristics:
+class Heuristics(RowWise):
     """Drops rows whose answer breaks one of the ``limits`` (:mod:`tutelage.text.measures` counts).
 
     Shares say little of a few words, so answers of fewer than ``from_words`` words are asked for ``min_words`` and
@@ -54,7 +55,7 @@ class Heuristics:
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits if limits is not None else Limits()
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
+    def judge(self, rows: Sequence[Example]) -> Judged:
         """Return what is kept and what is dropped, each for the first limit that it breaks."""
         kept: list[Example] = []
         dropped: list[Dropped] = []
@@ -64,7 +65,7 @@ class Heuristics:
                 kept.append(row)
             else:
                 dropped.append(drop(row, self.name, *fault))
-        return Sifted(kept, dropped)
+        return Judged(kept, dropped, Tally())
 
     def faults(self, text: str) -> Iterator[tuple[str, str]]:
         """Yield every limit that an answer breaks, with the number."""

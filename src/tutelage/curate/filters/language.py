@@ -1,11 +1,11 @@
 """The languages that prompts and answers are written in."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tutelage.curate.step import Sifted, drop
+from tutelage.curate.batchwise import Judged, RowWise, Tally
+from tutelage.curate.step import drop
 from tutelage.records import Dropped, Example
 from tutelage.text.fences import prose_of
 from tutelage.text.language import detect
@@ -26,7 +26,7 @@ class Spoken:
     probability: float
 
 
-class Language:
+class Language(RowWise):
     """Drops rows whose prompt or answer is in another language than those of ``keep``.
 
     The prompt is all that the user says. Told by py3langid (97 languages) on the prose alone: without fenced code, code
@@ -54,11 +54,11 @@ class Language:
         self.answer_as_prompt = answer_as_prompt
         self._also = {*keep, *(other for code in keep for other in near(code))}
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
-        """Return what is kept and what is dropped; the notes count what is undetermined and what was kept."""
+    def judge(self, rows: Sequence[Example]) -> Judged:
+        """Return what is kept and what is dropped; the counts are of what was kept, and undetermined of it."""
         kept: list[Example] = []
         dropped: list[Dropped] = []
-        unsure: Counter[str] = Counter()
+        tally = Tally()
         for row in rows:
             prompt = self.tell("\n".join(message.text for message in row.messages[:-1] if message.role == "user"))
             answer = self.tell(row.target.text)
@@ -66,10 +66,17 @@ class Language:
                 dropped.append(drop(row, self.name, *fault))
                 continue
             kept.append(row)
-            unsure.update(side for side, found in (("prompt", prompt), ("answer", answer)) if not found.code)
-        notes = [f"{unsure[side]:,} of {len(kept):,} {side}s that were kept are too short or too unclear to tell"
-                 for side in ("prompt", "answer") if unsure[side]]  # fmt: skip
-        return Sifted(kept, dropped, tuple(notes))
+            tally["kept"] += 1
+            tally.update(side for side, found in (("prompt", prompt), ("answer", answer)) if not found.code)
+        return Judged(kept, dropped, tally)
+
+    def notes(self, tally: Tally) -> tuple[str, ...]:
+        """Return how much of what was kept is undetermined."""
+        return tuple(
+            f"{tally[side]:,} of {tally['kept']:,} {side}s that were kept are too short or too unclear to tell"
+            for side in ("prompt", "answer")
+            if tally[side]
+        )
 
     def tell(self, text: str) -> Spoken:
         """Return the language of a text, or none where it cannot be told."""

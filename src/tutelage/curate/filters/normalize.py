@@ -4,7 +4,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from tutelage.curate.step import Sifted, change, drop
+from tutelage.curate.batchwise import Judged, RowWise, Tally
+from tutelage.curate.step import change, drop
 from tutelage.records import Dropped, Example, Message, TextPart
 from tutelage.text.fences import fenced_lines
 
@@ -19,7 +20,7 @@ SAID = {"system", "user", "assistant"}
 Repair = Callable[[str], str]
 
 
-class Normalize:
+class Normalize(RowWise):
     """Writes turns in one way; the ledger counts rows by what was changed in them.
 
     | what | becomes |
@@ -41,7 +42,7 @@ class Normalize:
     def __init__(self, *, repair: Repair | None = None) -> None:
         self.repair = repair
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
+    def judge(self, rows: Sequence[Example]) -> Judged:
         """Return what is kept, changed or not, and what is dropped."""
         kept: list[Example] = []
         dropped: list[Dropped] = []
@@ -54,7 +55,7 @@ class Normalize:
                 dropped.append(drop(row, self.name, f"nothing is left of the {emptied}", ", ".join(found)))
             else:
                 kept.append(change(row, self.name, messages, sorted(found)))
-        return Sifted(kept, dropped)
+        return Judged(kept, dropped, Tally())
 
     def _message(self, message: Message, found: dict[str, None]) -> Message:
         """The message in one way of writing; what was changed goes to ``found``."""

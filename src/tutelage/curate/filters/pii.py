@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from heapq import nsmallest
 from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
-from tutelage.curate.step import Sifted, change, drop
+from tutelage.curate.batchwise import Judged, RowWise, Tally
+from tutelage.curate.step import change, drop
 from tutelage.curate.words import reworded
 from tutelage.records import Dropped, Example, Message, TextPart, ToolCall
 from tutelage.text.personal import KINDS, Finder, Kind, find_personal
@@ -31,7 +33,7 @@ NOT_FOUND = "names, postal addresses and dates of birth are not looked for"
 MAX_LISTED = 20
 
 
-class Personal:
+class Personal(RowWise):
     """Finds e-mail addresses, account and card numbers, national ids (US, UK), IP and phone numbers in all turns, their
     reasoning and the arguments of calls, and in the words of their lineage (:mod:`tutelage.text.personal`).
 
@@ -55,11 +57,11 @@ class Personal:
         self.kinds = tuple(find)
         self._phones = phones
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
-        """Return what is kept, masked or not, and what is dropped; the notes tell what was not looked for."""
+    def judge(self, rows: Sequence[Example]) -> Judged:
+        """Return what is kept, masked or not, and what is dropped; the counts are of the ids of flagged rows."""
         kept: list[Example] = []
         dropped: list[Dropped] = []
-        flagged: list[str] = []
+        flagged = Tally()
         for row in rows:
             said: Counter[Kind] = Counter()
             masked, counts = self._row(row, said)
@@ -67,13 +69,13 @@ class Personal:
                 kept.append(row)
             elif self.action == "flag":
                 kept.append(row)
-                flagged.append(row.id)
+                flagged[row.id] += 1
             elif self.action == "drop" and said:
                 detail = ", ".join(f"{said[kind]} × {NOUNS[kind]}" for kind in KINDS if said[kind])
                 dropped.append(drop(masked, self.name, "holds personal data", detail))
             else:
                 kept.append(masked)
-        return Sifted(kept, dropped, self._notes(flagged))
+        return Judged(kept, dropped, flagged)
 
     def mask_dropped(self, row: Dropped) -> Dropped:
         """Return a dropped row, of any step, without what would be masked; as it is where rows are only flagged."""
@@ -97,13 +99,15 @@ class Personal:
         what = [f"{NOUNS[kind]} masked" for kind in KINDS if counts[kind]]
         return change(row, self.name, messages, what, lineage=lineage), counts
 
-    def _notes(self, flagged: Sequence[str]) -> tuple[str, ...]:
-        if not flagged:
+    def notes(self, tally: Tally) -> tuple[str, ...]:
+        """Return which rows were flagged, and what was not looked for."""
+        if not tally:
             return (NOT_FOUND,)
-        more = f" and {len(flagged) - MAX_LISTED} more" if len(flagged) > MAX_LISTED else ""
-        rows = f"{len(flagged):,} row{'' if len(flagged) == 1 else 's'}"
-        said = f"{rows} with personal data kept: {', '.join(sorted(flagged)[:MAX_LISTED])}{more}"
-        return said, NOT_FOUND
+        count = tally.total()
+        more = f" and {count - MAX_LISTED} more" if count > MAX_LISTED else ""
+        rows = f"{count:,} row{'' if count == 1 else 's'}"
+        listed = nsmallest(MAX_LISTED, map(str, tally.elements()))
+        return f"{rows} with personal data kept: {', '.join(listed)}{more}", NOT_FOUND
 
     def _message(self, message: Message, counts: Counter[Kind]) -> Message:
         content = tuple(

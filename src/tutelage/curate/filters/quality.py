@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from tutelage.curate.step import Sifted, drop
+from tutelage.curate.batchwise import Judged, RowWise, Tally
+from tutelage.curate.step import drop
 from tutelage.records import Dropped, Example
 from tutelage.text.repetition import repeated_share
 
 
-class Quality:
+class Quality(RowWise):
     """Drops answers of which too large a share of the word 5-grams is repetition.
 
     It does not know whether an answer is right or good: that is what verdicts are for.
@@ -18,7 +19,7 @@ class Quality:
     def __init__(self, *, max_repeated_share: float = 0.2) -> None:
         self.max_repeated_share = max_repeated_share
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
+    def judge(self, rows: Sequence[Example]) -> Judged:
         """Return what is kept and what is dropped."""
         kept: list[Example] = []
         dropped: list[Dropped] = []
@@ -29,4 +30,4 @@ class Quality:
                 dropped.append(drop(row, self.name, "the answer repeats itself", detail))
             else:
                 kept.append(row)
-        return Sifted(kept, dropped)
+        return Judged(kept, dropped, Tally())

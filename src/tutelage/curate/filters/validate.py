@@ -4,7 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 
-from tutelage.curate.step import Sifted, drop
+from tutelage.curate.batchwise import Judged, RowWise, Tally
+from tutelage.curate.step import drop
 from tutelage.records import Example, Message
 
 # A tokenizer may turn such text into its control tokens: turns would then begin and end where nobody wrote any.
@@ -12,7 +13,7 @@ CONTROL_TOKENS = re.compile(r"<\|[A-Za-z0-9_ ]{1,40}\|>|<(?:start|end)_of_turn>|
 BROKEN_CHARACTERS = re.compile("[\x00\ufffd\ud800-\udfff]")
 
 
-class Validate:
+class Validate(RowWise):
     """Drops rows that are empty, out of turn, over-long, broken, or whose numbers are not finite.
 
     Turns: an optional system turn, then user and assistant in alternation, ending with the assistant; tool turns
@@ -25,11 +26,12 @@ class Validate:
         self.max_target_chars = max_target_chars
         self.max_prompt_chars = max_prompt_chars
 
-    def apply(self, rows: Sequence[Example]) -> Sifted:
+    def judge(self, rows: Sequence[Example]) -> Judged:
         """Return what is kept and what is dropped."""
         faults = [(row, self.fault(row)) for row in rows]
         kept = [row for row, fault in faults if fault is None]
-        return Sifted(kept, [drop(row, self.name, *fault) for row, fault in faults if fault is not None])
+        dropped = [drop(row, self.name, *fault) for row, fault in faults if fault is not None]
+        return Judged(kept, dropped, Tally())
 
     def fault(self, row: Example) -> tuple[str, str] | None:
         """Return the kind and the detail of the first fault of a row, or None."""
