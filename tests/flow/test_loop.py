@@ -136,7 +136,13 @@ def test_every_row_says_where_it_comes_from(proof: tuple[Path, RunOutcome, list[
         assert all(
             lesson.turns[0].critique for lesson in lessons if lesson.kept in {"revision", "teacher", "part", "nothing"}
         )
-        read_records(folder / "preferences.jsonl", Preference)
+        made = {pair.id for pair in read_records(folder / "preferences.jsonl", Preference)}
+        curated = path / f"rounds/{round}/curate"
+        kept = {pair.id for pair in read_records(curated / "preferences.jsonl", Preference)}
+        gone = {pair.id for pair in read_records(curated / "dropped_preferences.jsonl", Dropped)}
+        counts = Ledger.from_json((curated / "preferences_ledger.json").read_bytes())
+        assert made == kept | gone
+        assert (counts.rows_in, counts.kept) == (len(made), len(kept))
 
 
 def test_splits_share_no_item(proof: tuple[Path, RunOutcome, list[Event]]) -> None:

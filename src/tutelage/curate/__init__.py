@@ -14,6 +14,7 @@
 | ``contamination`` | rows that share words with an evaluation item, or one of a public benchmark |
 | ``overlap`` | the index of words that it asks |
 | ``selection`` | rows by their difficulty, and rows that are unlike one another |
+| ``pairs`` | pairs of answers through the steps that decide about one row by itself |
 | ``mix`` | caps on prompts, cells and replay |
 | ``mixture`` | rows of several kinds in wanted shares |
 | ``losses`` | how many rows may be dropped before that is an error |
@@ -31,12 +32,14 @@ from tutelage.curate.filters.pii import Personal
 from tutelage.curate.filters.quality import Quality
 from tutelage.curate.filters.validate import Validate
 from tutelage.curate.mix import Mix
+from tutelage.curate.pairs import CuratedPairs, curate_pairs
 from tutelage.curate.sieve import Curated, curate
 from tutelage.curate.step import Sifted, Step, change, drop
 
 __all__ = [
     "Contamination",
     "Curated",
+    "CuratedPairs",
     "ExactDuplicates",
     "Heuristics",
     "Language",
@@ -51,5 +54,6 @@ __all__ = [
     "build_steps",
     "change",
     "curate",
+    "curate_pairs",
     "drop",
 ]

@@ -49,9 +49,14 @@ class Choice(NamedTuple):
 
 
 class RowWise(ABC):
-    """A step that decides about each row by itself. It is sent to other processes: it must be picklable."""
+    """A step that decides about each row by itself. It is sent to other processes: it must be picklable.
+
+    ``of_rejected``: of a pair of answers it judges the rejected one too (:mod:`tutelage.curate.pairs`). So does what
+    looks for words that must not be learned or written down; a measure of how good an answer is does not.
+    """
 
     name: str
+    of_rejected: bool = False
 
     @abstractmethod
     def judge(self, rows: Sequence[Example]) -> Judged:

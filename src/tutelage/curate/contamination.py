@@ -30,6 +30,7 @@ class Contamination(RowWise):
     """
 
     name = "contamination"
+    of_rejected = True
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from tutelage.pipeline.items import guarded_items, probe_items, rounds_of
 from tutelage.pipeline.planning import plan_round
 from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import Measured, construct_stage, curate_stage, measure, tune_stage
-from tutelage.records import Engine, Example, Item, Ledger
+from tutelage.records import Engine, Example, Item, Ledger, Preference
 from tutelage.records.scores import GateVerdict, Outcome, ScoreSummary
 from tutelage.reflect.diagnose import diagnose
 from tutelage.reflect.matrix import build_matrix
@@ -63,7 +63,7 @@ def run_rounds(shop: Shop) -> Progress:
 def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], guarded: Sequence[Item]) -> None:
     prompts = plan_round(shop, round, loop.probes)
     made = construct_stage(shop, round, prompts, loop.champion)
-    rows = curate_made(shop, loop, round, made=made.rows, guarded=guarded)
+    rows = curate_made(shop, loop, round, made=made.rows, pairs=made.preferences, guarded=guarded)
     _need_rows(shop, round, rows)
     candidate = tune_stage(shop, f"rounds/{round}/tune", rows, round=round)
     probed = probe_stage(shop, candidate, probe)
@@ -84,12 +84,18 @@ def _one_round(shop: Shop, loop: Progress, round: int, probe: Sequence[Item], gu
 
 
 def curate_made(
-    shop: Shop, loop: Progress, round: int, *, made: Sequence[Example], guarded: Sequence[Item]
+    shop: Shop,
+    loop: Progress,
+    round: int,
+    *,
+    made: Sequence[Example],
+    pairs: Sequence[Preference],
+    guarded: Sequence[Item],
 ) -> list[Example]:
-    """Curate what a round made, together with the rows that the loop builds on, and return what was kept."""
+    """Curate what a round made, together with the rows that the loop builds on, and return the rows that were kept."""
     known = {row.id for row in loop.pool}
     rows = [*loop.pool, *(row for row in made if row.id not in known)]
-    return curate_stage(shop, f"rounds/{round}/curate", rows, guarded, round=round)
+    return curate_stage(shop, f"rounds/{round}/curate", rows, guarded, round=round, pairs=pairs)
 
 
 def _need_rows(shop: Shop, round: int, rows: Sequence[Example]) -> None:

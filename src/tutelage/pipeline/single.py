@@ -18,7 +18,7 @@ from tutelage.pipeline.shop import Shop, Trained
 from tutelage.pipeline.stages import construct_stage, tune_stage
 from tutelage.pipeline.tracking import tracked
 from tutelage.recipe import Recipe
-from tutelage.records import Example
+from tutelage.records import Example, Preference
 from tutelage.records.jsonl import read_records
 from tutelage.records.scores import GateVerdict, ScoreSummary
 from tutelage.runs import RunDirectory, read_state
@@ -54,7 +54,9 @@ def curate_round(
     with open_shop(recipe, out, emit=emit, offline=offline) as shop:
         loop = _standing(shop, round)
         made = _records(shop, round, "construct")
-        return curate_made(shop, loop, round, made=made, guarded=guarded_items(recipe, shop.tasks))
+        pairs = read_records(shop.run.round(round) / "construct" / "preferences.jsonl", Preference)
+        guarded = guarded_items(recipe, shop.tasks)
+        return curate_made(shop, loop, round, made=made, pairs=pairs, guarded=guarded)
 
 
 def tune_round(

@@ -9,6 +9,7 @@ from tutelage.construct.build import Cast, Constructed, construct
 from tutelage.construct.missing import count_missing
 from tutelage.construct.sampling import Asker, Place
 from tutelage.curate.build import build_steps, limits_of
+from tutelage.curate.pairs import CuratedPairs, curate_pairs
 from tutelage.curate.sieve import Curated, curate
 from tutelage.errors import RunError
 from tutelage.evaluate.general_texts import general_texts
@@ -173,9 +174,16 @@ def construct_stage(shop: Shop, round: int, prompts: Prompts, student: Trained) 
 
 
 def curate_stage(
-    shop: Shop, name: str, rows: Sequence[Example], guarded: Sequence[Item], *, round: int
+    shop: Shop,
+    name: str,
+    rows: Sequence[Example],
+    guarded: Sequence[Item],
+    *,
+    round: int,
+    pairs: Sequence[Preference] | None = None,
 ) -> list[Example]:
-    """Keep what may be trained on; no row may contain an item of ``guarded`` or a text of the utility guards."""
+    """Keep what may be trained on; no row may contain an item of ``guarded`` or a text of the utility guards, and none
+    of ``pairs``, which are for tunings of one's own: the loop learns from rows."""
     if shop.run.state(name) is not None:
         return read_records(shop.run.path / name / "records.jsonl", Example)
     emit = shop.listening("curate", round)
@@ -194,7 +202,12 @@ def curate_stage(
         # A control of the end has no round, and a run does not fail for it.
         curated = curate(rows, steps, limits=limits_of(shop.recipe.curate) if round else None, emit=emit)
         write_curated(folder, curated)
+        sifted = curate_pairs(pairs, steps) if pairs is not None else None
+        if sifted is not None:
+            write_curated_pairs(folder, sifted)
     _say_ledger(shop, round, curated.ledger)
+    if sifted is not None and sifted.ledger.rows_in:
+        _say_ledger(shop, round, sifted.ledger, what="preferences")
     say_lost_experts(rows, curated, emit)
     return list(curated.kept)
 
@@ -210,9 +223,16 @@ def write_curated(folder: Path, curated: Curated) -> None:
     write_atomic(folder / "ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
 
 
-def _say_ledger(shop: Shop, round: int, ledger: Ledger) -> None:
+def write_curated_pairs(folder: Path, curated: CuratedPairs) -> None:
+    """Write ``preferences.jsonl``, ``dropped_preferences.jsonl`` and ``preferences_ledger.json``."""
+    write_records(folder / "preferences.jsonl", curated.kept)
+    write_records(folder / "dropped_preferences.jsonl", curated.dropped)
+    write_atomic(folder / "preferences_ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
+
+
+def _say_ledger(shop: Shop, round: int, ledger: Ledger, *, what: str = "rows") -> None:
     dropped = sum(ledger.dropped.values())
-    text = f"{ledger.rows_in:,} rows in, {ledger.kept:,} kept, {dropped:,} dropped"
+    text = f"{ledger.rows_in:,} {what} in, {ledger.kept:,} kept, {dropped:,} dropped"
     shop.listening("curate", round)(Event("note", data={"text": text}))
 
 

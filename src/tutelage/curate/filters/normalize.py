@@ -38,6 +38,7 @@ class Normalize(RowWise):
     """
 
     name = "normalize"
+    of_rejected = True
 
     def __init__(self, *, repair: Repair | None = None) -> None:
         self.repair = repair

@@ -45,6 +45,7 @@ class Personal(RowWise):
     """
 
     name = "pii"
+    of_rejected = True
 
     def __init__(
         self,
