@@ -27,6 +27,7 @@ from tutelage.curate import (
     build_steps,
     curate,
     duplicates,
+    piles,
 )
 from tutelage.curate.entries import Entry
 from tutelage.curate.shelf import FolderShelf, scratch
@@ -231,7 +232,8 @@ def peak_of(count: int, folder: Path) -> int:
 def test_memory_does_not_hold_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_ROWS", 20)
     monkeypatch.setattr(duplicates, "REMEMBERED", 2)  # rows to compare again, as n-grams
+    monkeypatch.setattr(piles, "BUFFER", 1 << 12)
     peak_of(20, tmp_path)  # what is made once
-    few, many = peak_of(100, tmp_path), peak_of(500, tmp_path)
-    # 400 rows more are 1.6 MB of text; all steps together say that they remember some 1 kB of each.
-    assert many - few < 400 * 1024
+    few, many = peak_of(40, tmp_path), peak_of(160, tmp_path)
+    # 120 rows more are 480 kB of text; of each the steps say that they remember 600 bytes at most.
+    assert many - few < 120 * 600

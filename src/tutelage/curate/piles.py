@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tutelage.files import storage
 
 T = TypeVar("T")
-BUFFER = 1 << 20
+BUFFER = 1 << 17
 Places = NDArray[np.intp]
 
 

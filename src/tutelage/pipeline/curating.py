@@ -72,7 +72,7 @@ def curate_file(
     """Send the rows of a file or folder through the steps of ``recipe``, which has tasks, into ``out``.
 
     The files are those that :func:`tutelage.curate` writes, byte by byte. Memory does not hold the rows: they lie in
-    ``out`` until all is done, about twice, and a step remembers some hundred bytes of each. Steps that look at all rows
+    ``out`` until all is done, two to three times, and a step remembers some hundred bytes of each. Steps that look at all rows
     at once (those that read rows with a model, that compare them by embeddings, and one's own without batches) do hold
     them; an event says so. ``workers`` processes share the rows (None: one for each core, where it pays).
 
