@@ -4,10 +4,10 @@
 
 The rows are those of ``benchmarks/duplicates.py``: sentences of real ones, each fifth row a changed copy, in a file of
 JSON Lines. ``way`` is ``streamed``, the command with as many ``--workers``, or ``held``: the same steps by
-``tutelage.curate``, which returns the rows and takes all cores from 20,000 of them on. Each is measured in a process of its own, looked at from
-outside five times a second: ``peak_mb`` is the largest resident memory of that process (VmHWM), ``all_mb`` the largest
-sum of it and of its workers, whose shared pages count for each. ``nothing`` curates ten rows: what the program itself
-takes. ``kept`` is a digest of the kept rows: equal for all ways.
+``tutelage.curate``, which returns the rows and takes all cores from 20,000 of them on. Each is measured in a process of
+its own, looked at from outside five times a second: ``peak_mb`` is the largest resident memory of that process (VmHWM),
+``all_mb`` the largest sum of it and of its workers, whose shared pages count for each. ``nothing`` curates ten rows:
+what the program itself takes. ``kept`` is a digest of the kept rows: equal for all ways.
 
 ``--bytes`` adds files of at least so many bytes in place of numbers of rows; those are only streamed.
 """

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -199,13 +199,21 @@ class _Changed:
         kept = rows.only(np.array(places, dtype=np.intp))
         if not len(self._places):
             return kept
-        changed = dict.fromkeys(self._places)
-        new = iter(self._entries)
-        now = (next(new) if place in changed else entry for place, entry in zip(places, kept, strict=True))
+        now = self._now(zip(places, kept, strict=True))
         found = self._shelf.pile(ENTRIES).fill(self._shelf.settled(now, ENTRIES))
         kept.clear()
         self._entries.clear()
         return found
+
+    def _now(self, kept: Iterable[tuple[int, Entry]]) -> Iterator[Entry]:
+        new = zip(self._places, self._entries, strict=True)
+        changed, entry = next(new)
+        for place, before in kept:
+            if place != changed:
+                yield before
+                continue
+            yield entry
+            changed, entry = next(new, (-1, entry))
 
 
 def _gathered(parts: Iterator[Columns], count: int) -> Columns:

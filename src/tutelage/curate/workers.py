@@ -23,6 +23,9 @@ R = TypeVar("R")
 S = TypeVar("S")
 AHEAD = 2
 """Batches under way for each process."""
+IDLE_S = 60
+"""Seconds after which a process ends that nobody asks; one that is missing is started again. So none outlives a killed
+parent."""
 
 
 class Workers:
@@ -63,7 +66,7 @@ class Workers:
             return
         job = self._written(function, shared)
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(max_workers=self.count)
+            self._executor = ProcessPoolExecutor(max_workers=self.count, timeout=IDLE_S)
         under_way: deque[Any] = deque()
         try:
             for batch in batches:

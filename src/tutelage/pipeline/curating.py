@@ -11,7 +11,7 @@ from tutelage.curate.shelf import FolderShelf, scratch
 from tutelage.curate.sieve import Curated, Sieved, sieve
 from tutelage.curate.step import Step
 from tutelage.evaluate.general_texts import general_texts
-from tutelage.events import Emit, located, silent
+from tutelage.events import Emit, located, say, silent
 from tutelage.files import write_atomic
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items
@@ -20,12 +20,15 @@ from tutelage.pipeline.preflight import require_choosing
 from tutelage.pipeline.reading import READINGS, ModelReader
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import CurateSection
-from tutelage.records import Dropped, Ledger
+from tutelage.records import Dropped, Example, Ledger
 from tutelage.records.importers import iter_examples
 from tutelage.records.jsonl import write_lines, write_records
 from tutelage.records.readings import RowScore
 from tutelage.seeds import derive_seed
 from tutelage.tasks.build import build_tasks
+
+TOLD_EVERY = 100_000
+"""Rows after which it is told that so many were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,10 @@ def curate_file(
     """Send the rows of a file or folder through the steps of ``recipe``, which has tasks, into ``out``.
 
     The files are those that :func:`tutelage.curate` writes, byte by byte. Memory does not hold the rows: they lie in
-    ``out`` until all is done, two to three times, and a step remembers some hundred bytes of each. Steps that look at all rows
-    at once (those that read rows with a model, that compare them by embeddings, and one's own without batches) do hold
-    them; an event says so. ``workers`` processes share the rows (None: one for each core, where it pays).
+    ``out`` until all is done, two to three times, and a step remembers some hundred bytes of each. Steps that look
+    at all rows at once (those that read rows with a model, that compare them by embeddings, and one's own without
+    batches) do hold them; an event says so. ``workers`` processes share the rows (None: one for each core, where there
+    are enough).
 
     Raises
     ------
@@ -88,10 +92,18 @@ def curate_file(
         scratch(out) as place,
         FolderShelf(place) as shelf,
     ):
-        rows = iter_examples(data, author=AUTHOR)
+        rows = _told(iter_examples(data, author=AUTHOR), emit)
         found = sieve(rows, given.steps, shelf, limits=given.limits, workers=workers, emit=emit)
         write_sieved(out, found)
         return found.ledger
+
+
+def _told(rows: Iterable[Example], emit: Emit) -> Iterator[Example]:
+    """Yield ``rows`` and tell how many were read: nobody knows how many there are."""
+    for count, row in enumerate(rows, start=1):
+        yield row
+        if count % TOLD_EVERY == 0:
+            say([f"{count:,} rows were read"], emit)
 
 
 def write_curated(folder: Path, curated: Curated) -> None:
