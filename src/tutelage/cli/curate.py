@@ -5,7 +5,6 @@ from pathlib import Path
 from tutelage.cli.console import OUT, Terminal, say, say_json, table
 from tutelage.errors import InputErrors, Problem
 from tutelage.pipeline.curating import curate_file
-from tutelage.pipeline.standalone import with_tasks
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.records import Ledger
 from tutelage.runs import read_state
@@ -50,7 +49,7 @@ def curate_command(
             ledger = curate_file(
                 data,
                 out=out,
-                recipe=given_recipe and with_tasks(given_recipe),
+                recipe=given_recipe,
                 workers=workers,
                 emit=terminal,
                 offline=offline,

@@ -13,6 +13,7 @@ from tutelage.curate.step import Step
 from tutelage.evaluate.general_texts import general_texts
 from tutelage.events import Emit, located, say, silent
 from tutelage.files import write_atomic
+from tutelage.pipeline.defaults import with_tasks
 from tutelage.pipeline.engines import Engines
 from tutelage.pipeline.items import guarded_items
 from tutelage.pipeline.own_rows import AUTHOR
@@ -41,13 +42,16 @@ class Curation:
 
 @contextmanager
 def curation(recipe: Recipe | None, out: Path | None, *, emit: Emit, offline: bool) -> Iterator[Curation]:
-    """Give the steps of ``recipe``, which has tasks, or all steps at their defaults; what a model reads stays in
-    ``out``. Raises :class:`RecipeError` for a step that names what cannot be used."""
+    """Give the steps of ``recipe``, or all steps at their defaults; what a model reads stays in ``out``.
+
+    Raises :class:`RecipeError` for a step that names what cannot be used.
+    """
     section = recipe.curate if recipe is not None else CurateSection()
     if recipe is None:
         yield Curation(build_steps(section, [], emit=emit), limits_of(section))
         return
     require_choosing(recipe)
+    recipe = with_tasks(recipe)
     items = guarded_items(recipe, build_tasks(recipe.tasks, recipe.folder))
     folder = None if out is None else out / READINGS
     with Engines(recipe, offline=offline) as engines:
@@ -72,9 +76,9 @@ def curate_file(
     emit: Emit = silent,
     offline: bool = False,
 ) -> Ledger:
-    """Send the rows of a file or folder through the steps of ``recipe``, which has tasks, into ``out``.
+    """Send the rows of a file or folder through the steps of ``recipe`` (default: all steps at their defaults).
 
-    The files are those that :func:`tutelage.curate` writes, byte by byte. Memory does not hold the rows: they lie in
+    ``out`` gets the files that :func:`tutelage.curate` writes, byte by byte. Memory does not hold the rows: they lie in
     ``out`` until all is done, two to three times, and a step remembers some hundred bytes of each. Steps that look
     at all rows at once (those that read rows with a model, that compare them by embeddings, and one's own without
     batches) do hold them; an event says so. ``workers`` processes share the rows (None: one for each core, where there

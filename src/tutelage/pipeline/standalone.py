@@ -18,6 +18,7 @@ from tutelage.launch import place
 from tutelage.models.hardware import pick_device
 from tutelage.pipeline.asking import asked_items, identity_of, probe_of, reward_of
 from tutelage.pipeline.curating import curation, write_curated
+from tutelage.pipeline.defaults import recipe_for, with_tasks
 from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.engines import Engines, origin_of
 from tutelage.pipeline.items import split_items
@@ -34,7 +35,6 @@ from tutelage.recipe.data import DataSection
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import ModelSection
-from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Split, content_id
 from tutelage.records.comparison import Comparison
@@ -54,11 +54,6 @@ REINFORCED = (
     "The learning rate is {lr:g}, the default, one for supervised tuning; reinforcement learning usually wants a tenth "
     "of it or less (tune.optimizer.lr)."
 )
-PACKAGE_TASKS = (
-    ConstraintsSection(kind="constraints"),
-    GroundedSection(kind="grounded"),
-    SafetySection(kind="safety"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +62,6 @@ class Evaluated:
 
     summary: ScoreSummary
     scores: list[ItemScore]
-
-
-def recipe_for(model: ModelSection | str) -> Recipe:
-    """Return a recipe of defaults for a model: the three tasks that come with the package."""
-    section = ModelSection(id=model) if isinstance(model, str) else model
-    return Recipe(name="defaults", model=section, tasks=PACKAGE_TASKS)
-
-
-def with_tasks(recipe: Recipe) -> Recipe:
-    """Return ``recipe``, with the three tasks that come with the package if it has none."""
-    return recipe if recipe.tasks else recipe.model_copy(update={"tasks": PACKAGE_TASKS})
 
 
 def curate(
@@ -89,7 +73,7 @@ def curate(
     utility guards, are dropped, and steps that read rows with a model do so with its starting model. ``out`` gets
     ``records.jsonl``, ``dropped.jsonl``, ``ledger.json`` and, if a step measured rows, ``scores.jsonl``, as a round of
     a run has them; what a model read stays in ``readings``, and the same call again does not read it anew. All
-    rows are held in memory; :func:`tutelage.pipeline.curating.curate_file` writes the same files and holds none.
+    rows are held in memory; :func:`tutelage.curate_file` writes the same files and holds none.
 
     Raises
     ------
@@ -98,7 +82,7 @@ def curate(
     """
     rows = read_rows(data)
     emit = located(emit, stage="curate")
-    with curation(recipe and with_tasks(recipe), out, emit=emit, offline=offline) as given:
+    with curation(recipe, out, emit=emit, offline=offline) as given:
         curated = sift(rows, given.steps, limits=given.limits, emit=emit)
     if out is not None:
         write_curated(out, curated)
