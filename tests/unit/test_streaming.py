@@ -1,6 +1,7 @@
 """Curation of files whose rows are not held: what is written, what stays behind, how much memory it takes."""
 
 import json
+import pickle
 import random
 import signal
 import subprocess
@@ -32,7 +33,7 @@ from tutelage.curate import (
 from tutelage.curate.entries import Entry
 from tutelage.curate.shelf import FolderShelf, scratch
 from tutelage.curate.sieve import sieve
-from tutelage.errors import DataError, InputErrors, RunError, TutelageError
+from tutelage.errors import DataError, InputErrors, MissingExtra, Problem, RunError, TutelageError
 from tutelage.events import Event
 from tutelage.pipeline.curating import curate_file
 from tutelage.pipeline.standalone import curate as curate_rows
@@ -138,6 +139,19 @@ def test_what_cannot_be_sent_to_other_processes_is_told() -> None:
     assert len(curate(made(5), [Stuck()]).kept) == 5
     with pytest.raises(TutelageError, match=r"a step cannot be sent .* or take one worker"):
         curate(made(5), [Stuck()], workers=2)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DataError("rows", [Problem("no", "line 3", "x", "mend it"), Problem("nor this")]),
+        RunError("it is locked", where="here", remedy="wait"),
+        MissingExtra("phones", "curate"),
+    ],
+)
+def test_errors_come_back_from_other_processes(error: TutelageError) -> None:
+    back = pickle.loads(pickle.dumps(error))
+    assert (type(back), str(back), back.args, vars(back)) == (type(error), str(error), error.args, vars(error))
 
 
 @pytest.mark.parametrize("text", ["1e999", "null", '"null"'])
