@@ -34,7 +34,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tutelage.curate import NearDuplicates
+from tutelage.curate import NearDuplicates, curate
 from tutelage.curate.step import answer_text, prompt_text
 from tutelage.curate.tokens import jaccard, shingles, tokens
 from tutelage.files import write_atomic
@@ -86,7 +86,7 @@ def measure(data: Path, count: int, workers: int) -> dict[str, Any]:
     rows = list(made(data, count))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began, cpu = time.monotonic(), time.process_time()
-    sifted = NearDuplicates(threshold=THRESHOLD, workers=workers).apply(rows)
+    sifted = curate(rows, [NearDuplicates(threshold=THRESHOLD)], workers=workers)
     seconds, own = time.monotonic() - began, time.process_time() - cpu
     helpers = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = {row.id: int(row.reason.rpartition(" ")[2]) for row in sifted.dropped}

@@ -34,9 +34,9 @@ from tutelage.errors import TemplateError
 from tutelage.files import write_atomic
 from tutelage.models.load import Bundle, load_bundle, load_tuned
 from tutelage.models.template import Encoded
+from tutelage.pipeline.defaults import recipe_for
 from tutelage.pipeline.own_rows import read_rows
 from tutelage.pipeline.reading import ModelReader
-from tutelage.pipeline.standalone import recipe_for
 from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.tune import AdamWOptimizer, TuneSection
 from tutelage.records import Example

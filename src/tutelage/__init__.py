@@ -6,6 +6,7 @@
     outcome = tutelage.run(recipe)                            # the whole loop, resumable
     tutelage.construct(recipe, round=1)                       # one round's data
     kept = tutelage.curate("rows.jsonl").kept                 # any file of rows
+    tutelage.curate_file("large.jsonl", out=Path("kept"))     # one that is larger than memory
     tutelage.tune(kept, out=Path("tuned"), model="default")   # weights in tuned/weights
     before = tutelage.evaluate("default")
     after = tutelage.evaluate("default", adapter=Path("tuned/weights"))
@@ -24,12 +25,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tutelage.pipeline.curating import curate_file
     from tutelage.pipeline.run import run
     from tutelage.pipeline.single import construct
     from tutelage.pipeline.standalone import compare, curate, evaluate, open_run, tune
     from tutelage.recipe import load_recipe
 
-__all__ = ["compare", "construct", "curate", "evaluate", "load_recipe", "open_run", "run", "tune"]
+__all__ = ["compare", "construct", "curate", "curate_file", "evaluate", "load_recipe", "open_run", "run", "tune"]
 
 # Before anything imports the hub's library: unless told not to, it asks its server who calls, and tells it.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -38,6 +40,7 @@ _HOMES = {
     "compare": "tutelage.pipeline.standalone",
     "construct": "tutelage.pipeline.single",
     "curate": "tutelage.pipeline.standalone",
+    "curate_file": "tutelage.pipeline.curating",
     "evaluate": "tutelage.pipeline.standalone",
     "load_recipe": "tutelage.recipe",
     "open_run": "tutelage.pipeline.standalone",

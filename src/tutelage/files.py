@@ -27,6 +27,7 @@ _REFUSALS = {
     errno.EACCES: ("permission denied", "check who owns it and what its permissions are, or choose another folder"),
     errno.EPERM: ("the operation is not permitted", "check who owns it, or choose another folder"),
     errno.ENOENT: ("no such file or folder", "check the path"),
+    errno.EEXIST: ("a file of this name is in the way", "choose another name"),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
     errno.EISDIR: ("it is a folder, not a file", "give the path of a file"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),

@@ -15,7 +15,6 @@ from tutelage.curate import (
     Sifted,
     Step,
     Validate,
-    batches,
     build_steps,
     curate,
 )
@@ -165,14 +164,6 @@ def test_the_preferred_duplicate_survives() -> None:
     assert twins(pair("a", "p", "x", paradigm="distill"), pair("b", "p", "x", paradigm="expert")) == "b"
     assert twins(pair("aa", "p", "x"), pair("b", "p", "x")) == "b"
     assert twins(pair("b", "p", "x"), pair("a", "p", "x")) == "a"
-
-
-def test_the_number_of_workers_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [pair(f"{n:03}", f"Question {n % 7}?", f"{ESSAY} {n // 2} " + "and so on " * (n % 3)) for n in range(60)]
-    alone = curate(rows, [NearDuplicates()])
-    assert 0 < len(alone.kept) < 60
-    monkeypatch.setattr(batches, "BATCH_ROWS", 7)
-    assert curate(rows[::-1], [NearDuplicates()], workers=2) == alone
 
 
 def test_a_prompt_that_all_rows_share_makes_no_duplicates() -> None:

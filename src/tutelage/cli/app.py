@@ -111,11 +111,17 @@ def curate(
     recipe: Annotated[Path | None, typer.Option("--recipe", help="Whose steps, and whose items to keep out.")] = None,
     round: Round = 1,
     settings: Set = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes that share a file's rows (default: all cores).")
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
     offline: Offline = False,
 ) -> None:
-    """Keep the rows that may be learned from. Every dropped row keeps its reason."""
+    """Keep the rows that may be learned from. Every dropped row keeps its reason.
+
+    A file may be larger than memory: its rows lie in the output folder while it works.
+    """
     from tutelage.cli.curate import curate_command
 
     curate_command(
@@ -124,6 +130,7 @@ def curate(
         recipe=recipe,
         round=round,
         settings=settings or [],
+        workers=workers,
         quiet=quiet,
         json=json,
         offline=offline,

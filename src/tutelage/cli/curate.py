@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tutelage.cli.console import OUT, Terminal, say, say_json, table
 from tutelage.errors import InputErrors, Problem
-from tutelage.pipeline.standalone import curate
+from tutelage.pipeline.curating import curate_file
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.records import Ledger
 from tutelage.runs import read_state
@@ -19,6 +19,7 @@ def curate_command(
     recipe: Path | None,
     round: int,
     settings: list[str],
+    workers: int | None = None,
     quiet: bool,
     json: bool,
     offline: bool,
@@ -27,6 +28,9 @@ def curate_command(
     if data.suffix.lower() in YAML:
         if recipe is not None:
             raise InputErrors("curate", [Problem("two recipes are given", received=f"{data} and {recipe}")])
+        if workers is not None:
+            remedy = "leave it out: the rows of a round are in memory"
+            raise InputErrors("curate", [Problem("--workers is for a file", received=str(workers), remedy=remedy)])
         given = load_recipe(data, settings)
         folder = (out if out is not None else Path("runs") / given.name) / "rounds" / str(round) / "curate"
         _curate_round(given, round, out=out, quiet=quiet, json=json, offline=offline)
@@ -42,7 +46,14 @@ def curate_command(
         folder = out
         given_recipe = load_recipe(recipe, settings) if recipe is not None else None
         with Terminal(quiet=quiet or json) as terminal:
-            ledger = curate(data, recipe=given_recipe, out=out, emit=terminal, offline=offline).ledger
+            ledger = curate_file(
+                data,
+                out=out,
+                recipe=given_recipe,
+                workers=workers,
+                emit=terminal,
+                offline=offline,
+            )
         after = f"Next: tutelage tune --data {folder / 'records.jsonl'} -o FOLDER"
         if recipe is None:
             after = "No --recipe was given, so no row was compared with evaluation items.\n" + after

@@ -6,7 +6,8 @@ from pathlib import Path
 from tutelage.cli.console import OUT, Terminal, say, say_json, table
 from tutelage.cli.targets import find_target
 from tutelage.errors import InputErrors, Problem
-from tutelage.pipeline.standalone import evaluate, recipe_for, with_tasks
+from tutelage.pipeline.defaults import recipe_for, with_tasks
+from tutelage.pipeline.standalone import evaluate
 from tutelage.recipe import Recipe
 from tutelage.records import Split
 from tutelage.records.scores import CellScore, Score, ScoreSummary

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from tutelage.cli.console import Terminal, say, say_json
 from tutelage.errors import InputErrors, Problem
 from tutelage.launch import place
+from tutelage.pipeline.defaults import recipe_for
 from tutelage.pipeline.single import tune_round
-from tutelage.pipeline.standalone import recipe_for, tune
+from tutelage.pipeline.standalone import tune
 from tutelage.recipe import Recipe, load_recipe
 from tutelage.recipe.data import HUB, DataSection
 from tutelage.recipe.load import parse_recipe

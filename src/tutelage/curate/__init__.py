@@ -4,6 +4,10 @@
 |---|---|
 | ``sieve`` | ``curate``: rows through a list of steps, with a ledger that adds up |
 | ``step`` | the ``Step`` protocol; which of two alike rows is preferred |
+| ``batchwise`` | steps that see a batch of rows at a time, so that any number of rows fits |
+| ``batches``, ``passage`` | what is done to one batch; all batches, and the way through all steps |
+| ``workers`` | batches over processes |
+| ``entries``, ``piles``, ``shelf`` | rows between two steps: in memory, or sorted and set aside on the disk |
 | ``filters/validate`` | conversations that nothing can be learned from |
 | ``filters/normalize`` | one way of writing what looks the same |
 | ``filters/language`` | the languages of prompts and answers |
@@ -22,6 +26,7 @@
 | ``build``, ``extras`` | the steps that a recipe asks for, and packages that only some need |
 """
 
+from tutelage.curate.batchwise import Choice, Columns, Gone, Judged, RowWise, Tally, WholeSet
 from tutelage.curate.build import build_steps
 from tutelage.curate.contamination import Contamination
 from tutelage.curate.duplicates import ExactDuplicates, NearDuplicates
@@ -37,20 +42,27 @@ from tutelage.curate.sieve import Curated, curate
 from tutelage.curate.step import Sifted, Step, change, drop
 
 __all__ = [
+    "Choice",
+    "Columns",
     "Contamination",
     "Curated",
     "CuratedPairs",
     "ExactDuplicates",
+    "Gone",
     "Heuristics",
+    "Judged",
     "Language",
     "Mix",
     "NearDuplicates",
     "Normalize",
     "Personal",
     "Quality",
+    "RowWise",
     "Sifted",
     "Step",
+    "Tally",
     "Validate",
+    "WholeSet",
     "build_steps",
     "change",
     "curate",

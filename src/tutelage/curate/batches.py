@@ -94,22 +94,22 @@ def traced(
     """
     _refuse_lost_rows(step, before, kept, dropped)
     same: defaultdict[int, list[int]] = defaultdict(list)
-    given: defaultdict[str, list[int]] = defaultdict(list)
     for place in reversed(range(len(before))):
         same[id(before[place])].append(place)
-        given[before[place].id].append(place)
     found: list[tuple[int, Example]] = []
     others: list[Example] = []
     for row in kept:
         if places := same[id(row)]:
-            place = places.pop()
-            given[row.id].remove(place)
-            found.append((place, row))
+            found.append((places.pop(), row))
         else:
             others.append(row)
+    given: defaultdict[str, list[int]] = defaultdict(list)
+    if others:
+        for place in sorted(place for places in same.values() for place in places):
+            given[before[place].id].append(place)
     wrong = []
     for row in others:
-        at = next((one for one in reversed(given[row.id]) if _may_become(before[one], row, step)), None)
+        at = next((one for one in given[row.id] if _may_become(before[one], row, step)), None)
         if at is None:
             remedy = "change it with tutelage.curate.change"
             wrong.append(Problem("the step changes the row and does not say so", row.id, remedy=remedy))

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -16,7 +16,7 @@ from tutelage.curate.losses import EXAMPLES, Passed
 from tutelage.curate.piles import Pile
 from tutelage.curate.shelf import Shelf
 from tutelage.curate.step import Masking, Step, drop
-from tutelage.curate.workers import mapped
+from tutelage.curate.workers import Workers
 from tutelage.errors import DataError, Problem
 from tutelage.events import Emit, Event, say
 from tutelage.recipe.custom import in_words
@@ -51,9 +51,9 @@ class _Rows(Sequence[Example]):
 
 
 class Passage:
-    """Rows on a shelf and the steps that they pass; ``workers`` processes share what can be shared."""
+    """Rows on a shelf and the steps that they pass; ``workers`` share what can be shared."""
 
-    def __init__(self, shelf: Shelf, workers: int, emit: Emit) -> None:
+    def __init__(self, shelf: Shelf, workers: Workers, emit: Emit) -> None:
         self.shelf = shelf
         self.workers = workers
         self.emit = emit
@@ -90,8 +90,8 @@ class Passage:
         how much of it for which reason."""
         found = self.shelf.pile(DROPPED)
         counts: Counter[str] = Counter()
-        workers = self.workers if masks else 1
-        for masked in mapped(mask, masks, self._all_settled(), workers=workers):
+        masking = self.workers.mapped(mask, masks, self._all_settled()) if masks else self._all_settled()
+        for masked in masking:
             found.fill(masked)
             counts.update(f"{row.step}: {row.reason.partition(':')[0]}" for row in masked)
         return found, counts
@@ -140,7 +140,7 @@ class Passage:
 
     def _applied(self, rows: Pile[Entry], step: Step) -> Pile[Entry]:
         lost = self._losing(step.name, len(rows))
-        if not self.shelf.in_memory:
+        if self.shelf.folder is not None:
             say([f"{step.name} looks at all rows at once: {len(rows):,} rows are held in memory for it"], self.emit)
         before = [entry.row for entry in rows]
         with in_words(f"the curation step {step.name}", step):
@@ -167,7 +167,7 @@ class Passage:
                 yield batch
 
         done = 0
-        for found in mapped(function, shared, drawn(), workers=self.workers):
+        for found in self.workers.mapped(function, shared, drawn()):
             size = sizes.popleft()
             done += size
             yield size, found
@@ -199,13 +199,21 @@ class _Changed:
         kept = rows.only(np.array(places, dtype=np.intp))
         if not len(self._places):
             return kept
-        changed = dict.fromkeys(self._places)
-        new = iter(self._entries)
-        now = (next(new) if place in changed else entry for place, entry in zip(places, kept, strict=True))
+        now = self._now(zip(places, kept, strict=True))
         found = self._shelf.pile(ENTRIES).fill(self._shelf.settled(now, ENTRIES))
         kept.clear()
         self._entries.clear()
         return found
+
+    def _now(self, kept: Iterable[tuple[int, Entry]]) -> Iterator[Entry]:
+        new = zip(self._places, self._entries, strict=True)
+        changed, entry = next(new)
+        for place, before in kept:
+            if place != changed:
+                yield before
+                continue
+            yield entry
+            changed, entry = next(new, (-1, entry))
 
 
 def _gathered(parts: Iterator[Columns], count: int) -> Columns:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tutelage.files import storage
 
 T = TypeVar("T")
-BUFFER = 1 << 20
+BUFFER = 1 << 17
 Places = NDArray[np.intp]
 
 
@@ -52,10 +52,14 @@ class Pile(ABC, Generic[T]):
     def clear(self) -> None:
         """Give up the pile and what holds it."""
 
+    def close(self) -> None:
+        """Close what is open of it; it may be used on."""
+
     def fill(self, things: Iterable[T]) -> Self:
-        """Add all ``things`` and return the pile."""
+        """Add all ``things`` and return the pile, closed."""
         for thing in things:
             self.add(thing)
+        self.close()
         return self
 
 
@@ -110,7 +114,7 @@ class FilePile(Pile[T]):
         return len(self._starts)
 
     def __iter__(self) -> Iterator[T]:
-        self._flush()
+        self.close()
         if not self._starts:
             return
         with storage(self.path, "read rows that were set aside"), open(self.path, "rb", buffering=BUFFER) as file:
@@ -119,7 +123,8 @@ class FilePile(Pile[T]):
                 yield self._codec.decode(file.readline()[:-1])
 
     def __getitem__(self, place: int) -> T:
-        self._flush()
+        if self._writing is not None:
+            self.close()
         with storage(self.path, "read rows that were set aside"):
             if self._reading is None:
                 self._reading = open(self.path, "rb")  # noqa: SIM115
@@ -127,26 +132,20 @@ class FilePile(Pile[T]):
             return self._codec.decode(self._reading.readline()[:-1])
 
     def only(self, places: Places) -> "FilePile[T]":
-        self._flush()
+        self.close()
         pile = FilePile(self.path, self._codec)
         pile._size = self._size
         pile._starts = (
             array("q", np.frombuffer(self._starts, np.int64)[places].tobytes()) if len(places) else array("q")
         )
-        self._close()
         return pile
 
     def clear(self) -> None:
-        self._close()
+        self.close()
         self._starts = array("q")
         self.path.unlink(missing_ok=True)
 
-    def _flush(self) -> None:
-        if self._writing is not None:
-            with storage(self.path, "set rows aside"):
-                self._writing.flush()
-
-    def _close(self) -> None:
+    def close(self) -> None:
         for file in (self._writing, self._reading):
             if file is not None:
                 with storage(self.path, "set rows aside"):

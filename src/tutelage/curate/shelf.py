@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 from tutelage.curate.piles import Codec, FilePile, HeldPile, Pile
 from tutelage.errors import RunError
@@ -26,7 +28,7 @@ LEFT = ".curate."
 class Shelf:
     """Piles in memory."""
 
-    in_memory = True
+    folder: Path | None = None
 
     def pile(self, codec: Codec[T]) -> Pile[T]:
         """Return a new pile."""
@@ -44,18 +46,29 @@ class Shelf:
 
 
 class FolderShelf(Shelf):
-    """Piles in files of ``folder``; what is sorted there is as large as the disk, in runs of ``run_bytes``."""
-
-    in_memory = False
+    """Piles in files of ``folder``, closed with the block; what is sorted there may be as large as the disk, in runs of
+    ``run_bytes``."""
 
     def __init__(self, folder: Path, *, run_bytes: int = RUN_BYTES) -> None:
-        self.folder = folder
+        self.folder: Path = folder
         self.run_bytes = run_bytes
         self._count = 0
+        self._piles: WeakSet[FilePile[Any]] = WeakSet()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pile in self._piles:
+            pile.close()
 
     def pile(self, codec: Codec[T]) -> Pile[T]:
         self._count += 1
-        return FilePile(self.folder / str(self._count), codec)
+        pile = FilePile(self.folder / str(self._count), codec)
+        self._piles.add(pile)
+        return pile
 
     def sorted(self, things: Iterable[T], codec: Codec[T]) -> Iterator[T]:
         runs: list[Pile[T]] = []

@@ -14,6 +14,7 @@ from tutelage.curate.passage import Passage
 from tutelage.curate.piles import Pile
 from tutelage.curate.shelf import Shelf
 from tutelage.curate.step import Masking, Step
+from tutelage.curate.workers import Workers
 from tutelage.events import Emit, progress, silent
 from tutelage.records import Dropped, Example, Ledger
 from tutelage.records.readings import RowScore
@@ -84,15 +85,17 @@ def sieve(
     """
     rows = shelf.pile(ENTRIES).fill(shelf.sorted((Entry(row, len(row.lineage.changes)) for row in examples), ENTRIES))
     rows_in = len(rows)
-    passage = Passage(shelf, workers or (cpu_count() if rows_in >= WORTH_WORKERS else 1), emit)
-    chains = deque(_chains(steps))
-    for step in progress(emit, steps, label="steps", total=len(steps), unit="steps"):
-        if chains and chains[0][0] is step:
-            rows = passage.through(rows, chains.popleft())
     masks = [step for step in steps if isinstance(step, Masking)]
-    if limits is not None:
-        refuse_losses(passage.losses(masks), limits)
-    dropped, counts = passage.all_dropped(masks)
+    chains = deque(_chains(steps))
+    count = workers or (cpu_count() if rows_in >= WORTH_WORKERS else 1)
+    with Workers(count, shelf.folder) as staff:
+        passage = Passage(shelf, staff, emit)
+        for step in progress(emit, steps, label="steps", total=len(steps), unit="steps"):
+            if chains and chains[0][0] is step:
+                rows = passage.through(rows, chains.popleft())
+        if limits is not None:
+            refuse_losses(passage.losses(masks), limits)
+        dropped, counts = passage.all_dropped(masks)
     ledger = Ledger(
         stage="curate",
         rows_in=rows_in,

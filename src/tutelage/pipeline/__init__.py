@@ -18,6 +18,8 @@
 | ``gating`` | the candidate against the promoted model |
 | ``final`` | the test split, the controls, the comparisons |
 | ``asking`` | prompts that the model answers while it is tuned, and who scores the answers |
+| ``curating`` | curation outside a run: steps, rows in memory or on the disk, files |
+| ``defaults`` | what is meant where no recipe says it |
 | ``own_rows`` | rows of one's own for a single tuning |
 | ``told`` | rows with what an endpoint said of its answers beside them |
 | ``hub_rows`` | rows of a data set of the hub, by commit |

@@ -8,9 +8,9 @@ from tutelage.errors import DataError, ModelError, Problem
 from tutelage.events import Emit, Event, located, silent
 from tutelage.models.load import load_reward
 from tutelage.models.template_file import template_of
+from tutelage.pipeline.defaults import recipe_for
 from tutelage.pipeline.encoding import encode_all
 from tutelage.pipeline.own_rows import AnyRows, read_training_rows
-from tutelage.pipeline.standalone import recipe_for
 from tutelage.recipe import Recipe
 from tutelage.recipe.model import ModelSection
 from tutelage.records import Record

@@ -9,7 +9,7 @@ from tutelage.construct.build import Cast, Constructed, construct
 from tutelage.construct.missing import count_missing
 from tutelage.construct.sampling import Asker, Place
 from tutelage.curate.build import build_steps, limits_of
-from tutelage.curate.pairs import CuratedPairs, curate_pairs
+from tutelage.curate.pairs import curate_pairs
 from tutelage.curate.sieve import Curated, curate
 from tutelage.errors import RunError
 from tutelage.evaluate.general_texts import general_texts
@@ -21,6 +21,7 @@ from tutelage.files import write_atomic
 from tutelage.models.adapters import MUCH_ROUNDED
 from tutelage.models.bundle import Bundle
 from tutelage.pipeline.asking import probe_of
+from tutelage.pipeline.curating import write_curated, write_curated_pairs
 from tutelage.pipeline.judged import judge_notes
 from tutelage.pipeline.planning import Prompts
 from tutelage.pipeline.reading import READINGS, ModelReader
@@ -29,7 +30,7 @@ from tutelage.pipeline.told import logs_of_run
 from tutelage.pipeline.training import train_rows
 from tutelage.recipe.methods import wants_four_bits
 from tutelage.records import Answer, Example, Item, Ledger, Lesson, Preference
-from tutelage.records.jsonl import read_records, write_records
+from tutelage.records.jsonl import read_records
 from tutelage.records.scores import ItemScore, ScoreSummary, UtilityMeasures
 from tutelage.records.tradeoff import TradeOff
 from tutelage.runs import read_state
@@ -210,24 +211,6 @@ def curate_stage(
         _say_ledger(shop, round, sifted.ledger, what="preferences")
     say_lost_experts(rows, curated, emit)
     return list(curated.kept)
-
-
-def write_curated(folder: Path, curated: Curated) -> None:
-    """Write ``records.jsonl``, ``dropped.jsonl``, ``ledger.json`` and, if a step measured rows, ``scores.jsonl``."""
-    write_records(folder / "records.jsonl", curated.kept)
-    write_records(folder / "dropped.jsonl", curated.dropped)
-    if curated.scores:
-        write_records(folder / "scores.jsonl", curated.scores)
-    else:  # what an earlier call with other steps left
-        (folder / "scores.jsonl").unlink(missing_ok=True)
-    write_atomic(folder / "ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
-
-
-def write_curated_pairs(folder: Path, curated: CuratedPairs) -> None:
-    """Write ``preferences.jsonl``, ``dropped_preferences.jsonl`` and ``preferences_ledger.json``."""
-    write_records(folder / "preferences.jsonl", curated.kept)
-    write_records(folder / "dropped_preferences.jsonl", curated.dropped)
-    write_atomic(folder / "preferences_ledger.json", curated.ledger.model_dump_json(indent=1) + "\n")
 
 
 def _say_ledger(shop: Shop, round: int, ledger: Ledger, *, what: str = "rows") -> None:

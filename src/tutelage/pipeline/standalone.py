@@ -6,12 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.curate.build import build_steps, limits_of
 from tutelage.curate.sieve import Curated
 from tutelage.curate.sieve import curate as sift
 from tutelage.errors import DataError, Problem, RecipeError, RunError
 from tutelage.evaluate.compare import compare as compare_scores
-from tutelage.evaluate.general_texts import general_texts
 from tutelage.evaluate.run import examine
 from tutelage.evaluate.summary import summarize
 from tutelage.events import Emit, Event, located, say, silent, to_all
@@ -19,26 +17,24 @@ from tutelage.files import write_atomic
 from tutelage.launch import place
 from tutelage.models.hardware import pick_device
 from tutelage.pipeline.asking import asked_items, identity_of, probe_of, reward_of
+from tutelage.pipeline.curating import curation, write_curated
+from tutelage.pipeline.defaults import recipe_for, with_tasks
 from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.engines import Engines, origin_of
-from tutelage.pipeline.items import guarded_items, split_items
+from tutelage.pipeline.items import split_items
 from tutelage.pipeline.leaks import beyond_guarded, shared_words
 from tutelage.pipeline.levels import with_levels_of
 from tutelage.pipeline.own_rows import AnyRows, Rows, given_rows, read_rows, read_training_rows, what_they_are
-from tutelage.pipeline.preflight import require_choosing
-from tutelage.pipeline.reading import READINGS, ModelReader
-from tutelage.pipeline.stages import say_rounding, write_curated
+from tutelage.pipeline.stages import say_rounding
 from tutelage.pipeline.told import logs_of_recipe
 from tutelage.pipeline.tracking import tracked
 from tutelage.pipeline.training import train_rows
 from tutelage.pipeline.tuned import keep_origin
 from tutelage.recipe import Recipe
-from tutelage.recipe.curate import CurateSection
 from tutelage.recipe.data import DataSection
 from tutelage.recipe.grpo import GrpoObjective
 from tutelage.recipe.methods import wants_four_bits
 from tutelage.recipe.model import ModelSection
-from tutelage.recipe.tasks import ConstraintsSection, GroundedSection, SafetySection
 from tutelage.recipe.tune import TuneSection
 from tutelage.records import Split, content_id
 from tutelage.records.comparison import Comparison
@@ -58,11 +54,6 @@ REINFORCED = (
     "The learning rate is {lr:g}, the default, one for supervised tuning; reinforcement learning usually wants a tenth "
     "of it or less (tune.optimizer.lr)."
 )
-PACKAGE_TASKS = (
-    ConstraintsSection(kind="constraints"),
-    GroundedSection(kind="grounded"),
-    SafetySection(kind="safety"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +64,6 @@ class Evaluated:
     scores: list[ItemScore]
 
 
-def recipe_for(model: ModelSection | str) -> Recipe:
-    """Return a recipe of defaults for a model: the three tasks that come with the package."""
-    section = ModelSection(id=model) if isinstance(model, str) else model
-    return Recipe(name="defaults", model=section, tasks=PACKAGE_TASKS)
-
-
-def with_tasks(recipe: Recipe) -> Recipe:
-    """Return ``recipe``, with the three tasks that come with the package if it has none."""
-    return recipe if recipe.tasks else recipe.model_copy(update={"tasks": PACKAGE_TASKS})
-
-
 def curate(
     data: Rows, *, recipe: Recipe | None = None, out: Path | None = None, emit: Emit = silent, offline: bool = False
 ) -> Curated:
@@ -92,7 +72,8 @@ def curate(
     With a recipe, rows that share words with an item of its probe, gate or test split, or with a text of the gate's
     utility guards, are dropped, and steps that read rows with a model do so with its starting model. ``out`` gets
     ``records.jsonl``, ``dropped.jsonl``, ``ledger.json`` and, if a step measured rows, ``scores.jsonl``, as a round of
-    a run has them; what a model read stays in ``readings``, and the same call again does not read it anew.
+    a run has them; what a model read stays in ``readings``, and the same call again does not read it anew. All
+    rows are held in memory; :func:`tutelage.curate_file` writes the same files and holds none.
 
     Raises
     ------
@@ -101,20 +82,8 @@ def curate(
     """
     rows = read_rows(data)
     emit = located(emit, stage="curate")
-    section = recipe.curate if recipe is not None else CurateSection()
-    if recipe is None:
-        curated = sift(rows, build_steps(section, [], emit=emit), limits=limits_of(section), emit=emit)
-    else:
-        require_choosing(recipe)
-        recipe = with_tasks(recipe)
-        items = guarded_items(recipe, build_tasks(recipe.tasks, recipe.folder))
-        folder = None if out is None else out / READINGS
-        with Engines(recipe, offline=offline) as engines:
-            read = ModelReader(recipe, lambda: engines.scored(None), folder=folder, emit=emit)
-            texts = general_texts()
-            seed = derive_seed(recipe.seed, "mix")
-            steps = build_steps(section, items, texts=texts, seed=seed, folder=recipe.folder, reader=read, emit=emit)
-            curated = sift(rows, steps, limits=limits_of(section), emit=emit)
+    with curation(recipe, out, emit=emit, offline=offline) as given:
+        curated = sift(rows, given.steps, limits=given.limits, emit=emit)
     if out is not None:
         write_curated(out, curated)
     return curated

@@ -55,11 +55,16 @@ def write_records(path: Path | str, records: Iterable[Record]) -> int:
 
     Equal records give equal bytes, gzipped too. Raises :class:`StorageError`.
     """
+    return write_lines(path, (record.to_json().encode() for record in records))
+
+
+def write_lines(path: Path | str, lines: Iterable[bytes]) -> int:
+    """Write what :func:`write_records` would, of records that are ``lines`` of JSON already."""
     count = 0
     with atomic_file(path) as partial, storage(path, "write the file"), open(partial, "wb") as plain:
         file = gzip.GzipFile("", "wb", fileobj=plain, mtime=0) if Path(path).suffix == ".gz" else plain
-        for record in records:
-            file.write(record.to_json().encode() + b"\n")
+        for line in lines:
+            file.write(line + b"\n")
             count += 1
         if file is not plain:
             file.close()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -113,15 +114,25 @@ def read_rows(path: Path | str) -> list[Row]:
     CSV: the first row names the columns; a semicolon separates where the header has one and no comma; every value is
     a string. Raises :class:`DataError` with all faults, also for a file without rows, and :class:`StorageError`.
     """
-    path = Path(path)
     faults = Faults(path)
-    rows: list[Row] = []
-    for file in row_files(path, faults):
-        rows += _rows_of(file, faults)
-    if not rows and not faults.count:
-        faults.add(Problem("the file has no rows", str(path), remedy="give at least one"))
+    rows = list(iter_rows(path, faults))
     faults.raise_if_any()
     return rows
+
+
+def iter_rows(path: Path | str, faults: Faults) -> Iterator[Row]:
+    """Yield what :func:`read_rows` returns; what cannot be read goes to ``faults``, and so does that there is no row.
+
+    Memory: one row, a batch of a Parquet file, or all of a JSON array. Raises :class:`StorageError`.
+    """
+    path = Path(path)
+    found = False
+    for file in row_files(path, faults):
+        for row in _rows_of(file, faults):
+            found = True
+            yield row
+    if not found and not faults.count:
+        faults.add(Problem("the file has no rows", str(path), remedy="give at least one"))
 
 
 def row_files(path: Path, faults: Faults) -> list[Path]:
@@ -143,7 +154,7 @@ def row_files(path: Path, faults: Faults) -> list[Path]:
     return files if len(kinds) == 1 else []
 
 
-def _rows_of(path: Path, faults: Faults) -> list[Row]:
+def _rows_of(path: Path, faults: Faults) -> Iterator[Row]:
     match kind_of_file(path):
         case ".parquet":
             return _parquet_rows(path, faults)
@@ -161,12 +172,12 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _json_rows(path: Path, faults: Faults) -> list[Row]:
+def _json_rows(path: Path, faults: Faults) -> Iterator[Row]:
     before = faults.count
     lines = iter_lines(path, faults)
     first = next(lines, None)
     if first is None:
-        return []
+        return
     if first[1].lstrip().startswith("["):
         # Rejoined with every blank line in its place, so that offsets still tell lines.
         parts: list[str] = []
@@ -174,23 +185,22 @@ def _json_rows(path: Path, faults: Faults) -> list[Row]:
         for number, line in (first, *lines):
             parts.append("\n" * (number - last) + line)
             last = number
-        return [] if faults.count > before else _array_rows("".join(parts), path, faults)
-    rows: list[Row] = []
-    for number, line in (first, *lines):
+        if faults.count == before:
+            yield from _array_rows("".join(parts), path, faults)
+        return
+    for number, line in chain([first], lines):
         so_far = faults.count
         value = parse_json(line, f"{path}:{number}", faults)
         if faults.count == so_far:
-            _add_row(rows, number, value, path, faults)
-    return rows
+            yield from _row(number, value, path, faults)
 
 
-def _array_rows(text: str, path: Path, faults: Faults) -> list[Row]:
+def _array_rows(text: str, path: Path, faults: Faults) -> Iterator[Row]:
     decoder = json.JSONDecoder(parse_constant=_no_constant)
-    rows: list[Row] = []
     position = _skip_space(text, text.index("[") + 1)
     line, counted = 1, 0
     if text[position : position + 1] == "]":
-        return rows
+        return
     while True:
         line, counted = line + text.count("\n", counted, position), position
         try:
@@ -204,8 +214,8 @@ def _array_rows(text: str, path: Path, faults: Faults) -> list[Row]:
                 what = str(error)
             received = shown(text[position : position + 80])
             faults.add(Problem(f"not valid JSON: {what}", f"{path}:{at}", received, "nothing after it was read"))
-            return rows
-        _add_row(rows, line, value, path, faults)
+            return
+        yield from _row(line, value, path, faults)
         position = _skip_space(text, end)
         if text[position : position + 1] == ",":
             position = _skip_space(text, position + 1)
@@ -214,10 +224,10 @@ def _array_rows(text: str, path: Path, faults: Faults) -> list[Row]:
             line += text.count("\n", counted, position)
             received = shown(text[position : position + 40]) or "the end of the file"
             faults.add(Problem("expected a comma or the end of the array", f"{path}:{line}", received))
-        return rows
+        return
 
 
-def _add_row(rows: list[Row], line: int, value: JsonValue, path: Path, faults: Faults) -> None:
+def _row(line: int, value: JsonValue, path: Path, faults: Faults) -> Iterator[Row]:
     written = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict):
         faults.add(Problem("expected a JSON object", f"{path}:{line}", shown(written), 'write {"column": value, ...}'))
@@ -225,28 +235,28 @@ def _add_row(rows: list[Row], line: int, value: JsonValue, path: Path, faults: F
         received = f"\\u{ord(lone.group()):04x}"
         faults.add(Problem("half a surrogate pair is no character", f"{path}:{line}", received, "remove it"))
     else:
-        rows.append(Row(line, value, path))
+        yield Row(line, value, path)
 
 
-def _csv_rows(path: Path, faults: Faults, delimiter: str) -> list[Row]:
+def _csv_rows(path: Path, faults: Faults, delimiter: str) -> Iterator[Row]:
+    before = faults.count
     with storage(path, "read the file"):
         try:
-            with opened(path) as file:
-                content = file.read()
+            with opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
+                yield from _cells(lines, path, faults, delimiter)
         except Damaged as error:
             faults.add(_damaged(path, error, str(path)))
-            return []
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        line = content[content.rfind(b"\n", 0, error.start) + 1 :].partition(b"\n")[0]
-        _decoded(line, path, number, faults)
-        return []
-    head = text.partition("\n")[0]
+        except UnicodeDecodeError:
+            for _ in iter_lines(path, faults):  # the decoder does not know the line, nor whether another one is bad too
+                pass
+            assert faults.count > before
+
+
+def _cells(lines: io.TextIOBase, path: Path, faults: Faults, delimiter: str) -> Iterator[Row]:
+    """The rows of a CSV file. Raises ``UnicodeDecodeError``."""
+    head = lines.readline()
     delimiter = delimiter or (";" if ";" in head and "," not in head else ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[Row] = []
+    reader = csv.reader(chain([head], lines), delimiter=delimiter, strict=True)
     columns: list[str] = []
     start = 1
     try:
@@ -264,21 +274,18 @@ def _csv_rows(path: Path, faults: Faults, delimiter: str) -> list[Row]:
                 what = f"expected {len(columns)} cells, as in the header"
                 faults.add(Problem(what, where, f"{len(cells)}: {shown(delimiter.join(cells))}", remedy))
             else:
-                rows.append(Row(start, dict(zip(columns, cells, strict=True)), path))
+                yield Row(start, dict(zip(columns, cells, strict=True)), path)
             start = reader.line_num + 1
     except csv.Error as error:
         faults.add(Problem(f"not valid CSV: {error}", f"{path}:{start}", remedy="check the quotes from here on"))
-    return rows
 
 
-def _parquet_rows(path: Path, faults: Faults) -> list[Row]:
-    rows: list[Row] = []
+def _parquet_rows(path: Path, faults: Faults) -> Iterator[Row]:
     try:
         for number, values in parquet_rows(path):
-            _add_row(rows, number, values, path, faults)
+            yield from _row(number, values, path, faults)
     except pa.ArrowInvalid as error:
         faults.add(Problem("not a whole Parquet file", str(path), shown(str(error)), "make the file again"))
-    return rows
 
 
 def _decoded(line: bytes, path: Path, number: int, faults: Faults) -> str | None:

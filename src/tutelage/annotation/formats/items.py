@@ -39,7 +39,7 @@ def read_items(path: Path, work: Work) -> list[WorkItem]:
 
     Raises :class:`DataError` with every fault of the file, each by file, line and key; :class:`StorageError`.
     """
-    return convert_rows(path, lambda values: _item(values, work), WorkItem)
+    return list(convert_rows(path, lambda values: _item(values, work), WorkItem))
 
 
 def _item(values: Values, work: Work) -> WorkItem:

@@ -18,9 +18,17 @@ Every row may also have ``system``, ``task``, ``dimension``, ``level``, ``facet`
 read.
 """
 
-from tutelage.records.importers.examples import import_examples
+from tutelage.records.importers.examples import import_examples, iter_examples
 from tutelage.records.importers.preferences import import_preferences, import_unpaired, kind_of
 from tutelage.records.importers.prompts import import_prompts
 from tutelage.records.importers.turns import RowFault
 
-__all__ = ["RowFault", "import_examples", "import_preferences", "import_prompts", "import_unpaired", "kind_of"]
+__all__ = [
+    "RowFault",
+    "import_examples",
+    "import_preferences",
+    "import_prompts",
+    "import_unpaired",
+    "iter_examples",
+    "kind_of",
+]

@@ -1,6 +1,6 @@
 """Examples: conversations that end in an answer to be learned."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -30,7 +30,14 @@ LABELS = ("task", "dimension", "level", "facet", "group")
 def import_examples(
     path: Path | str, *, author: str, task: str = "", dimension: str = "", source: str = "examples"
 ) -> list[Example]:
-    """Return the rows of a file (``records.tables.read_rows``) as examples of the expert paradigm.
+    """Return what :func:`iter_examples` yields."""
+    return list(iter_examples(path, author=author, task=task, dimension=dimension, source=source))
+
+
+def iter_examples(
+    path: Path | str, *, author: str, task: str = "", dimension: str = "", source: str = "examples"
+) -> Iterator[Example]:
+    """Yield the rows of a file (``records.tables.iter_rows``) as examples of the expert paradigm.
 
     Parameters
     ----------
@@ -40,11 +47,12 @@ def import_examples(
 
     Raises
     ------
-    DataError: with every fault of the file, each by file, line and key.
+    DataError: at the end, with every fault of the file, each by file, line and key.
     StorageError: the file cannot be read.
     """
     lineage = Lineage(paradigm="expert", source=source, author=author)
-    return convert_rows(path, lambda values: _example(values, lineage, {"task": task, "dimension": dimension}), Example)
+    labels = {"task": task, "dimension": dimension}
+    return convert_rows(path, lambda values: _example(values, lineage, labels), Example)
 
 
 def form_of(values: Values) -> str | None:

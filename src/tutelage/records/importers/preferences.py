@@ -48,7 +48,7 @@ def import_preferences(path: Path | str, *, author: str) -> list[Preference]:
     DataError: with every fault of the file, each by file, line and key. StorageError: the file cannot be read.
     """
     lineage = Lineage(paradigm="expert", source="preferences", author=author)
-    return convert_rows(path, lambda values: pair_of(values, lineage), Preference)
+    return list(convert_rows(path, lambda values: pair_of(values, lineage), Preference))
 
 
 def import_unpaired(path: Path | str, *, author: str) -> list[UnpairedPreference]:
@@ -61,7 +61,7 @@ def import_unpaired(path: Path | str, *, author: str) -> list[UnpairedPreference
     if kind_of(path) == "pairs":
         return [one for pair in import_preferences(path, author=author) for one in unpaired(pair)]
     lineage = Lineage(paradigm="expert", source="unpaired", author=author)
-    return convert_rows(path, lambda values: _unpaired(values, lineage), UnpairedPreference)
+    return list(convert_rows(path, lambda values: _unpaired(values, lineage), UnpairedPreference))
 
 
 def unpaired(pair: Preference) -> tuple[UnpairedPreference, UnpairedPreference]:

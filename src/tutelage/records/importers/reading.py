@@ -1,6 +1,6 @@
 """The rows of a file as records of one kind, every fault by line and key."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,33 +11,35 @@ from tutelage.records.base import Record
 from tutelage.records.importers.turns import RowFault, Values, text_of
 from tutelage.records.jsonl import problems_of
 from tutelage.records.messages import Conversation
-from tutelage.records.tables import Faults, read_rows, shown
+from tutelage.records.tables import Faults, iter_rows, shown
 
 Made = TypeVar("Made", bound=Record)
 
 
-def convert_rows(path: Path | str, convert: Callable[[Values], Made], kind: type[Made]) -> list[Made]:
-    """Return what ``convert`` makes of the values of each row of a file.
+def convert_rows(path: Path | str, convert: Callable[[Values], Made], kind: type[Made]) -> Iterator[Made]:
+    """Yield what ``convert`` makes of the values of each row of a file, one row in memory at a time.
+
+    The whole file is read even when a row is bad: do nothing final with what is yielded before the end.
 
     Raises
     ------
-    DataError: with every fault of the file, each by file, line and key. StorageError: it cannot be read.
+    DataError: at the end, with every fault of the file, each by file, line and key. StorageError: it cannot be read.
     """
     path = Path(path)
     faults = Faults(path)
-    made = []
-    for row in read_rows(path):
+    for row in iter_rows(path, faults):
         where = row.where
         try:
-            made.append(convert(row.values))
+            made = convert(row.values)
         except RowFault as fault:
             received = "" if fault.received is None else shown(fault.received)
             faults.add(Problem(fault.what, f"{where}: {fault.key}" if fault.key else where, received, fault.remedy))
         except ValidationError as error:
             for problem in problems_of(error, kind, where):
                 faults.add(problem)
+        else:
+            yield made
     faults.raise_if_any()
-    return made
 
 
 def labels_of(values: Values, names: Sequence[str]) -> dict[str, str]:
