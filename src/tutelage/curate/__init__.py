@@ -14,6 +14,7 @@
 | ``contamination`` | rows that share words with an evaluation item, or one of a public benchmark |
 | ``overlap`` | the index of words that it asks |
 | ``selection`` | rows by their difficulty, and rows that are unlike one another |
+| ``inspection`` | figures of rows before they are curated |
 | ``mix`` | caps on prompts, cells and replay |
 | ``mixture`` | rows of several kinds in wanted shares |
 | ``losses`` | how many rows may be dropped before that is an error |

@@ -25,6 +25,11 @@ REMEMBERED = 1_000
 """Rows whose n-grams are kept, to be compared again: some 30 kB each."""
 
 
+def _by_preference(rows: Sequence[Example]) -> list[int]:
+    """The places of ``rows``, that of the row which survives its likes first."""
+    return sorted(range(len(rows)), key=lambda place: preference(rows[place]))
+
+
 class ExactDuplicates:
     """Keeps one of rows with the same prompt and answer.
 
@@ -36,15 +41,21 @@ class ExactDuplicates:
 
     def apply(self, rows: Sequence[Example]) -> Sifted:
         """Return what is kept and what is dropped."""
-        kept: dict[tuple[str, str], Example] = {}
+        kept: list[Example] = []
         dropped: list[Dropped] = []
-        for row in sorted(rows, key=preference):
-            key = _same(prompt_text(row)), _same(answer_text(row))
-            if twin := kept.get(key):
-                dropped.append(drop(row, self.name, "the same prompt and answer", f"as {twin.id}"))
-            else:
-                kept[key] = row
-        return Sifted(list(kept.values()), dropped)
+        for first, *others in self.groups(rows):
+            kept.append(rows[first])
+            same = "the same prompt and answer", f"as {rows[first].id}"
+            dropped += [drop(rows[other], self.name, *same) for other in others]
+        return Sifted(kept, dropped)
+
+    def groups(self, rows: Sequence[Example]) -> list[list[int]]:
+        """Return the places of rows that say the same, the preferred one first; each place is in one group."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for place in _by_preference(rows):
+            key = same_text(prompt_text(rows[place])), same_text(answer_text(rows[place]))
+            found.setdefault(key, []).append(place)
+        return list(found.values())
 
 
 class NearDuplicates:
@@ -73,26 +84,38 @@ class NearDuplicates:
 
     def apply(self, rows: Sequence[Example]) -> Sifted:
         """Return what is kept and what is dropped."""
-        ordered = sorted(rows, key=preference)
+        kept: list[Example] = []
+        dropped: list[Dropped] = []
+        for first, others in self.groups(rows).items():
+            kept.append(rows[first])
+            for other, likeness in others:
+                detail = f"{likeness:.2f} like {rows[first].id}"
+                dropped.append(drop(rows[other], self.name, "nearly the same row", detail))
+        return Sifted(kept, dropped)
+
+    def groups(self, rows: Sequence[Example]) -> dict[int, list[tuple[int, float]]]:
+        """Return the place of each row that is kept, with the places of those that are nearly the same and how alike
+        they are."""
+        places = _by_preference(rows)
+        ordered = [rows[place] for place in places]
         whole, answers = (groups_of(keys) for keys in self._keys(ordered))
         suspect = (whole.max(axis=1) >= 0) & (answers.max(axis=1) >= 0)
         sets = lru_cache(maxsize=REMEMBERED)(partial(_sets, ordered, self.ngram))
         index = _Index(whole, answers)
-        kept: list[Example] = []
-        dropped: list[Dropped] = []
-        for place, row in enumerate(ordered):
+        groups: dict[int, list[tuple[int, float]]] = {}
+        for place, at in enumerate(places):
             if not suspect[place]:
-                kept.append(row)
+                groups[at] = []
                 continue
             found = [(_likeness(sets(place), sets(other)), other) for other in index.candidates(place)]
             # Ties go to the preferred row, which has the smaller place.
             likeness, twin = max(found, key=lambda pair: (pair[0], -pair[1]), default=(0.0, -1))
             if likeness >= self.threshold:
-                dropped.append(drop(row, self.name, "nearly the same row", f"{likeness:.2f} like {ordered[twin].id}"))
+                groups[places[twin]].append((at, likeness))
             else:
                 index.add(place)
-                kept.append(row)
-        return Sifted(kept, dropped)
+                groups[at] = []
+        return groups
 
     def _keys(self, rows: Sequence[Example]) -> tuple[Keys, Keys]:
         """The keys of whole rows and of their answers."""
@@ -168,7 +191,7 @@ def _sets(rows: Sequence[Example], ngram: int, place: int) -> _Compared:
         answer=shingles(words, ngram),
         signs=signs(answer),
         asked=signs(prompt) if len(tokens(prompt)) < SHORT_PROMPT else None,
-        bare="" if words else _same(answer),
+        bare="" if words else same_text(answer),
     )
 
 
@@ -181,5 +204,6 @@ def _likeness(left: _Compared, right: _Compared) -> float:
     return min(jaccard(left.whole, right.whole), jaccard(left.answer, right.answer))
 
 
-def _same(text: str) -> str:
+def same_text(text: str) -> str:
+    """Return what texts that count as the same have in common: normal form KC, no case, single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

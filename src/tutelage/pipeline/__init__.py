@@ -19,6 +19,8 @@
 | ``final`` | the test split, the controls, the comparisons |
 | ``asking`` | prompts that the model answers while it is tuned, and who scores the answers |
 | ``own_rows`` | rows of one's own for a single tuning |
+| ``inspecting`` | a file of rows, read and inspected |
+| ``coverage`` | rows in tokens of a model, and which of these are learned from |
 | ``told`` | rows with what an endpoint said of its answers beside them |
 | ``hub_rows`` | rows of a data set of the hub, by commit |
 | ``engines`` | the models of a run |

@@ -1,6 +1,6 @@
 """The rows of a file as records of one kind, every fault by line and key."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from tutelage.records.base import Record
 from tutelage.records.importers.turns import RowFault, Values, text_of
 from tutelage.records.jsonl import problems_of
 from tutelage.records.messages import Conversation
-from tutelage.records.tables import Faults, read_rows, shown
+from tutelage.records.tables import Faults, Row, read_rows, shown
 
 Made = TypeVar("Made", bound=Record)
 
@@ -23,10 +23,14 @@ def convert_rows(path: Path | str, convert: Callable[[Values], Made], kind: type
     ------
     DataError: with every fault of the file, each by file, line and key. StorageError: it cannot be read.
     """
-    path = Path(path)
+    return converted(read_rows(path), path, convert, kind)
+
+
+def converted(rows: Iterable[Row], path: Path | str, convert: Callable[[Values], Made], kind: type[Made]) -> list[Made]:
+    """Return what ``convert`` makes of ``rows`` of the file ``path``. Raises :class:`DataError` with every fault."""
     faults = Faults(path)
     made = []
-    for row in read_rows(path):
+    for row in rows:
         where = row.where
         try:
             made.append(convert(row.values))
