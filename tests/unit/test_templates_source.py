@@ -249,7 +249,7 @@ construct:
     - kind: templates
       path: reviews.csv
       wordings: templates.yaml
-      labels: {"0": bad, "1": good}
+      labels: {0: bad, 1: good}
       hold_out: [lettered]
 tune: {epochs: 1}
 controls: {few_shot: false, expert_only: false, placebo: false, teacher: false}

@@ -142,7 +142,8 @@ def _variables(tree: nodes.Template) -> set[str]:
 def _first_line(node: yaml.Node, key: str) -> int:
     """The line of the file before the first one of a text, counted from 1."""
     value: yaml.Node = next(value for name, value in node.value if name.value == key)
-    return value.start_mark.line + (1 if value.style in ("|", ">") else 0)
+    is_block = isinstance(value, yaml.ScalarNode) and value.style in ("|", ">")
+    return value.start_mark.line + int(is_block)
 
 
 def _of_held_out(held_out: Sequence[str], found: Collection[str]) -> Iterator[Problem]:

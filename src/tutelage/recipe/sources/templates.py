@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tutelage.recipe.sources.base import SourceSection
 from tutelage.records import Level
@@ -26,8 +26,8 @@ class TemplatesSource(SourceSection):
     """The column that holds the label; null: there is none, and prompt and answer are made of columns alone."""
 
     labels: dict[str, str] = Field(default_factory=dict)
-    """What the values of the label column are called in words, such as ``{"0": negative, "1": positive}``, in quotes;
-    empty: they are words. These are the options that are offered, without it all that the data has."""
+    """What the values of the label column are called in words, such as ``{0: negative, 1: positive}``; empty:
+    they are words. These are the options that are offered, without it all that the data has."""
 
     rows: int | None = Field(default=64, ge=1)
     """At most this many rows of the data set a round; the next round takes the next ones, in an order drawn by the
@@ -62,6 +62,14 @@ class TemplatesSource(SourceSection):
     def taught(self) -> bool:
         """Whether it asks the teacher."""
         return False
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _numbers_are_texts(cls, labels: object) -> object:
+        """A label 1 is one that a file has as 1 or "1"; YAML makes a number of it where nobody puts it in quotes."""
+        if not isinstance(labels, dict):
+            return labels
+        return {str(key) if type(key) is int else key: name for key, name in labels.items()}
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Self:
