@@ -190,6 +190,18 @@ def test_documents(tmp_path: Path) -> None:
     assert counts["asked"] == 6
 
 
+def test_templates(tmp_path: Path) -> None:
+    said = follow("templates", tmp_path)
+    stage = tmp_path / "runs" / "reviews" / "rounds" / "1" / "construct"
+    rows = [json.loads(line) for line in (stage / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+    made = [row for row in rows if row["lineage"]["source"] == "templates"]
+    assert len(made) == 40, "20 rows, each in 2 of 3 wordings"
+    assert {row["lineage"]["prompt"] for row in made} == {"ask", "letters", "write"}
+    held = (stage / "templates" / "held_out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["lineage"]["prompt"] for line in held} == {"unseen"}
+    assert f"{len(rows):,} rows, conversations (records of this library)" in said
+
+
 def test_instructions(tmp_path: Path) -> None:
     bring_rows(tmp_path)
     said = follow("instructions", tmp_path)

@@ -20,7 +20,10 @@ from typing import Any
 import pytest
 
 from support.report_run import make_run
+from tutelage.curate.inspection import Wishes
+from tutelage.pipeline.inspecting import inspect_file
 from tutelage.report import write_report
+from tutelage.report.inspection import render_inspection
 from tutelage.runs import RunDirectory
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -173,6 +176,38 @@ def test_the_page_opens_quietly_and_fits(browser: Browser, page: Path, size: str
     assert "owned" not in browser.value("document.title")
     background = browser.value("getComputedStyle(document.body).backgroundColor")
     assert (sum(int(part) for part in background.strip("rgb()").split(",")) < 384) == dark
+
+
+@pytest.fixture(scope="module")
+def inspection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page about rows of which some would like to be a script, or push the page apart."""
+    folder = tmp_path_factory.mktemp("inspection")
+    said = ("<script>document.title='owned'</script>", "x" * 900, "[bold]a & b", "\u202egnirts", "A plain answer.")
+    rows = [
+        {"prompt": f"Tell me about {said[n % 5]} and number {n // 2}.", "completion": said[n % 3], "task": said[n % 2]}
+        for n in range(60)
+    ]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, found = inspect_file(folder / "rows.jsonl", Wishes(sample=40))
+    (folder / "page.html").write_text(render_inspection(found))
+    return folder / "page.html"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_about_rows_opens_quietly_and_fits(browser: Browser, inspection: Path, size: str) -> None:
+    width, height = SIZES[size]
+    browser.open(inspection, width=width, height=height)
+    browser.value("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert browser.complaints() == []
+    assert browser.value("document.documentElement.scrollWidth") <= width
+    assert browser.value("window.innerWidth") == width, "the page was wider than the phone and has been zoomed out"
+    assert browser.value("document.querySelectorAll('script').length") == 0
+    assert "owned" not in browser.value("document.title")
+    drawn = "[...document.querySelectorAll('svg.bars')].map(one => one.querySelectorAll('rect').length)"
+    assert min(browser.value(drawn)) >= 1
+    assert len(browser.value(drawn)) == 4, "prompts and answers, in characters and in words"
+    tall = "Math.max(...[...document.querySelectorAll('.bar')].map(one => one.getBoundingClientRect().height))"
+    assert browser.value(tall) == pytest.approx(108), "the style sheet or the figure is broken"
 
 
 def test_the_style_sheet_passes_its_own_content_policy(browser: Browser, page: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from tutelage.cli.annotate_commands import annotate
+from tutelage.cli.data_commands import inspect
 from tutelage.cli.options import Adapter, DryRun, Json, Offline, Out, Quiet, RecipePath, Round, RunPath, Set, Split
 from tutelage.cli.recipe_commands import recipes
 from tutelage.errors import InputErrors, Problem
@@ -54,6 +55,9 @@ def init(
 
     wishes = Wishes(name=name, model=model, data=data, check=check, own_check=own_check, own_task=own_task)
     init_command(folder, wishes, ask=not yes)
+
+
+app.command()(inspect)
 
 
 @app.command()

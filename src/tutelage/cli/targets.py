@@ -1,10 +1,13 @@
-"""What a command is pointed at: a recipe, a run's folder, or a model."""
+"""What a command is pointed at: a recipe, a run's folder, a model, or rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from tutelage.errors import InputErrors, Problem
 from tutelage.recipe import Recipe, load_recipe
+from tutelage.recipe.data import HUB, DataSection
 from tutelage.runs import RunDirectory
 
 
@@ -35,3 +38,14 @@ def find_target(given: str, settings: list[str], adapter: Path | None) -> Target
         label = named if adapter is not None else f"round {best.round}" if best.round else "start"
         return Target(run.recipe, run.recipe.model.id, adapter or promoted, label, path)
     return Target(None, given, adapter, named)
+
+
+def rows_at(given: str, command: str) -> DataSection | Path:
+    """Return the file or the data set of the hub that ``given`` names. Raises :class:`InputErrors`."""
+    if not given.startswith(HUB):
+        return Path(given)
+    try:
+        return DataSection(hub=given.removeprefix(HUB))
+    except ValidationError as error:
+        problem = Problem("no name of a data set", received=given, remedy=f"write {HUB}owner/name")
+        raise InputErrors(command, [problem]) from error

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from tutelage.cli.console import Terminal, say, say_json
+from tutelage.cli.targets import rows_at
 from tutelage.errors import InputErrors, Problem
 from tutelage.launch import place
 from tutelage.pipeline.defaults import recipe_for
@@ -75,7 +74,7 @@ def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[DataSection | Path | None
     if wanted.data is not None:
         if wanted.out is None:
             raise _refused(Problem("--out is missing", remedy="say where the weights are to go: -o FOLDER"))
-        return _given(wanted.data), wanted.out
+        return rows_at(wanted.data, "tune"), wanted.out
     if own is not None or asks:
         folder = wanted.out if wanted.out is not None else Path("runs") / recipe.name
         if (folder / "recipe.json").is_file():
@@ -86,16 +85,6 @@ def _own_rows(wanted: Tuning, recipe: Recipe) -> tuple[DataSection | Path | None
         what = "a round of a run starts from the recipe's model"
         raise _refused(Problem(what, received=f"--model {wanted.model}", remedy="leave it out"))
     return None
-
-
-def _given(data: str) -> DataSection | Path:
-    """What ``--data`` names. Raises :class:`InputErrors`."""
-    if not data.startswith(HUB):
-        return Path(data)
-    try:
-        return DataSection(hub=data.removeprefix(HUB))
-    except ValidationError as error:
-        raise _refused(Problem("no name of a data set", "--data", data, f"write {HUB}owner/name")) from error
 
 
 def _refused(problem: Problem) -> InputErrors:

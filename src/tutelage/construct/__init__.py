@@ -10,6 +10,7 @@
 | ``self_improve/`` | new instructions, reasons and pairs of a model, each method after its paper |
 | ``constitution/`` | answers of the student, criticized by principles and revised |
 | ``reflection/`` | rows that are there, reflected on and written anew |
+| ``templates/`` | rows of a labelled data set in several wordings |
 | ``given``, ``approval``, ``traces`` | prompts that sources are given; what may be learned; what a text must not show |
 | ``lesson`` | attempt → verdict → critique → revision → verdict |
 | ``mend`` | a draft whose form the task's own program put right |

@@ -15,6 +15,7 @@ from tutelage.construct.self_improve.magpie import magpie_rows
 from tutelage.construct.self_improve.self_instruct import self_instruct_rows
 from tutelage.construct.self_improve.self_rewarding import self_rewarding_pairs
 from tutelage.construct.self_improve.star import star_rows
+from tutelage.construct.templates.source import template_rows
 from tutelage.recipe.sources import (
     BackTranslationSource,
     ConstitutionSource,
@@ -27,6 +28,7 @@ from tutelage.recipe.sources import (
     SelfRewardingSource,
     Source,
     StarSource,
+    TemplatesSource,
 )
 from tutelage.records import Demonstration, Example, Level, Preference
 
@@ -92,6 +94,8 @@ def _from(source: Source, sampler: Sampler, means: Means) -> Made:
             )
         case ReflectionSource():
             return reflection_rows(source, sampler, student=means.student, teacher=means.teacher, seed=seed, base=base)
+        case TemplatesSource():
+            return template_rows(source, sampler, seed=seed, base=base), []
         case StarSource():
             return star_rows(source, sampler, student=means.student, seed=seed, base=base), []
         case MagpieSource():

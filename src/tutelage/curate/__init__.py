@@ -19,6 +19,7 @@
 | ``overlap`` | the index of words that it asks |
 | ``selection`` | rows by their difficulty, and rows that are unlike one another |
 | ``pairs`` | pairs of answers through the steps that decide about one row by itself |
+| ``inspection`` | figures of rows before they are curated |
 | ``mix`` | caps on prompts, cells and replay |
 | ``mixture`` | rows of several kinds in wanted shares |
 | ``losses`` | how many rows may be dropped before that is an error |

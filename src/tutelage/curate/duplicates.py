@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,18 @@ REMEMBERED = 1_000
 """Rows whose n-grams are kept, to be compared again: some 30 kB each."""
 
 
+class Twins(NamedTuple):
+    """The place of the row that is kept for each row (n), its own where that is kept, and how alike they are (n)."""
+
+    of: NDArray[np.intp]
+    likeness: NDArray[np.float64]
+
+    def gone(self) -> list[int]:
+        """Return the places of rows that are not kept."""
+        found: list[int] = np.flatnonzero(self.of != np.arange(len(self.of))).tolist()
+        return found
+
+
 class ExactDuplicates(WholeSet):
     """Keeps one of rows with the same prompt and answer.
 
@@ -41,16 +54,20 @@ class ExactDuplicates(WholeSet):
 
     def choose(self, columns: Columns, rows: Sequence[Example]) -> Choice:
         """Return which rows are dropped, each with the one that is kept for it."""
+        twins = self.twins(columns, rows)
+        return Choice(
+            Gone(place, "the same prompt and answer", f"as {rows[twins.of[place]].id}") for place in twins.gone()
+        )
+
+    def twins(self, columns: Columns, rows: Sequence[Example]) -> "Twins":
+        """Return which row is kept for each."""
         first, second = columns["digest"].T
         order = np.lexsort((columns["standing"], first, second))  # stable: of equal standing the smaller place
         starts = np.ones(len(order), dtype=bool)
         starts[1:] = (first[order[1:]] != first[order[:-1]]) | (second[order[1:]] != second[order[:-1]])
         twins = np.empty(len(order), np.intp)
         twins[order] = order[np.flatnonzero(starts)][np.cumsum(starts) - 1]
-        gone = np.flatnonzero(twins != np.arange(len(twins)))
-        return Choice(
-            Gone(place, "the same prompt and answer", f"as {rows[twins[place]].id}") for place in gone.tolist()
-        )
+        return Twins(twins, np.ones(len(order)))
 
 
 class NearDuplicates(WholeSet):
@@ -82,6 +99,14 @@ class NearDuplicates(WholeSet):
 
     def choose(self, columns: Columns, rows: Sequence[Example]) -> Choice:
         """Return which rows are dropped, each with the kept one that it is most like."""
+        twins = self.twins(columns, rows)
+        return Choice(
+            Gone(place, "nearly the same row", f"{twins.likeness[place]:.2f} like {rows[twins.of[place]].id}")
+            for place in twins.gone()
+        )
+
+    def twins(self, columns: Columns, rows: Sequence[Example]) -> "Twins":
+        """Return which row is kept for each; of ``columns`` the keys are taken out, which are large."""
         sides = [groups_of(columns.pop(side)) for side in ("whole", "answers")]
         suspect = (sides[0].max(axis=1, initial=-1) >= 0) & (sides[1].max(axis=1, initial=-1) >= 0)
         order = np.argsort(columns["standing"], kind="stable")
@@ -89,15 +114,11 @@ class NearDuplicates(WholeSet):
         whole, answers = (side[order] for side in sides)
         del sides
         found = self._compare(_Index(whole, answers), _Ordered(rows, order))
-        twins = np.full(len(rows), -1, np.intp)
-        likeness = np.zeros(len(rows))
+        twins = np.arange(len(rows))
+        likeness = np.ones(len(rows))
         for rank, alike, other in found:
             twins[order[rank]], likeness[order[rank]] = order[other], alike
-        gone = np.flatnonzero(twins >= 0)
-        return Choice(
-            Gone(place, "nearly the same row", f"{likeness[place]:.2f} like {rows[twins[place]].id}")
-            for place in gone.tolist()
-        )
+        return Twins(twins, likeness)
 
     def _compare(self, index: "_Index", rows: "_Ordered") -> Iterator[tuple[int, float, int]]:
         """Yield each row that is dropped, how much it is like a kept one, and which; by ranks of preference."""
@@ -203,9 +224,10 @@ def _likeness(left: _Compared, right: _Compared) -> float:
 
 def _digest(row: Example) -> bytes:
     """128 bits of what two rows have in common that are the same."""
-    both = f"{_same(prompt_text(row))}\n{_same(answer_text(row))}"  # neither has a line break of its own
+    both = f"{same_text(prompt_text(row))}\n{same_text(answer_text(row))}"  # neither has a line break of its own
     return blake2b(both.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def _same(text: str) -> str:
+def same_text(text: str) -> str:
+    """Return what texts that count as the same have in common: normal form KC, no case, single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -146,6 +146,10 @@ class ChatTemplate:
         self._refuse_second_beginning(ids)
         return Encoded(np.asarray(ids, dtype=np.int32), targets)
 
+    def count_tokens(self, texts: list[str]) -> list[int]:
+        """Return how many tokens each text is by itself."""
+        return [len(ids) for ids in self._tokenize(texts)] if texts else []
+
     @cached_property
     def lead(self) -> tuple[int, ...]:
         """Ids of what the template writes before any answer, whatever was asked: the beginning of text, if texts have

@@ -21,6 +21,8 @@
 | ``curating`` | curation outside a run: steps, rows in memory or on the disk, files |
 | ``defaults`` | what is meant where no recipe says it |
 | ``own_rows`` | rows of one's own for a single tuning |
+| ``inspecting`` | a file of rows, read and inspected |
+| ``coverage`` | rows in tokens of a model, and which of these are learned from |
 | ``told`` | rows with what an endpoint said of its answers beside them |
 | ``hub_rows`` | rows of a data set of the hub, by commit |
 | ``engines`` | the models of a run |

@@ -120,7 +120,7 @@ def estimate_run(recipe: Recipe, tasks: Tasks) -> Estimate:
 
 def _sees(recipe: Recipe, tasks: Tasks, prompts: int, supplies: Sequence[Supply]) -> tuple[str, ...]:
     taught = [supply.shown for supply in supplies if supply.taught]
-    own = [supply.shown for supply in supplies if not supply.taught]
+    own = [supply.shown for supply in supplies if not supply.taught and supply.shown]
     return who_sees_what(recipe, tasks, prompts, taught, own)
 
 

@@ -15,7 +15,7 @@ from tutelage.recipe import Recipe
 from tutelage.recipe.construct import ConstructSection
 from tutelage.recipe.endpoint import EndpointTeacher
 from tutelage.recipe.judge import JudgeSection
-from tutelage.recipe.sources import DocumentsSource, StarSource
+from tutelage.recipe.sources import DocumentsSource, StarSource, TemplatesSource
 from tutelage.recipe.teacher import ModelTeacher, SelfTeacher
 from tutelage.records import Record
 from tutelage.tasks.protocol import Task
@@ -136,7 +136,7 @@ def _texts_of_sources(recipe: Recipe) -> list[str]:
     for one in recipe.construct.sources:
         if one.kind in said:
             found += [said[one.kind]] if scores else []
-        elif not isinstance(one, DocumentsSource | StarSource):
+        elif not isinstance(one, DocumentsSource | StarSource | TemplatesSource):
             writer = "teacher" if one.taught else "student"
             found.append(f"requests that the {writer} wrote and its answers to them")
     return list(dict.fromkeys(found))

@@ -12,6 +12,7 @@ from tutelage.construct.rehearsal import rehearsal_prompts
 from tutelage.construct.self_improve.back_translation import check_source as check_back_translation
 from tutelage.construct.self_improve.seeds import seeds_of
 from tutelage.construct.self_improve.star import check_source as check_star
+from tutelage.construct.templates.source import read_kit
 from tutelage.curate.build import build_steps
 from tutelage.curate.selection.scores import read_scores
 from tutelage.errors import InputErrors, Problem, RecipeError, TutelageError
@@ -39,6 +40,7 @@ from tutelage.recipe.sources import (
     InstructionsSource,
     ReflectionSource,
     StarSource,
+    TemplatesSource,
 )
 from tutelage.recipe.vllm import VllmEngine
 from tutelage.reflect.own import load_planner
@@ -143,6 +145,8 @@ def _attempts(recipe: Recipe, tasks: Mapping[str, Task], *, keys: bool) -> Itera
                 yield where, partial(check_constitution, source, recipe.folder)
             case ReflectionSource():
                 yield where, partial(check_reflection, source, recipe.folder)
+            case TemplatesSource():
+                yield where, partial(read_kit, source, recipe.folder)
     engine = recipe.engines.sampling
     if isinstance(engine, VllmEngine) and engine.base_url:
         yield "engines.sampling.base_url", lambda: check_address(engine.base_url, engine.allow_remote)

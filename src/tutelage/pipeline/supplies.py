@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from tutelage.construct.documents.source import shelve
+from tutelage.construct.templates.source import read_kit
 from tutelage.pipeline.alone import magpie_of, star_of
 from tutelage.pipeline.improved import back_translation_of, evolve_of, self_instruct_of, self_rewarding_of
-from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN
+from tutelage.pipeline.lengths import CHARACTERS_A_TOKEN, FRAME_TOKENS
 from tutelage.pipeline.ordered import Beside, Ordering, ordering_of
 from tutelage.pipeline.revising import revising_of
 from tutelage.pipeline.teaching import Asked
@@ -22,6 +23,7 @@ from tutelage.recipe.sources import (
     SelfRewardingSource,
     Source,
     StarSource,
+    TemplatesSource,
 )
 
 PROMPT_TOKENS = 330
@@ -40,8 +42,8 @@ ACCEPTED_SHARE = 0.6
 class Supply:
     """What a source gives and takes, roughly: its ``name``, the ``rows`` of a round in the mean over all rounds with
     the tokens of one, what who writes is ``asked`` in all, and in words what a round asks and what who writes is
-    ``shown`` in one; ``beside`` is what a judge gets of it in a round. ``taught``: the teacher writes, or else the
-    student. ``own`` is what the student is asked beside a teacher."""
+    ``shown`` in one (empty: nobody is shown it); ``beside`` is what a judge gets of it in a round. ``taught``: the
+    teacher writes, or else the student. ``own`` is what the student is asked beside a teacher."""
 
     name: str
     rows: int
@@ -77,6 +79,8 @@ def supplies_of(recipe: Recipe) -> list[Supply]:
                 found.append(_from_orders(source, magpie_of(source, recipe), recipe))
             case ConstitutionSource() | ReflectionSource():
                 found.append(_from_orders(source, revising_of(source, recipe), recipe))
+            case TemplatesSource():
+                found.append(_from_templates(source, recipe))
     return found
 
 
@@ -95,6 +99,23 @@ def _from_documents(source: DocumentsSource, recipe: Recipe) -> Supply:
         asked=(Asked(answers, PROMPT_TOKENS + length, min(REPLY_TOKENS, source.max_tokens), source.max_tokens),),
         words=f"{passages:,} of {there:,} passages of {len(shelf.documents):,} documents × {source.per_chunk}",
         shown=f"{passages:,} passages of documents a round",
+    )
+
+
+def _from_templates(source: TemplatesSource, recipe: Recipe) -> Supply:
+    """Rows that nobody is asked for."""
+    kit = read_kit(source, recipe.folder)
+    there, wordings = len(kit.data.rows), min(source.per_row, len(kit.learned))
+    taken = there if source.rows is None else min(there, source.rows)
+    length = sum(len(str(value)) for row in kit.data.rows for value in row.values.values()) / there
+    return Supply(
+        name=source.folder,
+        rows=round(taken * wordings * (recipe.rounds + 1) / 2),
+        row_tokens=FRAME_TOKENS + length / CHARACTERS_A_TOKEN * (1 + source.shots * source.shot_share),
+        asked=(),
+        words=f"{taken:,} of {there:,} labelled rows × {wordings} of {len(kit.learned)} wordings",
+        shown="",
+        taught=False,
     )
 
 

@@ -24,6 +24,7 @@ from tutelage.recipe.sources import (
     MagpieSource,
     ReflectionSource,
     Source,
+    TemplatesSource,
 )
 from tutelage.recipe.vllm import ONLY_JOINED, ONLY_STARTED, VllmEngine
 
@@ -144,6 +145,8 @@ def _of_source(source: Source, recipe: "Recipe", *place: str | int) -> Iterator[
             yield _idle(source, "seeds", "no seed is shown, examples is 0", *place)
         case ConstitutionSource() if source.principles is not None:
             yield _idle(source, "domain", "the principles are those of a file (principles)", *place)
+        case TemplatesSource():
+            yield from _of_templates(source, *place)
         case ReflectionSource() if section.judge is None or not section.judge.unchecked:
             why = "no judge scores rows that no program can check (construct.judge)"
             yield _idle(source, "originals", why, *place)
@@ -154,6 +157,14 @@ def _of_documents(source: DocumentsSource, *place: str | int) -> Iterator[Idle]:
         yield _idle(source, "unanswerable", "a row of closed_book has no passage that could lack the answer", *place)
     if not source.unanswerable:
         yield _idle(source, "abstention", "no row abstains, unanswerable is 0", *place)
+
+
+def _of_templates(source: TemplatesSource, *place: str | int) -> Iterator[Idle]:
+    if not source.shots:
+        yield _idle(source, "shot_share", "no row stands before a question, shots is 0", *place)
+    if source.label is None:
+        for key in ("labels", "balance"):
+            yield _idle(source, key, "the data set has no label, label is null", *place)
 
 
 def _of_vllm(recipe: "Recipe") -> Iterator[Idle]:

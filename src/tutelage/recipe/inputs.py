@@ -15,13 +15,15 @@ from tutelage.recipe.sources import (
     ReflectionSource,
     SelfImprovementSource,
     StarSource,
+    TemplatesSource,
 )
 from tutelage.recipe.tasks import CustomTaskSection
 
 
 def input_files(recipe: Recipe) -> dict[str, Path]:
     """Return the files of rows, benchmarks and scores, of code (``file.py:name``), of the sources (documents, topics,
-    personas, seed tasks, prompts, principles, reasons) and of the chat template, by name as the recipe writes it.
+    personas, seed tasks, prompts, principles, reasons, labelled rows, templates) and of the chat template, by name as
+    the recipe writes it.
 
     They need not be there. Installed modules (``package.module:name``) are not among them, nor are files that the
     user's code opens or imports by itself, nor the model, which a run compares by its digest when it opens it.
@@ -73,6 +75,8 @@ def files_of_folders(recipe: Recipe) -> Iterator[str]:
                 yield from _files(path, recipe.folder)
             case StarSource(demonstrations=file):
                 yield file
+            case TemplatesSource(path=path, wordings=file):
+                yield from (*_files(path, recipe.folder), file)
 
 
 def document_files(section: PassagesSource, folder: Path) -> list[str]:

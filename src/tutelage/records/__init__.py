@@ -22,6 +22,7 @@
 | ``scores``, ``comparison``, ``outcome`` | scores and what is concluded from them |
 | ``heldout`` | the loss of references that were held out |
 | ``tradeoff`` | what each paradigm of data construction gave and took |
+| ``inspection`` | what a file of rows looks like |
 | ``jsonl`` | reading and writing records, with errors by file, line and key |
 | ``tables``, ``importers`` | a user's files: rows of any common format, as examples, preferences or prompts |
 """

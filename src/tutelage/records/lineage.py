@@ -56,14 +56,14 @@ class Lineage(Record):
 
     ``source`` names the method inside the paradigm (``examples``, ``context_distillation``, ``rejection``,
     ``revision``, ``replay``, ``documents``, ``instructions``, ``self_instruct``, ``evolve``, ``back_translation``,
-    ``star``, ``magpie``, ``self_rewarding``, ``constitution``, ``reflection``); ``author`` the model or person that
-    wrote the answer; ``prompt`` the hash or name of the prompt that asked for it; ``evidence`` what of a document
-    proves it; ``order`` what of a request was ordered, and ``assessment`` what a reader who did not know took it for;
-    ``operations`` how a model came to it from what experts wrote, the last one last; ``estimated_level``: nobody gave
-    the level or read it, it was reckoned from these; ``principles`` by what the answer was criticized, in this order,
-    each with a mark of its text; ``changes`` what steps of curation changed in the text after that, each as ``step:
-    what``, in their order; ``cost.completion_tokens`` counts the record's own tokens and those of the attempts that
-    were thrown away for it.
+    ``star``, ``magpie``, ``self_rewarding``, ``constitution``, ``reflection``, ``templates``); ``author`` the model
+    or person that wrote the answer; ``prompt`` the hash or name of the prompt that asked for it; ``evidence`` what
+    of a document proves it; ``order`` what of a request was ordered, and ``assessment`` what a reader who did not
+    know took it for; ``operations`` how a model came to it from what experts wrote, the last one last;
+    ``estimated_level``: nobody gave the level or read it, it was reckoned from these; ``principles`` by what the
+    answer was criticized, in this order, each with a mark of its text; ``changes`` what steps of curation changed
+    in the text after that, each as ``step: what``, in their order; ``cost.completion_tokens`` counts the record's
+    own tokens and those of the attempts that were thrown away for it.
     """
 
     paradigm: Paradigm

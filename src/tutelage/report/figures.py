@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from tutelage.records.inspection import Spread
 from tutelage.report.numbers import signed, span
 
 ROW = 50
@@ -113,6 +114,30 @@ def loss_curve(
     said = f"From {finite[0]:.3f} at step {first:,} to {finite[-1]:.3f} at step {last:,}; " if finite else ""
     said += f"lowest {min(finite):.3f}." if finite else "No finite loss."
     return _figure(name, title, said, "".join(parts), height=bottom + 28, kind="loss")
+
+
+def histogram(spread: Spread, *, name: str, title: str) -> Markup:
+    """Return the bins of a spread as bars of equal width, the last one wider than it looks where values lie far out;
+    ``name`` makes the ids of the page unique."""
+    most = max(found.count for found in spread.bins)
+    top, bottom, width = 22, 130, 100 / len(spread.bins)
+    parts = [f'<text class="value" x="0" y="13">at most {most:,} a bar</text>']
+    for place, found in enumerate(spread.bins):
+        height = (bottom - top) * found.count / most
+        shown = max(height, 1.0) if found.count else 0.0
+        hover = f"<title>{found.low:,} to {found.high:,}: {found.count:,}</title>"
+        parts.append(
+            f'<rect class="bar" x="{place * width + 0.2:.2f}%" width="{width - 0.4:.2f}%" y="{bottom - shown:.1f}" '
+            f'height="{shown:.1f}">{hover}</rect>'
+        )
+    parts.append(f'<line class="zero" x1="0" x2="100%" y1="{bottom}" y2="{bottom}"/>')
+    ticks = [("start", 0.0, spread.bins[0].low), ("end", 100.0, spread.bins[-1].high)]
+    if (half := len(spread.bins) // 2) > 1:
+        ticks.append(("middle", half * width, spread.bins[half].low))
+    for at, x, said in ticks:
+        parts.append(f'<text class="tick" x="{x:.2f}%" y="{bottom + 18}" text-anchor="{at}">{said:,}</text>')
+    words = f"{spread.n:,} values from {spread.least:,} to {spread.most:,}, median {spread.median:,}."
+    return _figure(name, title, words, "".join(parts), height=bottom + 26, kind="bars")
 
 
 def _figure(name: str, title: str, description: str, content: str, *, height: int, kind: str) -> Markup:

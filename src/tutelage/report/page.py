@@ -1,17 +1,13 @@
 """The report: one self-contained HTML page, from the run directory alone.
 
-No script, no network, no external file: the content policy of the page forbids them, and lets in the one style sheet
-by its hash. Every text of a model or a user is escaped by the template engine.
+What every page keeps out stands in ``templating``.
 """
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from tutelage.files import write_atomic
@@ -26,6 +22,7 @@ from tutelage.report.losses import NOT_PROVED, loss_change, loss_rows, loss_tone
 from tutelage.report.matrices import SHADES, HeatMap, heat_maps, transfer_maps
 from tutelage.report.reading import START, RunData, Tuning, read_run
 from tutelage.report.redact import redacted, visible
+from tutelage.report.templating import page_environment, page_style
 from tutelage.runs import RunDirectory
 from tutelage.statistics import Difference
 
@@ -47,13 +44,12 @@ def write_report(run: RunDirectory, *, redact: bool = False) -> Path:
 
 def render(data: RunData, *, redact: bool = False) -> str:
     """Return the page."""
-    style = (files("tutelage.report") / "templates" / "page.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, digest = page_style()
     return (
         _environment(redact=redact)
         .get_template("page.html.j2")
         .render(
-            style=Markup(style),
+            style=style,
             style_hash=digest,
             redact=redact,
             data=data,
@@ -80,37 +76,22 @@ def render(data: RunData, *, redact: bool = False) -> str:
 
 
 def _environment(*, redact: bool) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("tutelage.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {
         "said": redacted if redact else visible,
-        "rate": numbers.rate,
-        "signed": numbers.signed,
-        "count": numbers.count,
-        "decimal": numbers.decimal,
-        "share": numbers.share,
         "probability": numbers.probability,
         "confidence": numbers.confidence,
         "duration": numbers.duration,
         "guard_value": numbers.guard_value,
-        "name": names.title,
         "level": names.level,
         "rival": names.rival,
         "guard": names.guard,
-        "symbol": names.symbol,
-        "tone": names.tone,
         "outcome": samples.outcome,
         "reason": samples.reason,
         "is_estimated": is_estimated,
     }
     environment.globals |= {
         "span": numbers.span,
-        "plural": numbers.plural,
         "engine_words": engine_words,
         "heat_maps": heat_maps,
         "loss_rows": loss_rows,

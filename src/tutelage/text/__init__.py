@@ -7,6 +7,7 @@
 | ``verbatim`` | whether a quote stands in a text, typography aside |
 | ``language`` | language identification (py3langid) |
 | ``languages`` | names of languages, and which are taken for one another |
+| ``function_words`` | words that are about nothing |
 | ``rouge`` | ROUGE-L, exact and fast enough for thousands of texts |
 | ``numbers`` | numbers as digits |
 | ``fences`` | which lines are code |

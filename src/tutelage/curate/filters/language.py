@@ -26,6 +26,16 @@ class Spoken:
     probability: float
 
 
+def asked_text(row: Example) -> str:
+    """Return all that the user says before the answer."""
+    return "\n".join(message.text for message in row.prompt if message.role == "user")
+
+
+def differ(prompt: Spoken, answer: Spoken) -> bool:
+    """Return whether both languages are told, and no short text of the one is taken for the other."""
+    return bool(prompt.code and answer.code) and answer.code not in {prompt.code, *near(prompt.code)}
+
+
 class Language(RowWise):
     """Drops rows whose prompt or answer is in another language than those of ``keep``.
 
@@ -60,7 +70,7 @@ class Language(RowWise):
         dropped: list[Dropped] = []
         tally = Tally()
         for row in rows:
-            prompt = self.tell("\n".join(message.text for message in row.messages[:-1] if message.role == "user"))
+            prompt = self.tell(asked_text(row))
             answer = self.tell(row.target.text)
             if fault := self._fault(prompt, answer):
                 dropped.append(drop(row, self.name, *fault))
@@ -94,8 +104,7 @@ class Language(RowWise):
                     f"{NAMES.get(found.code, found.code)} ({found.probability:.2f}), kept are {', '.join(self.keep)}"
                 )
                 return f"{side} in another language", detail
-        told = prompt.code and answer.code
-        if self.answer_as_prompt and told and answer.code != prompt.code and answer.code not in near(prompt.code):
+        if self.answer_as_prompt and differ(prompt, answer):
             names = (NAMES.get(found.code, found.code) for found in (answer, prompt))
             return "answer in another language than the prompt", " and ".join(names)
         return None

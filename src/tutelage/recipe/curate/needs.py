@@ -50,7 +50,7 @@ def score_files(step: Section) -> list[FileScore]:
     return [score for score in (step.complexity, step.quality) if isinstance(score, FileScore)]
 
 
-EXPERT_KINDS = {"paradigm": ("expert",), "source": ("demonstrations", "rewording")}
+EXPERT_KINDS = {"paradigm": ("expert",), "source": ("demonstrations", "rewording", "templates")}
 """What rows that experts wrote are called, by what a mixture may tell kinds apart."""
 
 

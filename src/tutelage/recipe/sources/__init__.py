@@ -17,6 +17,7 @@ from tutelage.recipe.sources.self_improvement import SelfImprovementSource
 from tutelage.recipe.sources.self_instruct import SelfInstructSource
 from tutelage.recipe.sources.self_rewarding import SelfRewardingSource
 from tutelage.recipe.sources.star import StarSource
+from tutelage.recipe.sources.templates import TemplatesSource
 
 Source = Annotated[
     DocumentsSource
@@ -28,7 +29,8 @@ Source = Annotated[
     | MagpieSource
     | SelfRewardingSource
     | ConstitutionSource
-    | ReflectionSource,
+    | ReflectionSource
+    | TemplatesSource,
     Field(discriminator="kind"),
 ]
 
@@ -47,4 +49,5 @@ __all__ = [
     "SelfRewardingSource",
     "Source",
     "StarSource",
+    "TemplatesSource",
 ]

@@ -14,20 +14,25 @@
 | ``unpaired`` | any example of the above | and ``label``: true for an answer that is wanted, or false |
 | ``prompts`` | any example of the above | its last answer is not read, and need not be there |
 
+:func:`import_rows` takes examples, pairs and unpaired ones alike and says which they were.
+
 Every row may also have ``system``, ``task``, ``dimension``, ``level``, ``facet`` and ``group``; other columns are not
 read.
 """
 
+from tutelage.records.importers.anything import Imported, import_rows
 from tutelage.records.importers.examples import import_examples, iter_examples
 from tutelage.records.importers.preferences import import_preferences, import_unpaired, kind_of
 from tutelage.records.importers.prompts import import_prompts
 from tutelage.records.importers.turns import RowFault
 
 __all__ = [
+    "Imported",
     "RowFault",
     "import_examples",
     "import_preferences",
     "import_prompts",
+    "import_rows",
     "import_unpaired",
     "iter_examples",
     "kind_of",

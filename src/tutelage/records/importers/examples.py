@@ -52,7 +52,7 @@ def iter_examples(
     """
     lineage = Lineage(paradigm="expert", source=source, author=author)
     labels = {"task": task, "dimension": dimension}
-    return convert_rows(path, lambda values: _example(values, lineage, labels), Example)
+    return convert_rows(path, lambda values: example_of(values, lineage, labels), Example)
 
 
 def form_of(values: Values) -> str | None:
@@ -82,7 +82,8 @@ def conversation_of(values: Values) -> Conversation:
     return messages
 
 
-def _example(values: Values, lineage: Lineage, labels: Mapping[str, str]) -> Example:
+def example_of(values: Values, lineage: Lineage, labels: Mapping[str, str]) -> Example:
+    """Return the example of a row; ``labels`` are for rows that name none. Raises :class:`RowFault`."""
     if form_of(values) == "example":
         example = Example.model_validate(_of_shard(values) if isinstance(values["lineage"], str) else values)
         check_turns(example.messages, "messages")

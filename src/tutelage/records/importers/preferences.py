@@ -32,7 +32,11 @@ UNWANTED = frozenset({"false", "0", "no"})
 
 def kind_of(path: Path | str) -> RowKind:
     """Return the kind of rows that a file holds, by the keys of its first. Raises :class:`DataError`."""
-    first = read_rows(Path(path))[0].values
+    return kind_of_row(read_rows(Path(path))[0].values)
+
+
+def kind_of_row(first: Values) -> RowKind:
+    """Return the kind of rows that a file holds whose first row has these values."""
     keys = {key for key, value in first.items() if value is not None}
     if {"chosen", "rejected"} <= keys:
         return "pairs"
@@ -61,7 +65,7 @@ def import_unpaired(path: Path | str, *, author: str) -> list[UnpairedPreference
     if kind_of(path) == "pairs":
         return [one for pair in import_preferences(path, author=author) for one in unpaired(pair)]
     lineage = Lineage(paradigm="expert", source="unpaired", author=author)
-    return list(convert_rows(path, lambda values: _unpaired(values, lineage), UnpairedPreference))
+    return list(convert_rows(path, lambda values: unpaired_of(values, lineage), UnpairedPreference))
 
 
 def unpaired(pair: Preference) -> tuple[UnpairedPreference, UnpairedPreference]:
@@ -169,7 +173,8 @@ def _split(chosen: Conversation, rejected: Conversation) -> tuple[Conversation, 
     return chosen[:-1], chosen[-1:], rejected[-1:]
 
 
-def _unpaired(values: Values, lineage: Lineage) -> UnpairedPreference:
+def unpaired_of(values: Values, lineage: Lineage) -> UnpairedPreference:
+    """Return the answer of a row that is wanted or not. Raises :class:`RowFault`."""
     if "lineage" in values:
         return UnpairedPreference.model_validate(values)
     if form_of(values) is None:

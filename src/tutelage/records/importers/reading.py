@@ -1,6 +1,6 @@
 """The rows of a file as records of one kind, every fault by line and key."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from tutelage.records.base import Record
 from tutelage.records.importers.turns import RowFault, Values, text_of
 from tutelage.records.jsonl import problems_of
 from tutelage.records.messages import Conversation
-from tutelage.records.tables import Faults, iter_rows, shown
+from tutelage.records.tables import Faults, Row, iter_rows, shown
 
 Made = TypeVar("Made", bound=Record)
 
@@ -27,7 +27,14 @@ def convert_rows(path: Path | str, convert: Callable[[Values], Made], kind: type
     """
     path = Path(path)
     faults = Faults(path)
-    for row in iter_rows(path, faults):
+    return converted(iter_rows(path, faults), faults, convert, kind)
+
+
+def converted(
+    rows: Iterable[Row], faults: Faults, convert: Callable[[Values], Made], kind: type[Made]
+) -> Iterator[Made]:
+    """Yield what ``convert`` makes of ``rows``; at the end :class:`DataError` is raised, if there are ``faults``."""
+    for row in rows:
         where = row.where
         try:
             made = convert(row.values)
