@@ -39,16 +39,26 @@ DEADLINE_S = 60.0
 
 
 class Browser:
-    """One page of a headless browser."""
+    """A headless browser, seen through one of its tabs."""
 
     def __init__(self, commands: int, answers: int) -> None:
         self._commands, self._answers = commands, answers
         self._buffer, self._number, self._session = b"", 0, ""
         self.events: list[dict[str, Any]] = []
+        self.new_tab()
+
+    def new_tab(self) -> str:
+        """Open another tab, look at that one from now on, and return its name for :meth:`turn_to`."""
+        self._session = ""
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
+        return self._session
+
+    def turn_to(self, tab: str) -> None:
+        """Look at a tab that was opened before."""
+        self._session = tab
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._number += 1
@@ -71,8 +81,42 @@ class Browser:
         )
         self.events.clear()
         self.ask("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+        self.wait_for("Page.loadEventFired")
+
+    def wait(self, expression: str) -> None:
+        """Wait until an expression is true."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not self.value(expression):
+            where = self.value("`${location.pathname} ${document.body?.innerText.slice(0, 400)}`")
+            assert time.monotonic() < deadline, f"never: {expression}, at {where}"
+            time.sleep(0.02)
+
+    def wait_for(self, method: str) -> dict[str, Any]:
+        """Wait for an event and return what it says."""
+        while not (found := [event["params"] for event in self.events if event["method"] == method]):
             self._note(self._read())
+        return found[-1]
+
+    def type(self, text: str) -> None:
+        """Put text where the cursor is, as from an input method: all of it at once."""
+        self.ask("Input.insertText", text=text)
+
+    def click(self, selector: str) -> None:
+        """Click in the middle of an element, as a mouse does."""
+        box = "(box => [box.x + box.width / 2, box.y + box.height / 2])({}.getBoundingClientRect())"
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.value(f"{found}.scrollIntoView({{block: 'center'}})")
+        x, y = self.value(box.format(found))
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key: str, *, ctrl: bool = False) -> None:
+        """Press a key and let it go."""
+        code = {"Backspace": 8, "Enter": 13, "Escape": 27, "Tab": 9}.get(key, ord(key.upper()[0]))
+        text = {} if ctrl or (len(key) > 1 and key != "Enter") else {"text": "\r" if key == "Enter" else key}
+        pressed = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 2 * ctrl}
+        self.ask("Input.dispatchKeyEvent", type="keyDown", **pressed, **text)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", **pressed)
 
     def value(self, expression: str) -> Any:
         return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
@@ -93,7 +137,7 @@ class Browser:
         self.events.append(event)
         if event["method"] == "Page.javascriptDialogOpening":  # else the page would wait for ever
             closing = {"id": 0, "method": "Page.handleJavaScriptDialog", "params": {"accept": True}}
-            os.write(self._commands, json.dumps(closing | {"sessionId": self._session}).encode() + b"\0")
+            os.write(self._commands, json.dumps(closing | {"sessionId": event["sessionId"]}).encode() + b"\0")
 
     def _read(self) -> dict[str, Any]:
         deadline = time.monotonic() + DEADLINE_S

@@ -14,6 +14,7 @@ const keys = document.getElementById("keys");
 
 let confirmed = "", untouched = "", pending = null, sending = null, timer = 0;
 let stale = false, leaving = false;
+let undecided = "undecided" in form.dataset; // the page shows both versions: nothing is saved until a button says so
 
 function content() {
   const data = new FormData(form);
@@ -43,6 +44,7 @@ async function send() {
     for (const field of document.querySelectorAll("input[name=revision]")) field.value = revision;
     confirmed = pending.content;
     pending = null;
+    undecided = false;
     if (isDirty()) soon();
     else tell("Saved", "good");
     return true;
@@ -62,6 +64,7 @@ function failed(words, again) {
 function soon() {
   if (stale || leaving) return;
   tell("Not saved yet");
+  if (undecided) return;
   clearTimeout(timer);
   timer = setTimeout(save, SOON_MS);
 }
@@ -125,6 +128,7 @@ function guard(which, allowed) {
     }
     event.preventDefault();
     const button = event.submitter;
+    await new Promise((done) => setTimeout(done)); // a form that is being submitted cannot be submitted once more
     if (!leaving && (await allowed(button))) go(which, button);
   });
 }
@@ -154,9 +158,9 @@ addEventListener("beforeunload", (event) => {
 addEventListener("pageshow", (event) => {
   if (event.persisted) leaving = false;
 });
-addEventListener("online", () => isDirty() && save());
+addEventListener("online", () => isDirty() && !undecided && save());
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "hidden" && isDirty() && !stale && !leaving) save();
+  if (document.visibilityState === "hidden" && isDirty() && !stale && !undecided && !leaving) save();
 });
 
 // ---- time: seconds in which the page is seen and something is done now and then.
@@ -324,4 +328,5 @@ if (passage) {
   paint();
 }
 
-confirmed = untouched = content(); // the blank row of marks is gone now
+untouched = content(); // the blank row of marks is gone now
+confirmed = undecided ? "" : untouched;
