@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from support.browser import CHROMIUM, Browser, chromium
@@ -131,6 +132,15 @@ def test_a_link_signs_in_and_its_token_stays_nowhere_that_others_see(site: Site,
     entries = browser.ask("Page.getNavigationHistory")["entries"]
     assert [entry["url"] for entry in entries if token in entry["url"]] == []
     assert token not in browser.value("document.documentElement.outerHTML")
+
+
+def test_behind_a_proxy_with_tls_the_cookie_is_sent_over_tls_alone(site: Site) -> None:
+    for scheme, secure in (("https", True), ("http", False)):
+        headers = {"X-Forwarded-Proto": scheme, "X-Forwarded-For": "203.0.113.7"}
+        answer = httpx.post(f"{site.url}/enter", data={"token": site.token("write/Ann")}, headers=headers)
+        assert answer.status_code == 303
+        assert ("Secure" in answer.headers["set-cookie"]) == secure
+        assert "server" not in answer.headers
 
 
 def test_a_script_in_an_item_is_shown_and_never_runs(site: Site, browser: Browser) -> None:

@@ -145,7 +145,7 @@ def _shown(token: str, seen: _Seen, form: _Form, after: str = "") -> Response:
         faults=form.faults,
         others=others,
         foreign=json.dumps(task.draft, ensure_ascii=False, indent=2) if foreign else "",
-        is_draft=drafted(task.draft) is not None and form.stale is None,
+        is_draft=drafted(task.draft) is not None and form.status == 200,
         here=address(task.item.id),
         again=address(after) if after and after != task.item.id else "",
         after=after,

@@ -244,7 +244,8 @@ if (passage) {
   let number = Number(blank.dataset.mark), chosen = null;
   const template = blank.cloneNode(true);
   blank.remove();
-  document.getElementById("brushes").hidden = false;
+  const brushes = document.getElementById("brushes");
+  brushes.hidden = false;
   saveButton.textContent = "Save draft";
 
   const placesOf = (words) => {
@@ -261,8 +262,13 @@ if (passage) {
     before.setStart(passage, 0);
     before.setEnd(range.startContainer, range.startOffset);
     const words = range.toString(), start = before.toString().length + words.length - words.trimStart().length;
-    chosen = words.trim() ? { words: words.trim(), start } : null;
+    choose(words.trim() ? { words: words.trim(), start } : null);
   });
+
+  const choose = (words) => {
+    chosen = words;
+    brushes.classList.toggle("chosen", words !== null); // on a phone they come to where the thumb is
+  };
 
   const brush = (button) => {
     if (!chosen) return tell("Select words in the text first.", "bad");
@@ -279,7 +285,7 @@ if (passage) {
     field("label").value = button.dataset.brush;
     rows.append(row);
     getSelection().removeAllRanges();
-    chosen = null;
+    choose(null);
     for (const none of form.querySelectorAll("input[name=label]")) none.checked = false;
     field("reason").focus();
     field("reason").dispatchEvent(new Event("input", { bubbles: true }));
