@@ -59,7 +59,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     for name in ("stale", "lost", "halfway", "leave", "skip"):
         store.new_project(Project(name=name, work=WriteWork()))
         store.add_items(name, [WorkItem(id="i", messages=(user(f"Why? {SCRIPT}"),))])
+    store.invite("keys", "Judge", role="adjudicator")
     people = [f"{project.name}/{name}" for project in store.projects() for name in ("Ann", "Ben")]
+    people.append("keys/Judge")
     command = [sys.executable, "-m", "tutelage", "annotate", "serve", place, "--port", "0"]
     command += [part for who in people for part in ("--link", who)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -143,6 +145,12 @@ def test_behind_a_proxy_with_tls_the_cookie_is_sent_over_tls_alone(site: Site) -
         assert "server" not in answer.headers
 
 
+def test_the_link_of_an_adjudicator_is_one_of_an_adjudicator(site: Site) -> None:
+    with httpx.Client(base_url=site.url, follow_redirects=True) as client:
+        first = client.post("/enter", data={"token": site.token("keys/Judge")})
+    assert "You decide where people disagree" in first.text
+
+
 def test_a_script_in_an_item_is_shown_and_never_runs(site: Site, browser: Browser) -> None:
     enter(browser, site.links["choose/Ann"])
     quiet(browser, site)
@@ -206,6 +214,12 @@ def test_a_stale_tab_keeps_its_words_and_shows_both_versions(site: Site, browser
     write(browser, "More")
     browser.wait("document.getElementById('both') !== null")
     assert "was changed in another window" in browser.value("document.body.innerText")
+    browser.events.clear()
+    browser.click(".notice.bad a")
+    asked = browser.wait_for("Page.javascriptDialogOpening")
+    assert asked["type"] == "beforeunload", "loading the newer one drops the words here"
+    browser.wait(f"!document.querySelector('.notice.bad') && {READY}")
+    assert value_of(browser) == "Of the first tab."
 
 
 def test_a_connection_that_breaks_loses_nothing(site: Site, browser: Browser) -> None:
@@ -362,12 +376,11 @@ def test_a_wrong_token_and_a_token_in_another_tab(site: Site, browser: Browser) 
     browser.wait(f"{STATE}.startsWith('Not saved: Somebody else has signed in')")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("kind", WORKS)
-def test_every_kind_of_work_fits_a_phone_and_a_desktop(site: Site, browser: Browser, kind: str, dark: bool) -> None:
+def test_every_kind_of_work_fits_a_phone_and_a_desktop(site: Site, browser: Browser, kind: str) -> None:
     enter(browser, site.links[f"{kind}/Ann"])
     where = browser.value("location.href")
-    for width, height in ((390, 844), (1280, 900)):
+    for width, height, dark in ((390, 844, False), (1280, 900, False), (390, 844, True), (1280, 900, True)):
         browser.open(where, width=width, height=height, dark=dark)
         quiet(browser, site)
         assert browser.value("document.documentElement.scrollWidth") <= width

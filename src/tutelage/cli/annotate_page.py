@@ -33,8 +33,10 @@ def serve_command(place: str, wanted: Served) -> None:
         with server.socket:
             url = url or server.url
             say(f"The page is at {url} (Ctrl-C ends it).")
-            if not url.startswith("https:") and not server.is_local:
-                say("Without TLS, everybody on the way can read tokens and texts: put a TLS proxy before it (--url).")
+            if not server.is_local and not wanted.url:
+                say("Links lead to this machine: say with --url where others reach it.")
+            if not server.is_local and not url.startswith("https:"):
+                say("Without TLS, everybody on the way can read tokens and texts: put a proxy with TLS before it.")
             for project, name, role in asked:
                 _, token = store.invite(project, name, role=role)
                 say(f"{plain(name)}, {plain(project)}: {link_of(url, token)}")

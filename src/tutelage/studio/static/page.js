@@ -99,7 +99,7 @@ function conflict() {
   both.textContent = "See both versions";
   both.addEventListener("click", () => go(form, saveButton));
   const newer = document.createElement("a");
-  newer.href = form.action;
+  newer.href = form.getAttribute("action"); // its buttons are named "action" and hide the property
   newer.textContent = "Load the newer one";
   const choices = document.createElement("p");
   choices.className = "actions";
