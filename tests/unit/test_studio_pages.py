@@ -187,9 +187,12 @@ def test_an_item_is_given_back_with_a_reason(store: Store) -> None:
     assert "Item i1" in answer.text
     assert [(one.item, one.state) for one in items_had(store, token, limit=9)] == [("i1", "open"), (ODD, "skipped")]
     assert "given back" in ann.client.get("/").text
+    ann.send("/item?id=i1", FILLED["rate"][0], action="save")
     too_long = ann.send("/item?id=i1", {"note": "x" * 1001}, action="skip")
     assert too_long.status_code == 422
-    assert "1,000 characters" in too_long.text
+    assert "At most 1,000 characters" in too_long.text
+    assert "x" * 1001 in too_long.text, "the reason is there to be shortened"
+    assert 'value="77"' in too_long.text, "and so is the draft"
 
 
 def test_late_work_is_taken_and_the_page_says_that_it_is_late(store: Store) -> None:
@@ -343,6 +346,10 @@ def test_the_longest_words_that_the_store_takes_pass(store: Store) -> None:
     sent = ann.client.post(where, data=fields, files={"nothing": (None, "")})  # as the page sends it: multipart
     assert sent.status_code == 200
     assert len(store.judgments("correct")[0].response.text) == 900_000
+    more = ann.send(where, {"text": "x" * 1_000_001})
+    assert more.status_code == 422
+    assert "longer than 1,000,000 characters. Shorten it." in more.text
+    assert "x" * 1_000_001 in more.text
 
 
 def test_a_store_that_fails_loses_no_words(store: Store, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,7 @@ from tutelage.annotation.sql.queue import open_item, save_draft, skip, submit
 from tutelage.annotation.views import Assignment, Standing
 from tutelage.errors import DataError
 from tutelage.studio.door import Office, Refused, Sent, form_key
-from tutelage.studio.forms import Fields, Unfit, drafted, fields_of, own_fields, response_of
+from tutelage.studio.forms import Fields, Unfit, drafted, fields_of, in_words, own_fields, response_of
 from tutelage.studio.home import address, next_task
 from tutelage.studio.showing import page
 from tutelage.studio.wording import Line, said, typed
@@ -54,6 +54,7 @@ class _Form:
     faults: Mapping[str, str] = field(default_factory=dict)
     stale: tuple[str, Sequence[Line]] | None = None
     status: int = 200
+    note: str = ""
 
 
 async def look(office: Office, request: Request) -> Response:
@@ -71,18 +72,20 @@ async def act(office: Office, request: Request) -> Response:
     token, name, revision = office.token(request), _item(request), _revision(sent)
     office.check(token, sent)
     seen = await office.ask(lambda: _seen(office, token, name))
-    action = sent.get("action", ("submit",))[0]
+    alone = sent.get("action", ("submit",))[0] in ("skip", "discard")  # their forms have no fields of the answer
+    note = sent.get("note", ("",))[0]
     try:
         return RedirectResponse(await office.ask(lambda: _done(office, token, seen, sent, fields)), status_code=303)
     except Unfit as unfit:
         return _shown(token, seen, _Form(fields, revision, faults=unfit.faults, status=422))
     except DataError as error:
-        faults = {"": " ".join(f"{problem.what}. {problem.remedy}" for problem in error.problems)}
-        return _shown(token, seen, _Form(fields, revision, faults=faults, status=422))
+        faults = {"": " ".join(in_words(problem) for problem in error.problems)}
+        fields = seen.fields if alone else fields
+        return _shown(token, seen, _Form(fields, revision, faults=faults, status=422, note=note))
     except StaleRevision as stale:
         seen = await office.ask(lambda: _seen(office, token, name))
-        fields = seen.fields if action in ("skip", "discard") else fields
-        return _shown(token, seen, _Form(fields, stale.current, stale=seen.stored, status=409))
+        fields = seen.fields if alone else fields
+        return _shown(token, seen, _Form(fields, stale.current, stale=seen.stored, status=409, note=note))
 
 
 async def draft(office: Office, request: Request) -> Response:

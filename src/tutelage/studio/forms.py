@@ -163,7 +163,7 @@ def response_of(work: Work, item: WorkItem, fields: Fields) -> Response:
     except DataError as error:
         for problem in error.problems:
             if problem.where != "order" or not faults:
-                faults.setdefault(_field_of(work, problem), _words(problem))
+                faults.setdefault(_field_of(work, problem), in_words(problem))
     if faults:
         raise Unfit(faults)
     return found
@@ -250,7 +250,8 @@ def _field_of(work: Work, problem: Problem) -> str:
     return {"text": "text", "better": "better", "labels": "label", "order": "order", "spans": "label"}.get(head, "")
 
 
-def _words(problem: Problem) -> str:
+def in_words(problem: Problem) -> str:
+    """Return a fault of the store in sentences."""
     parts = [problem.what, problem.remedy]
     return " ".join(f"{part[:1].upper()}{part[1:]}." for part in parts if part)
 

@@ -13,7 +13,7 @@ const keys = document.getElementById("keys");
 // ---- no conflict; a later state of the form follows in a request of its own.
 
 let confirmed = "", untouched = "", pending = null, sending = null, timer = 0;
-let stale = false, leaving = false;
+let stale = false, leaving = false, refused = false;
 let undecided = "undecided" in form.dataset; // the page shows both versions: nothing is saved until a button says so
 
 function content() {
@@ -33,6 +33,7 @@ async function send() {
   clearTimeout(timer);
   pending ??= { body: new FormData(form), content: content() };
   tell("Saving…");
+  refused = false;
   let answer;
   try {
     answer = await fetch(form.dataset.draft, { method: "POST", body: pending.body });
@@ -52,6 +53,7 @@ async function send() {
   if (answer.status === 409) return conflict();
   const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
   if (answer.status < 500) pending = null;
+  refused = answer.status === 400; // a draft may be shorter than an answer: the form itself says what is wrong
   return failed("Not saved: " + (answer.status === 413 ? "it is too long." : told.text || "the page has a fault."), answer.status >= 500);
 }
 
@@ -139,8 +141,8 @@ guard(form, async (button) => {
     if (saved) tell("Saved", "good");
     return stale;
   }
-  if (!saved && !stale) tell("Not sent. " + state.textContent, "bad");
-  return saved;
+  if (!saved && !stale && !refused) tell("Not sent. " + state.textContent, "bad");
+  return saved || refused;
 });
 
 for (const other of document.querySelectorAll("main form:not(#work)")) {
@@ -200,14 +202,14 @@ countWords();
 const isTyping = (target) => target.matches?.("textarea, select, input:not([type=radio]):not([type=checkbox])");
 
 function press(key) {
-  const groups = [...form.querySelectorAll("[data-keys]")];
-  const isOpen = (group) => group.querySelector("input") && !group.querySelector("input:checked");
+  const groups = [...form.querySelectorAll("[data-keys]")].filter((group) => group.querySelector("[data-key]"));
+  const isOpen = (group) => !group.querySelector("input:checked");
   const group = groups.find((one) => one.contains(document.activeElement)) ?? groups.find(isOpen) ?? groups[0];
   const box = (group ?? form).querySelector(`[data-key="${key}"]`);
   if (!box) return false;
   box.focus();
   box.click();
-  if (box.type === "radio") groups.slice(groups.indexOf(group) + 1).find(isOpen)?.querySelector("input").focus();
+  if (box.type === "radio") groups.slice(groups.indexOf(group) + 1).find(isOpen)?.querySelector("[data-key]").focus();
   return true;
 }
 
