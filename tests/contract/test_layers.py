@@ -144,6 +144,18 @@ def test_judges_decide_what_is_learned_and_nothing_that_is_measured() -> None:
     assert judged == {"constructing.py", "estimate.py", "preflight.py", "stages.py"}
 
 
+def test_the_studio_imports_no_stage() -> None:
+    """What it shows is in stores and run directories; what it starts is the command line."""
+    stages = {"construct", "curate", "multimodal", "tune", "evaluate", "report", "reflect", "judging", "completers"}
+    found = [
+        f"{file.relative_to(SRC)}:{line}: {name}"
+        for file in python_files()
+        for _, line, name in imports(file)
+        if home_of(file) == "studio" and name.split(".")[:1] == ["tutelage"] and name.split(".")[1] in stages
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_no_import_inside_a_function() -> None:
     """Except in the command line and where an optional extra is loaded (a function named ``_load_extra``)."""
     found = []

@@ -1,24 +1,14 @@
 """The report in a real browser: phone and desktop, light and dark, with an answer that holds a script.
 
-Chromium is driven over its own pipe (DevTools protocol, messages ended by a zero byte), so nothing but the standard
-library is needed. A page that is broken on purpose shows that these checks can fail.
+A page that is broken on purpose shows that these checks can fail.
 """
 
-import base64
-import json
-import os
-import select
-import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from support.browser import CHROMIUM, Browser, chromium
 from support.report_run import make_run
 from tutelage.curate.inspection import Wishes
 from tutelage.pipeline.inspecting import inspect_file
@@ -26,129 +16,12 @@ from tutelage.report import write_report
 from tutelage.report.inspection import render_inspection
 from tutelage.runs import RunDirectory
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-    "--remote-debugging-pipe",
-)
-# The browser reads commands from descriptor 3 and answers on 4.
-LAUNCH = (
-    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
-)
-DEADLINE_S = 60.0
 SIZES = {"phone": (360, 740), "tablet": (768, 1024), "desktop": (1280, 900)}
 BROKEN = (
     "<!doctype html><title>x</title><div style='width:3000px'>x</div><script>document.title='owned'; alert(1)</script>"
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="headless Chromium is not installed")]
-
-
-class Browser:
-    """One page of a headless browser."""
-
-    def __init__(self, commands: int, answers: int) -> None:
-        self._commands, self._answers = commands, answers
-        self._buffer, self._number, self._session = b"", 0, ""
-        self.events: list[dict[str, Any]] = []
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.ask(f"{domain}.enable")
-
-    def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._read()
-            if answer.get("id") == self._number:
-                assert "error" not in answer, answer
-                return answer["result"]
-            self._note(answer)
-
-    def open(self, page: Path, *, width: int, height: int, dark: bool = False, media: str = "screen") -> None:
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.ask("Emulation.setEmulatedMedia", media=media, features=scheme)
-        self.ask(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
-        )
-        self.events.clear()
-        self.ask("Page.navigate", url=page.as_uri())
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            self._note(self._read())
-
-    def value(self, expression: str) -> Any:
-        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
-
-    def complaints(self) -> list[str]:
-        """Console messages, uncaught errors, log entries, dialogs, and requests other than for the page itself."""
-        bad = {"Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpening"}
-        found = [json.dumps(event) for event in self.events if event["method"] in bad]
-        asked = [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
-        return found + [url for url in asked[1:] if not url.startswith("data:")]
-
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
-
-    def _note(self, event: dict[str, Any]) -> None:
-        if "method" not in event:  # the answer to a dialog's closing
-            return
-        self.events.append(event)
-        if event["method"] == "Page.javascriptDialogOpening":  # else the page would wait for ever
-            closing = {"id": 0, "method": "Page.handleJavaScriptDialog", "params": {"accept": True}}
-            os.write(self._commands, json.dumps(closing | {"sessionId": self._session}).encode() + b"\0")
-
-    def _read(self) -> dict[str, Any]:
-        deadline = time.monotonic() + DEADLINE_S
-        while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, "the browser did not answer in time"
-            block = os.read(self._answers, 1 << 16)
-            assert block, "the browser has ended"
-            self._buffer += block
-        message, _, self._buffer = self._buffer.partition(b"\0")
-        found: dict[str, Any] = json.loads(message)
-        return found
-
-
-@contextmanager
-def chromium(profile: Path) -> Iterator[Browser]:
-    """A browser with a fresh profile, ended at the end."""
-    assert CHROMIUM
-    reads_commands, commands = os.pipe()
-    answers, writes_answers = os.pipe()
-    launch = [sys.executable, "-c", LAUNCH, str(reads_commands), str(writes_answers)]
-    process = subprocess.Popen(
-        [*launch, CHROMIUM, *FLAGS, f"--user-data-dir={profile}"],
-        pass_fds=(reads_commands, writes_answers),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(reads_commands)
-    os.close(writes_answers)
-    try:
-        yield Browser(commands, answers)
-    finally:
-        os.close(commands)  # the browser ends when its pipe does
-        os.close(answers)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture(scope="module")

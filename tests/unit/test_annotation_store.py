@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event, inspect, select, text
 
 from support.postgres import postgres
 from tutelage.annotation.bundle import check_bundle
-from tutelage.annotation.faults import AnnotationError, StaleRevision, UnknownToken
+from tutelage.annotation.faults import AnnotationError, NotGiven, StaleRevision, UnknownItem, UnknownToken
 from tutelage.annotation.items import Candidate, WorkItem
 from tutelage.annotation.responses import Rating, Response, Span, Spans, Writing, check_response, parse_response
 from tutelage.annotation.sql import schema
@@ -220,10 +220,10 @@ def test_a_token_opens_its_own_project_and_items_alone(store: Store) -> None:
     [token] = filled(store, people=1)
     store.new_project(Project(name="other", work=RateWork()))
     store.add_items("other", [item("secret")])
-    for name in ("secret", "i1", "i0' OR 1=1", "\x00"):
-        with pytest.raises(AnnotationError, match="never given"):
+    for name, fault in (("secret", UnknownItem), ("i1", NotGiven), ("i0' OR 1=1", UnknownItem), ("\x00", UnknownItem)):
+        with pytest.raises(fault):
             open_item(store, token, name)
-        with pytest.raises(AnnotationError, match="never given"):
+        with pytest.raises(fault):
             submit(store, token, name, GOOD, revision=0)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,9 +243,64 @@ def test_names_and_texts_are_shown_as_they_are(annotate: Annotate, tmp_path: Pat
     assert "Ann[/red] :smile:" in annotate("status", "s.db").out
 
 
+def test_a_link_to_the_page_holds_the_token_where_no_server_sees_it(annotate: Annotate) -> None:
+    annotate("new", "s.db", "p", "--work", "rate")
+    link = annotate.invite("s.db", "p", "Ann", "--page", "https://work.example.org/")
+    page, _, token = link.partition("/enter#")
+    assert page == "https://work.example.org"
+    annotate("next", "s.db", token=token)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("serve", "none.db"), "there is no annotation store"),
+        (("serve", "s.db", "--url", "work.example.org"), "expected an address of the web"),
+        (("serve", "s.db", "--url", "https://work.example.org/here"), "a host of its own"),
+        (("serve", "s.db", "--url", "http://[::1"), "expected an address of the web"),
+        (("serve", "s.db", "--link", "q/Ann", "--link", "p/"), "2 problems"),
+        (("serve", "s.db", "--link", "q/Ann"), "PROJECT/NAME with a project that is there: p, p/a"),
+        (("serve", "s.db", "--link", "p/a/Ann"), "two projects fit"),
+        (("serve", "s.db", "--link", "p/Ann", "--link", "p/Ann"), "given twice"),
+        (("serve", "s.db", "--host", "203.0.113.7"), "cannot listen there"),
+        (("serve", "s.db", "--host", "no host"), "cannot listen there"),
+        (("invite", "s.db", "p", "Ann", "--page", "ftp://x"), "expected an address of the web"),
+        (("invite", "s.db", "p", "Ann", "--page", "https://x.org", "--end"), "has no link"),
+    ],
+)
+def test_mistakes_about_the_page_are_named_and_invite_nobody(
+    annotate: Annotate, arguments: tuple[str, ...], words: str
+) -> None:
+    annotate("new", "s.db", "p", "--work", "rate")
+    annotate("new", "s.db", "p/a", "--work", "rate")
+    code = {"there is no annotation store": 5, "cannot listen there": 1}.get(words, 2)
+    assert words in annotate(*arguments, code=code).err
+    assert json.loads(annotate("status", "s.db", "p", "--json").out)["annotators"] == []
+
+
+def test_a_port_that_is_taken_is_named(annotate: Annotate) -> None:
+    annotate("new", "s.db", "p", "--work", "rate")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"127.0.0.1:{port}" in annotate("serve", "s.db", "--port", port, code=1).err
+
+
 def test_without_the_extra_the_install_line_is_told(annotate: Annotate, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith(("tutelage.annotation.sql", "tutelage.cli.annotate"))]:
         if name != "tutelage.cli.annotate_commands":
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     assert "pip install 'tutelage[annotation]'" in annotate("status", "s.db", code=8).err
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "python_multipart"])
+def test_without_the_page_s_own_packages_the_install_line_is_told(
+    annotate: Annotate, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    annotate("new", "s.db", "p", "--work", "rate")
+    for name in [name for name in sys.modules if name.startswith(("tutelage.studio", "tutelage.cli.annotate_page"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    told = annotate("serve", "s.db", code=8).err
+    assert "the annotation page needs an optional dependency" in told
+    assert "pip install 'tutelage[annotation]'" in told

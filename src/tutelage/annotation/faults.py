@@ -20,6 +20,26 @@ class UnknownToken(AnnotationError):
         )
 
 
+class UnknownItem(AnnotationError):
+    """No item of this id is in the project."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(
+            "there is no item of this id in your project",
+            where=f"item {item}",
+            remedy="ask for the next one and use its id",
+        )
+
+
+class NotGiven(AnnotationError):
+    """The item is in the project, and this person was never given it."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(
+            "you were never given this item", where=f"item {item}", remedy="ask for the next one and use its id"
+        )
+
+
 class StaleRevision(AnnotationError):
     """The item was changed meanwhile, in another window perhaps; ``current`` is the revision to start from."""
 

@@ -1,5 +1,7 @@
 """What the store gives out: projects, who is asked, what somebody works on, what was said."""
 
+from typing import Literal
+
 from pydantic import Field, JsonValue
 
 from tutelage.annotation.items import Role, WorkItem
@@ -86,6 +88,25 @@ class Progress(Record):
     open: int
     skipped: int
     expired: int
+
+
+class Standing(Record):
+    """How far one person is in their own eyes: ``left``, how many items they have or may still get."""
+
+    project: Project
+    annotator: Annotator
+    submitted: int
+    skipped: int
+    left: int
+
+
+class Had(Record):
+    """An item that somebody has or had, what became of it, and what is asked in it."""
+
+    item: str
+    state: Literal["open", "submitted", "skipped", "expired"]
+    question: str
+    drafted: bool = False
 
 
 class Status(Record):

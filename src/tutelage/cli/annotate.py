@@ -24,6 +24,7 @@ from tutelage.annotation.sql.queue import next_item, open_item, skip, submit
 from tutelage.annotation.sql.store import WORK, Store
 from tutelage.annotation.views import Project
 from tutelage.cli.annotate_commands import Format, Kind
+from tutelage.cli.annotate_links import link_of, page_address
 from tutelage.cli.annotate_shown import print_measures, print_status, print_task
 from tutelage.cli.console import number, plain, say, say_json
 from tutelage.cli.said import read_said, response_from
@@ -99,16 +100,20 @@ def guidelines_command(place: str, project: str, text: Path | None) -> None:
         say(f"{project}: guidelines of revision {found.guidelines_revision}")
 
 
-def invite_command(place: str, project: str, name: str, *, adjudicator: bool, end: bool) -> None:
+def invite_command(place: str, project: str, name: str, *, adjudicator: bool, end: bool, page: str) -> None:
     """Ask somebody, or end their token."""
+    if page and end:
+        raise DataError("invite", [Problem("who is no longer asked has no link", "--page", remedy="leave it out")])
+    page = page_address(page, "--page")
     with _store(place) as store:
         if end:
             store.dismiss(project, name)
             say(f"{name} is no longer asked; what they said is kept")
             return
         person, token = store.invite(project, name, role="adjudicator" if adjudicator else "annotator")
-    say(f"{name} is {person.pseudonym} in {project}. Their token, shown this once:")
-    say(token)
+    what = "link" if page else "token"
+    say(f"{name} is {person.pseudonym} in {project}. Their {what}, shown this once:")
+    say(link_of(page, token) if page else token)
 
 
 def next_command(place: str, token: str, *, json: bool) -> None:

@@ -101,11 +101,37 @@ def invite(
     name: Annotated[str, typer.Argument(help="Who is asked; the name stays in the store.", metavar="NAME")],
     adjudicator: Annotated[bool, typer.Option("--adjudicator", help="Decides where others disagree.")] = False,
     end: Annotated[bool, typer.Option("--end", help="End their token instead; what they said is kept.")] = False,
+    page: Annotated[
+        str, typer.Option("--page", metavar="URL", help="Where `serve` is reached: print their link to it.")
+    ] = "",
 ) -> None:
     """Ask somebody. Prints their token once; the store keeps only its hash. Again: a new token, the old one ends."""
     from tutelage.cli.annotate import invite_command
 
-    invite_command(store, project, name, adjudicator=adjudicator, end=end)
+    invite_command(store, project, name, adjudicator=adjudicator, end=end, page=page)
+
+
+@annotate.command("serve")
+def serve(
+    store: StorePlace,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on; 0.0.0.0: all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")] = 8642,
+    url: Annotated[
+        str, typer.Option("--url", help="Where people reach it, https://work.example.org say, behind a proxy.")
+    ] = "",
+    link: Annotated[
+        list[str] | None,
+        typer.Option("--link", metavar="PROJECT/NAME", help="Invite them and print their link; may be repeated."),
+    ] = None,
+    above: Above = 0.3,
+) -> None:
+    """Serve the page on which people work, until Ctrl-C. Each comes in by a link, which holds their token.
+
+    `invite --page URL` prints a link as well. --link gives a new token: the link that somebody had before ends.
+    """
+    from tutelage.cli.annotate_page import Served, serve_command
+
+    serve_command(store, Served(host=host, port=port, url=url, links=tuple(link or ()), above=above))
 
 
 @annotate.command("next")

@@ -4,6 +4,7 @@
 |---|---|
 | ``store`` | ``Store``: projects, guidelines, items, who is asked, what was said |
 | ``queue`` | one person's work: the next item, drafts, judgments, skips |
+| ``own`` | how far one person is, and what they had |
 | ``progress`` | how far a project is |
 | ``adjudication`` | items on which people disagree, for one who decides |
 | ``filling`` | judgments that were made elsewhere |

@@ -55,7 +55,12 @@ def next_dispute(store: Store, token: str, threshold: float) -> Dispute | None:
                 break
     if mine is None:
         return None
-    said = [one for one in store.judgments(project) if one.item == mine.item.id and one.role == "annotator"]
+    return dispute_of(store, mine)
+
+
+def dispute_of(store: Store, mine: Assignment) -> Dispute:
+    """Return an item in an adjudicator's hands with what the others said of it."""
+    said = [one for one in store.judgments(mine.project, item=mine.item.id) if one.role == "annotator"]
     apart = disagreements(mine.work, [mine.item], said)[mine.item.id]
     return Dispute(assignment=mine, disagreement=apart, judgments=tuple(said))
 

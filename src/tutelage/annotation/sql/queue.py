@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import Connection, Row, Select, insert, literal_column, select, update
 
-from tutelage.annotation.faults import AnnotationError, StaleRevision
+from tutelage.annotation.faults import AnnotationError, NotGiven, StaleRevision, UnknownItem
 from tutelage.annotation.items import WorkItem
 from tutelage.annotation.responses import MAX_CHARACTERS, RESPONSE, Response, check_response
 from tutelage.annotation.sql import schema
@@ -55,7 +55,7 @@ def next_item(store: Store, token: str) -> Assignment | None:
                 return assignment(connection, me, mine.item_id)
             if me.role != "annotator":
                 return None
-            free = connection.scalar(_free(me).with_for_update(skip_locked=skip_locked))
+            free = connection.scalar(free_items(me).limit(1).with_for_update(skip_locked=skip_locked))
             if free is not None:
                 take(connection, annotator=me.id, item=free, until=store.clock() + lease)
                 connection.execute(update(items).where(items.c.id == free).values(wanted=items.c.wanted - 1))
@@ -66,7 +66,7 @@ def next_item(store: Store, token: str) -> Assignment | None:
 def open_item(store: Store, token: str, item: str) -> Assignment:
     """Return an item that its owner had before, to look at or to change what they said.
 
-    Raises :class:`AnnotationError` for one that they never had.
+    Raises :class:`NotGiven` for one that they never had, :class:`UnknownItem` for one that is not in their project.
     """
     with store.database.read() as connection:
         me = annotator_row(connection, token)
@@ -192,15 +192,15 @@ def _expire(store: Store) -> None:
                 connection.execute(update(items).where(items.c.id == row.item_id).values(wanted=items.c.wanted + 1))
 
 
-def _free(me: Row[Any]) -> Select[Any]:
-    """The first item that wants people and that this one may still have."""
+def free_items(me: Row[Any]) -> Select[Any]:
+    """The items that want people and that this one may still have, in their order."""
     had = (
         select(given.c.id)
         .where(given.c.item_id == items.c.id, given.c.annotator_id == me.id, given.c.state != "expired")
         .exists()
     )
     wants = literal_column("items.wanted") > literal_column("0")  # a parameter would hide the index from SQLite
-    return select(items.c.id).where(items.c.project_id == me.project_id, wants, ~had).order_by(items.c.id).limit(1)
+    return select(items.c.id).where(items.c.project_id == me.project_id, wants, ~had).order_by(items.c.id)
 
 
 def _mine(annotator: int) -> Select[Any]:
@@ -214,14 +214,13 @@ def _mine(annotator: int) -> Select[Any]:
 
 
 def _row(connection: Connection, me: Row[Any], item: str, *, lock: bool = False) -> Row[Any]:
+    if "\x00" in item:  # which PostgreSQL takes in no text
+        raise UnknownItem(item.replace("\x00", "\\x00"))
     query = _mine(me.id).where(items.c.name == item)
-    found = (
-        None if "\x00" in item else connection.execute(query.with_for_update(of=given) if lock else query).one_or_none()
-    )
+    found = connection.execute(query.with_for_update(of=given) if lock else query).one_or_none()
     if found is None:
-        raise AnnotationError(
-            "you were never given this item", where=f"item {item}", remedy="ask for the next one and use its id"
-        )
+        there = select(items.c.id).where(items.c.project_id == me.project_id, items.c.name == item)
+        raise UnknownItem(item) if connection.scalar(there) is None else NotGiven(item)
     return found
 
 

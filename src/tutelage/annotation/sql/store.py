@@ -191,10 +191,13 @@ class Store:
             project = connection.scalar(select(schema.projects.c.name).where(schema.projects.c.id == row.project_id))
             return str(project), annotator_of(row)
 
-    def judgments(self, project: str, *, history: bool = False) -> list[Judgment]:
-        """Return what was said, by item and then by annotator; with ``history`` also what others took the place of."""
+    def judgments(self, project: str, *, history: bool = False, item: str | None = None) -> list[Judgment]:
+        """Return what was said, by item and then by annotator; with ``history`` also what others took the place of.
+
+        ``item``: of this one alone.
+        """
         with self.database.read() as connection:
-            return judgments_in(connection, project, history=history)
+            return judgments_in(connection, project, history=history, item=item)
 
     def _add_guidelines(self, connection: Connection, project: int, revision: int, text: str) -> None:
         made = {"project_id": project, "revision": revision, "text": text, "created_at": self.clock()}
@@ -206,6 +209,11 @@ def project_in(connection: Connection, name: str) -> Project:
     return _project(_project_row(connection, name))
 
 
+def project_by(connection: Connection, key: int) -> Project:
+    """Return the project of this key inside a transaction."""
+    return _project(connection.execute(_PROJECTS.where(schema.projects.c.id == key)).one())
+
+
 def items_in(connection: Connection, project: str) -> list[WorkItem]:
     """Do what :meth:`Store.items` does inside a transaction."""
     key = _project_row(connection, project).id
@@ -213,7 +221,9 @@ def items_in(connection: Connection, project: str) -> list[WorkItem]:
     return [WorkItem.from_json(content) for content in connection.scalars(query)]
 
 
-def judgments_in(connection: Connection, project: str, *, history: bool = False) -> list[Judgment]:
+def judgments_in(
+    connection: Connection, project: str, *, history: bool = False, item: str | None = None
+) -> list[Judgment]:
     """Do what :meth:`Store.judgments` does inside a transaction."""
     said, people, items = schema.judgments, schema.annotators, schema.items
     query = (
@@ -223,6 +233,8 @@ def judgments_in(connection: Connection, project: str, *, history: bool = False)
         .where(items.c.project_id == _project_row(connection, project).id)
         .order_by(said.c.item_id, people.c.number, said.c.number)
     )
+    if item is not None:
+        query = query.where(items.c.name == item)
     found: dict[tuple[int, ...], Judgment] = {}
     for row in connection.execute(query):
         number = (row.number,) if history else ()
