@@ -9,6 +9,7 @@ another, without the files of ``"without"``.
 Each child's end is printed as a line of JSON: exit code or minus the signal, and the durable writes it made.
 """
 
+import gc
 import json
 import os
 import re
@@ -74,6 +75,7 @@ def child(job: dict[str, Any], kill: list[Any] | None, report: int) -> None:
 
 def main() -> None:
     """Do all jobs, one after another."""
+    gc.freeze()  # children share what was imported, and search no garbage in it
     for number, job in enumerate(json.loads(Path(sys.argv[1]).read_text())):
         if "copy" in job:
             shutil.copytree(job["copy"], job["out"])
