@@ -2,8 +2,8 @@
 
 A job is ``{"recipe": path, "out": path, "kills": [[pattern, n], ...]}``: for each of its kills a child works in the run
 directory until it makes the ``n``-th durable write (fsync) to a file whose path below ``out`` matches ``pattern``, and
-dies there with SIGKILL; with a pattern of null it is killed after ``n`` seconds. A last child is left alone. With
-``"torn": true`` the line being appended is cut in half first. With ``"copy": path`` the directory begins as a copy of
+dies there with SIGKILL; with a pattern of null it is killed after ``n`` seconds. A last child is left alone. After
+``[pattern, n, "torn"]`` the line being appended is cut in half first. With ``"copy": path`` the directory begins as a copy of
 another, without the files of ``"without"``.
 
 Each child's end is printed as a line of JSON: exit code or minus the signal, and the durable writes it made.
@@ -60,8 +60,8 @@ def watch(out: Path, pattern: str | None, number: int, torn: bool, report: int) 
 def child(job: dict[str, Any], kill: list[Any] | None, report: int) -> None:
     """Work in the run until the end or the kill, and leave."""
     out = Path(job["out"]).resolve()
-    pattern, number = kill if kill is not None else (None, 0)
-    watch(out, pattern, number, bool(job.get("torn")), report)
+    pattern, number, *how = kill if kill is not None else (None, 0)
+    watch(out, pattern, number, how == ["torn"], report)
     try:
         run(load_recipe(job["recipe"]), out, emit=silent)
     except TutelageError as error:
