@@ -3,7 +3,8 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,30 +68,40 @@ MAX_LOOP_LINES = 150  # tune/training/loop.py, where the training loop lives
 Import = tuple[Path, int, str]
 
 
-def python_files() -> list[Path]:
-    return sorted(SRC.rglob("*.py"))
+@cache
+def python_files() -> tuple[Path, ...]:
+    return tuple(sorted(SRC.rglob("*.py")))
 
 
-def imports(path: Path, root: Path = SRC) -> Iterator[Import]:
-    """Yield every absolute dotted name imported by ``path``, inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return every node of the file's syntax tree; it is parsed once for all tests."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
+    """Return every absolute dotted name imported by ``path``, inside functions too."""
+    found: list[Import] = []
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from ((path, node.lineno, alias.name) for alias in node.names)
+            found += [(path, node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             names = [f"{module}.{a.name}" for a in node.names] if module == "tutelage" else [module]
-            yield from ((path, node.lineno, name) for name in names)
+            found += [(path, node.lineno, name) for name in names]
+    return tuple(found)
 
 
 def home_of(path: Path, root: Path = SRC) -> str:
     return path.relative_to(root).parts[0].removesuffix(".py")
 
 
-def layer_violations(files: list[Path], root: Path = SRC) -> Iterator[str]:
+def layer_violations(files: Sequence[Path], root: Path = SRC) -> Iterator[str]:
     for file in files:
         home, place = home_of(file, root), str(file.relative_to(root))
         assert home in LEVEL, f"{place}: {home} stands in no layer"
-        for _, line, name in imports(file, root):
+        for _, line, name in imports(file):
             top, *rest = name.split(".")
             if top == "tutelage" and rest and rest[0] != home and LEVEL[rest[0]] >= LEVEL[home]:
                 yield f"{place}:{line}: {home} (layer {LEVEL[home]}) imports {rest[0]} (layer {LEVEL[rest[0]]})"
@@ -162,7 +173,7 @@ def test_no_import_inside_a_function() -> None:
     for file in python_files():
         if home_of(file) in {"cli", "__main__", "__init__"}:
             continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes(file):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "_load_extra":
                 found += [
                     f"{file.relative_to(SRC)}:{inner.lineno}: import inside {node.name}"
@@ -179,7 +190,7 @@ def test_budgets() -> None:
         if (lines := len(text.splitlines())) > MAX_FILE_LINES:
             found.append(f"{file.relative_to(SRC)}: {lines} lines (at most {MAX_FILE_LINES})")
         loop = file.name == "loop.py"
-        for node in ast.walk(ast.parse(text)):
+        for node in nodes(file):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 size = (node.end_lineno or node.lineno) - node.lineno + 1
                 if size > (MAX_LOOP_LINES if loop else MAX_FUNCTION_LINES):
@@ -190,14 +201,14 @@ def test_budgets() -> None:
 def test_nothing_below_the_command_line_prints_or_swallows_errors() -> None:
     found = []
     for file in python_files():
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            where = f"{file.relative_to(SRC)}:{getattr(node, 'lineno', 0)}"
+        place, prints = file.relative_to(SRC), home_of(file) == "cli"
+        for node in nodes(file):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-                found += [where + ": print"] if home_of(file) != "cli" else []
+                found += [] if prints else [f"{place}:{node.lineno}: print"]
             if isinstance(node, ast.ExceptHandler) and (
                 node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception")
             ):
-                found.append(where + ": except Exception")
+                found.append(f"{place}:{node.lineno}: except Exception")
     assert not found, "\n".join(found)
 
 

@@ -20,6 +20,7 @@ if __name__ == "__main__" and sys.argv[1] == "--ask":  # before anything large i
         socket.send_fds(asking, [json.dumps(asked).encode()], [0, 1, 2])
         sys.exit(int(asking.recv(8)))
 
+import gc
 import resource
 import signal
 import tempfile
@@ -68,6 +69,7 @@ def child(job: dict[str, Any], out: int, err: int) -> None:
 
 def main() -> None:
     """Do all jobs, one after another."""
+    gc.freeze()  # children share what was imported, and search no garbage in it
     for job in json.loads(Path(sys.argv[1]).read_text()):
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             pid = os.fork()
@@ -87,6 +89,7 @@ def main() -> None:
 
 def serve(path: str) -> None:
     """Be the command of one shell after another."""
+    gc.freeze()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         server.listen()

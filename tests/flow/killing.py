@@ -2,13 +2,14 @@
 
 A job is ``{"recipe": path, "out": path, "kills": [[pattern, n], ...]}``: for each of its kills a child works in the run
 directory until it makes the ``n``-th durable write (fsync) to a file whose path below ``out`` matches ``pattern``, and
-dies there with SIGKILL; with a pattern of null it is killed after ``n`` seconds. A last child is left alone. With
-``"torn": true`` the line being appended is cut in half first. With ``"copy": path`` the directory begins as a copy of
+dies there with SIGKILL; with a pattern of null it is killed after ``n`` seconds. A last child is left alone. After
+``[pattern, n, "torn"]`` the line being appended is cut in half first. With ``"copy": path`` the directory begins as a copy of
 another, without the files of ``"without"``.
 
 Each child's end is printed as a line of JSON: exit code or minus the signal, and the durable writes it made.
 """
 
+import gc
 import json
 import os
 import re
@@ -59,8 +60,8 @@ def watch(out: Path, pattern: str | None, number: int, torn: bool, report: int) 
 def child(job: dict[str, Any], kill: list[Any] | None, report: int) -> None:
     """Work in the run until the end or the kill, and leave."""
     out = Path(job["out"]).resolve()
-    pattern, number = kill if kill is not None else (None, 0)
-    watch(out, pattern, number, bool(job.get("torn")), report)
+    pattern, number, *how = kill if kill is not None else (None, 0)
+    watch(out, pattern, number, how == ["torn"], report)
     try:
         run(load_recipe(job["recipe"]), out, emit=silent)
     except TutelageError as error:
@@ -74,6 +75,7 @@ def child(job: dict[str, Any], kill: list[Any] | None, report: int) -> None:
 
 def main() -> None:
     """Do all jobs, one after another."""
+    gc.freeze()  # children share what was imported, and search no garbage in it
     for number, job in enumerate(json.loads(Path(sys.argv[1]).read_text())):
         if "copy" in job:
             shutil.copytree(job["copy"], job["out"])

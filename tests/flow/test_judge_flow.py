@@ -123,8 +123,8 @@ def test_killed_among_verdicts_it_goes_on_without_a_second_call(recipe: Path, tm
     text = RECIPE.replace("timeout_s: 5", "timeout_s: 5, concurrency: 1")
     with endpoint(reply=judging) as server:
         file = written(recipe, server, text)
-        kills = [["rounds/1/construct/teacher-judge", n] for n in (3, 4)]
-        job = {"recipe": str(file), "out": str(tmp_path / "run"), "kills": kills, "torn": True}
+        kills = [["rounds/1/construct/teacher-judge", n, "torn"] for n in (3, 4)]
+        job = {"recipe": str(file), "out": str(tmp_path / "run"), "kills": kills}
         (tmp_path / "jobs.json").write_text(json.dumps([job]))
         command = [sys.executable, str(KILLING), str(tmp_path / "jobs.json")]
         done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -209,7 +209,7 @@ def _sets(rows: _Ordered, ngram: int, rank: int) -> _Compared:
         answer=shingles(words, ngram),
         signs=signs(answer),
         asked=signs(prompt) if len(tokens(prompt)) < SHORT_PROMPT else None,
-        bare="" if words else _same(answer),
+        bare="" if words else same_text(answer),
     )
 
 

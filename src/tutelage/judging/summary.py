@@ -6,11 +6,10 @@ A length-controlled win rate (Dubois et al. 2024) is not here: it compares two m
 from collections import Counter
 from collections.abc import Sequence
 
-from scipy.stats import spearmanr
-
 from tutelage.judging.reading import Kind
 from tutelage.records import Verdict
 from tutelage.records.judging import JudgedSet
+from tutelage.statistics.ranks import spearman
 
 FEWEST = 3
 
@@ -40,9 +39,8 @@ def summarize(
 
 def length_correlation(scores: Sequence[float], lengths: Sequence[int]) -> float | None:
     """Return Spearman's rank correlation; None where there are fewer than three or one of both never varies."""
-    if len(scores) < FEWEST or len(set(scores)) < 2 or len(set(lengths)) < 2:
-        return None
-    return round(float(spearmanr(scores, lengths).statistic), 4)
+    found = spearman(scores, lengths) if len(scores) >= FEWEST else None
+    return None if found is None else round(found, 4)
 
 
 def words(found: JudgedSet) -> str:

@@ -9,6 +9,7 @@
 | ``kappa`` | ``cohen_kappa`` of two raters |
 | ``krippendorff`` | ``krippendorff_alpha`` of any number, some ratings missing |
 | ``dawid_skene`` | ``dawid_skene``: what is true where raters differ in skill |
+| ``ranks`` | ``spearman`` |
 | ``power`` | ``detectable_difference``, ``power_of``, ``needed_items``, ``items_to_decide``, ``design_effect`` |
 
 Everywhere an item without a score (None) is left out and counted, never taken for a zero; a paired comparison leaves
@@ -30,6 +31,7 @@ from tutelage.statistics.power import (
     needed_items,
     power_of,
 )
+from tutelage.statistics.ranks import spearman
 from tutelage.statistics.replication import Replicate, Replicated, hierarchical_bootstrap
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "needed_items",
     "paired_clustered_bootstrap",
     "power_of",
+    "spearman",
     "stratified_mean",
     "wilson",
 ]
