@@ -3,8 +3,8 @@
 A job is ``{"recipe": path, "out": path, "kills": [[pattern, n], ...]}``: for each of its kills a child works in the run
 directory until it makes the ``n``-th durable write (fsync) to a file whose path below ``out`` matches ``pattern``, and
 dies there with SIGKILL; with a pattern of null it is killed after ``n`` seconds. A last child is left alone. After
-``[pattern, n, "torn"]`` the line being appended is cut in half first. With ``"copy": path`` the directory begins as a copy of
-another, without the files of ``"without"``.
+``[pattern, n, "torn"]`` the line being appended is cut in half first. With ``"copy": path`` the directory begins as a
+copy of another, without the files of ``"without"``.
 
 Each child's end is printed as a line of JSON: exit code or minus the signal, and the durable writes it made.
 """

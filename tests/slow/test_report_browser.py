@@ -3,6 +3,7 @@
 A page that is broken on purpose shows that these checks can fail.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
