@@ -38,7 +38,7 @@ def main() -> None:
             raise
         _fail(f"{error.strerror}: {error.filename or 'storage'}. Free some space or choose another folder", 5)
     if code == INTERRUPTED:
-        _fail("interrupted; what was finished is kept, and the same command goes on from there", INTERRUPTED)
+        _fail("interrupted; what was finished is kept: the same command goes on from there, or anew", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
