@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     store = Store(place, create=True)
     for kind in WORKS:
         ask(store, kind, overlap=3)
-    store.new_project(Project(name="marks", work=SpansWork(labels=("odd", "even"))))
+    store.new_project(Project(name="marks", work=SpansWork(labels=("odd", "even")), overlap=2))
     answer = Candidate(key="a", text=PIECES)
     store.add_items("marks", [WorkItem(id="m", messages=(user("How many?"),), answers=(answer,))])
     scales = tuple(Scale(name=name) for name in ("truth", "use"))
@@ -393,7 +393,7 @@ def test_selected_words_become_marks_where_they_were_selected(site: Site, browse
     browser.press("Enter", ctrl=True)
     browser.wait(f"location.pathname == '/' && {READY}")
     start = PIECES.rindex("One")
-    assert [one.response for one in site.said("marks")] == [
+    assert [one.response for one in site.said("marks") if one.annotator == "annotator-1"] == [
         Spans(
             spans=(
                 Span(start=start, end=start + 10, label="even", reason="The second time."),
@@ -402,6 +402,22 @@ def test_selected_words_become_marks_where_they_were_selected(site: Site, browse
         )
     ]
     assert PIECES[start : start + 10] == "One 😀 pump"
+
+
+def test_marks_are_made_without_a_mouse(site: Site, browser: Browser) -> None:
+    enter(browser, site.links["marks/Ben"])
+    browser.press("2")
+    browser.type("Two pumps.")
+    browser.press("Tab")
+    browser.press("Tab")
+    browser.press("Tab")
+    browser.type("By keys alone.")
+    assert browser.value("[...CSS.highlights.keys()].join()") == "mark-1"
+    browser.press("Enter", ctrl=True)
+    browser.wait(f"location.pathname == '/' && {READY}")
+    start = PIECES.index("Two")
+    mark = Span(start=start, end=start + 10, label="even", reason="By keys alone.")
+    assert site.said("marks")[-1].response == Spans(spans=(mark,))
 
 
 def test_a_skip_that_would_drop_words_is_asked_about(site: Site, browser: Browser) -> None:

@@ -286,7 +286,6 @@ if (passage) {
   };
 
   const brush = (button) => {
-    if (!chosen) return tell("Select words in the text first.", "bad");
     const row = template.cloneNode(true), name = `mark-${number}-`;
     for (const field of row.querySelectorAll("[name]")) {
       field.name = field.name.replace(/^mark-\d+-/, name);
@@ -295,15 +294,18 @@ if (passage) {
     for (const label of row.querySelectorAll("label[for]")) label.htmlFor = label.htmlFor.replace(/^mark-\d+-/, name);
     row.dataset.mark = number++;
     const field = (what) => row.querySelector(`[name="${name}${what}"]`);
-    field("words").value = chosen.words;
-    field("which").value = placesOf(chosen.words).filter((at) => at <= chosen.start).length;
+    if (chosen) {
+      field("words").value = chosen.words;
+      field("which").value = placesOf(chosen.words).filter((at) => at <= chosen.start).length;
+    }
+    const next = field(chosen ? "reason" : "words"); // who cannot select types or pastes the words
     field("label").value = button.dataset.brush;
     rows.append(row);
     getSelection().removeAllRanges();
     choose(null);
     for (const none of form.querySelectorAll("input[name=label]")) none.checked = false;
-    field("reason").focus();
-    field("reason").dispatchEvent(new Event("input", { bubbles: true }));
+    next.focus();
+    next.dispatchEvent(new Event("input", { bubbles: true }));
     paint();
   };
 
