@@ -1,5 +1,6 @@
 """The annotation page in a real browser: two people at once, reloads, stale tabs, broken connections, keys, marks."""
 
+import base64
 import os
 import signal
 import subprocess
@@ -50,13 +51,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     store = Store(place, create=True)
     for kind in WORKS:
         ask(store, kind, overlap=3)
-    store.new_project(Project(name="marks", work=SpansWork(labels=("odd", "even"))))
+    store.new_project(Project(name="marks", work=SpansWork(labels=("odd", "even")), overlap=2))
     answer = Candidate(key="a", text=PIECES)
     store.add_items("marks", [WorkItem(id="m", messages=(user("How many?"),), answers=(answer,))])
     scales = tuple(Scale(name=name) for name in ("truth", "use"))
     store.new_project(Project(name="keys", work=RateWork(scales=scales)))
     store.add_items("keys", [WorkItem(id=f"k{n}", messages=(user("Why?"),), answers=(answer,)) for n in range(3)])
-    for name in ("stale", "lost", "halfway", "leave", "skip"):
+    for name in ("stale", "lost", "halfway", "leave", "skip", "proxy", "stopped", "drop"):
         store.new_project(Project(name=name, work=WriteWork()))
         store.add_items(name, [WorkItem(id="i", messages=(user(f"Why? {SCRIPT}"),))])
     store.invite("keys", "Judge", role="adjudicator")
@@ -130,6 +131,14 @@ def test_a_link_signs_in_and_its_token_stays_nowhere_that_others_see(site: Site,
     asked = [event["params"] for event in browser.events if event["method"] == "Network.requestWillBeSent"]
     assert asked
     assert not [one for one in asked if token in one["request"]["url"]]
+    [sign_in] = [
+        one["request"]
+        for one in asked
+        if one["request"]["url"] == f"{site.url}/enter"
+        and one["type"] == "Document"
+        and one["request"]["method"] == "POST"
+    ]
+    assert sign_in["headers"].get("Origin") == site.url, "the sign-in has no key, so its page says where it is"
     browser.open(f"{site.url}/", **WIDTH)
     entries = browser.ask("Page.getNavigationHistory")["entries"]
     assert [entry["url"] for entry in entries if token in entry["url"]] == []
@@ -256,6 +265,52 @@ def test_a_draft_whose_confirmation_was_lost_is_no_conflict(site: Site, browser:
     assert task.revision == 2
 
 
+def test_an_answer_of_somebody_else_in_between_is_no_confirmation(site: Site, browser: Browser) -> None:
+    """A network that wants a sign-in answers 200 with a page of its own; a connection may end in the middle."""
+    enter(browser, site.links["proxy/Ann"])
+    browser.ask("Fetch.enable", patterns=[{"urlPattern": "*/draft*"}])
+    write(browser, "Written in a hotel.")
+    paused = browser.wait_for("Fetch.requestPaused")
+    page = base64.b64encode(b"<h1>Welcome to our network</h1>").decode()
+    browser.ask("Fetch.fulfillRequest", requestId=paused["requestId"], responseCode=200, body=page)
+    browser.ask("Fetch.disable")
+    browser.wait(f"{STATE}.startsWith('Not saved')")
+    browser.wait(f"{STATE} == 'Saved'")
+    quiet(browser, site)
+    browser.press("Enter", ctrl=True)
+    browser.wait(f"location.pathname == '/' && {READY}")
+    assert [one.response for one in site.said("proxy")] == [Writing(text="Written in a hotel.")]
+
+
+def test_who_stops_the_page_from_going_may_write_on(site: Site, browser: Browser) -> None:
+    enter(browser, site.links["stopped/Ann"])
+    write(browser, "One.")
+    browser.wait(f"{STATE} == 'Saved'")
+    browser.ask("Fetch.enable", patterns=[{"urlPattern": "*/item*"}])
+    browser.press("Enter", ctrl=True)
+    browser.wait_for("Fetch.requestPaused")
+    browser.ask("Page.stopLoading")
+    browser.ask("Fetch.disable")
+    browser.value("document.getElementById('text').setSelectionRange(99, 99)")
+    browser.type(" Two.")
+    browser.wait(f"{STATE} == 'Saved'")
+    browser.press("Enter", ctrl=True)
+    browser.wait(f"location.pathname == '/' && {READY}")
+    assert [one.response for one in site.said("stopped")] == [Writing(text="One. Two.")]
+
+
+def test_a_draft_is_dropped_only_when_that_is_meant(site: Site, browser: Browser) -> None:
+    enter(browser, site.links["drop/Ann"])
+    write(browser, "Half an answer.")
+    browser.wait(f"{STATE} == 'Saved'")
+    browser.open(browser.value("location.href"), **WIDTH)
+    browser.click("button[value=discard]")
+    browser.wait(f"!document.querySelector('.drafted') && {READY}")
+    asked = [event["params"] for event in browser.events if event["method"] == "Page.javascriptDialogOpening"]
+    assert [one["type"] for one in asked] == ["confirm"]
+    assert open_item(site.store, site.token("drop/Ann"), "i").draft is None
+
+
 def test_leaving_with_words_that_are_not_saved_is_asked_about(site: Site, browser: Browser) -> None:
     enter(browser, site.links["leave/Ann"])
     browser.value("document.getElementById('text').focus()")
@@ -338,7 +393,7 @@ def test_selected_words_become_marks_where_they_were_selected(site: Site, browse
     browser.press("Enter", ctrl=True)
     browser.wait(f"location.pathname == '/' && {READY}")
     start = PIECES.rindex("One")
-    assert [one.response for one in site.said("marks")] == [
+    assert [one.response for one in site.said("marks") if one.annotator == "annotator-1"] == [
         Spans(
             spans=(
                 Span(start=start, end=start + 10, label="even", reason="The second time."),
@@ -347,6 +402,22 @@ def test_selected_words_become_marks_where_they_were_selected(site: Site, browse
         )
     ]
     assert PIECES[start : start + 10] == "One 😀 pump"
+
+
+def test_marks_are_made_without_a_mouse(site: Site, browser: Browser) -> None:
+    enter(browser, site.links["marks/Ben"])
+    browser.press("2")
+    browser.type("Two pumps.")
+    browser.press("Tab")
+    browser.press("Tab")
+    browser.press("Tab")
+    browser.type("By keys alone.")
+    assert browser.value("[...CSS.highlights.keys()].join()") == "mark-1"
+    browser.press("Enter", ctrl=True)
+    browser.wait(f"location.pathname == '/' && {READY}")
+    start = PIECES.index("Two")
+    mark = Span(start=start, end=start + 10, label="even", reason="By keys alone.")
+    assert site.said("marks")[-1].response == Spans(spans=(mark,))
 
 
 def test_a_skip_that_would_drop_words_is_asked_about(site: Site, browser: Browser) -> None:

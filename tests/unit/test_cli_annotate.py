@@ -12,6 +12,7 @@ import pytest
 from tutelage.annotation.formats.jsonl import read_jsonl
 from tutelage.annotation.responses import Writing
 from tutelage.cli import main
+from tutelage.cli.console import OUT
 from tutelage.records import Example, Preference
 from tutelage.records.importers import import_examples, import_preferences, import_prompts
 from tutelage.records.jsonl import read_records
@@ -249,6 +250,16 @@ def test_a_link_to_the_page_holds_the_token_where_no_server_sees_it(annotate: An
     page, _, token = link.partition("/enter#")
     assert page == "https://work.example.org"
     annotate("next", "s.db", token=token)
+
+
+def test_a_link_is_one_line_in_a_narrow_terminal_too(annotate: Annotate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OUT, "_force_terminal", True)
+    monkeypatch.setattr(OUT, "_width", 60)
+    annotate("new", "s.db", "p", "--work", "rate")
+    shown = annotate("invite", "s.db", "p", "Ann", "--page", "https://annotation.example.org").out
+    link = next(line for line in shown.splitlines() if "/enter#" in line)
+    assert len(link) > 60
+    annotate("next", "s.db", token=link.partition("#")[2])
 
 
 @pytest.mark.parametrize(

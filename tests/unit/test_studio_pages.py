@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from support.paging import FILLED, ODD, SCRIPT, WORKS, Person, ask, hidden, item, person
 from support.postgres import postgres
@@ -185,6 +187,7 @@ def test_an_item_is_given_back_with_a_reason(store: Store) -> None:
     ann, token = joined(store, "rate")
     answer = ann.send(ann.next(), {"note": " no idea "}, action="skip")
     assert "Item i1" in answer.text
+    assert "Your answer was stored" not in answer.text
     assert [(one.item, one.state) for one in items_had(store, token, limit=9)] == [("i1", "open"), (ODD, "skipped")]
     assert "given back" in ann.client.get("/").text
     ann.send("/item?id=i1", FILLED["rate"][0], action="save")
@@ -276,6 +279,10 @@ def test_forged_forms_do_nothing(store: Store) -> None:
         assert answer.status_code == 403
         assert "Another site" in answer.text
         assert ann.client.post("/enter", data={"token": token}, headers=headers).status_code == 403
+    nowhere = ann.client.post("/enter", data={"token": token}, headers={"origin": "null"})
+    assert nowhere.status_code == 403, "any site can say so, and the sign-in has no key"
+    page = ann.client.get("/enter").text
+    assert 'name="referrer" content="same-origin"' in page, "so its own page says where it is"
     for key in ("", "é", form_key("another")):
         answer = ann.client.post(where, data={**good, "key": key})
         assert answer.status_code == 403
@@ -295,6 +302,11 @@ def test_broken_forms_are_refused_in_words(store: Store) -> None:
         answer = ann.client.post(where, data={"key": ann.key, "revision": "0", "text": KEPT, **change})
         assert answer.status_code == 400
         assert KEPT in answer.text
+    for pairs in (b"&" * 5001, b"a=&" * 5001):  # empty ones too: millions of them hold the server for seconds
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        answer = ann.client.post("/enter", content=pairs, headers=headers)
+        assert answer.status_code == 400
+        assert "too many fields" in answer.text
     file = ann.client.post(where, data={"key": ann.key, "revision": "0"}, files={"text": ("x.txt", b"x")})
     assert file.status_code == 400
 
@@ -339,6 +351,27 @@ def test_a_request_that_is_too_long_is_refused_whatever_its_length_says(store: S
     assert fits.status_code == 200
 
 
+def test_a_request_that_comes_in_too_slowly_is_let_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tutelage.studio.guard.BODY_S", 0.05)
+    said: list[Message] = []
+    scope = {"type": "http", "method": "POST", "path": "/enter", "headers": [], "query_string": b""}
+
+    async def receive() -> Message:
+        await anyio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    async def ask_slowly() -> None:
+        with anyio.fail_after(10):
+            await annotation_app(Office(store))(scope, receive, send)
+
+    anyio.run(ask_slowly)
+    assert said[0]["status"] == 408
+    assert b"send it again" in said[1]["body"]
+
+
 def test_the_longest_words_that_the_store_takes_pass(store: Store) -> None:
     ann, _ = joined(store, "correct", count=1)
     where = ann.next()
@@ -363,6 +396,19 @@ def test_a_store_that_fails_loses_no_words(store: Store, caplog: pytest.LogCaptu
     assert "no such table" in caplog.text, "who runs the page reads why"
     assert KEPT not in caplog.text
     assert token not in caplog.text
+    shown = ann.client.get(where)
+    assert shown.status_code == 503
+    assert "Nothing was stored" not in shown.text, "nothing was sent"
+
+
+def test_an_answer_that_is_stored_is_not_said_to_be_lost_though_no_next_item_can_be_given(store: Store) -> None:
+    ann, _ = joined(store, "write")
+    where = ann.next()
+    change(store, "CREATE TRIGGER full BEFORE INSERT ON assignments BEGIN SELECT RAISE(ABORT, 'full'); END")
+    answer = ann.send(where, {"text": KEPT})
+    assert [one.response for one in store.judgments("write")] == [Writing(text=KEPT)]
+    assert (answer.status_code, answer.url.path) == (200, "/")
+    assert "1 done" in words(answer.text)
 
 
 def test_a_draft_of_another_program_is_shown_and_not_dropped(store: Store) -> None:
@@ -419,6 +465,22 @@ def test_two_stores_on_one_machine_have_cookies_of_their_own(tmp_path: Path, sto
     other = Store(str(tmp_path / "other.db"), create=True)
     assert Office(store).cookie != Office(other).cookie
     other.close()
+
+
+def test_stores_that_are_named_from_their_own_folders_have_cookies_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cookies = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        made = Store("work.db", create=True)
+        cookies.append(Office(made).cookie)
+        made.close()
+    again = Store(str(tmp_path / "two" / "work.db"))
+    cookies.append(Office(again).cookie)
+    again.close()
+    assert cookies[0] != cookies[1] == cookies[2]
 
 
 def test_the_page_works_over_postgresql() -> None:

@@ -113,7 +113,7 @@ def invite_command(place: str, project: str, name: str, *, adjudicator: bool, en
         person, token = store.invite(project, name, role="adjudicator" if adjudicator else "annotator")
     what = "link" if page else "token"
     say(f"{name} is {person.pseudonym} in {project}. Their {what}, shown this once:")
-    say(link_of(page, token) if page else token)
+    say(link_of(page, token) if page else token, whole=True)
 
 
 def next_command(place: str, token: str, *, json: bool) -> None:

@@ -39,9 +39,10 @@ def serve_command(place: str, wanted: Served) -> None:
                 say("Without TLS, everybody on the way can read tokens and texts: put a proxy with TLS before it.")
             for project, name, role in asked:
                 _, token = store.invite(project, name, role=role)
-                say(f"{plain(name)}, {plain(project)}: {link_of(url, token)}")
+                say(f"{plain(name)}, {plain(project)}: {link_of(url, token)}", whole=True)
             if not asked:
-                say(f"A link for somebody: tutelage annotate invite {store.database.place} PROJECT NAME --page {url}")
+                how = f"tutelage annotate invite {store.database.place} PROJECT NAME --page {url}"
+                say(f"A link for somebody: {how}", whole=True)
             try:
                 server.run()
             except KeyboardInterrupt:

@@ -199,9 +199,9 @@ def plain(text: str) -> str:
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def say(text: str | Text, style: str = "") -> None:
-    """Print a result for people, without markup."""
-    OUT.print(text, style=style or None, markup=False, soft_wrap=not OUT.is_terminal)
+def say(text: str | Text, style: str = "", *, whole: bool = False) -> None:
+    """Print a result for people, without markup. ``whole``: what is copied from it, such as a link, is never broken."""
+    OUT.print(text, style=style or None, markup=False, soft_wrap=whole or not OUT.is_terminal)
 
 
 def say_json(value: Mapping[str, JsonValue] | Sequence[JsonValue] | str) -> None:

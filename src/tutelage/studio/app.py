@@ -85,7 +85,8 @@ async def _fault(request: Request, error: Exception) -> Response:
             words = (
                 "The store cannot be reached or written to just now. Try again in a minute, or tell who invited you."
             )
-            return _told(request, 503, "Nothing was stored", words)
+            title = "Nothing was stored" if request.method == "POST" else "This cannot be shown now"
+            return _told(request, 503, title, words)
         case InputErrors():
             return _told(request, 400, "Nothing was stored", " ".join(f"{problem}." for problem in error.problems))
     return _told(request, 400, "Nothing was stored", str(error.problem))
@@ -100,8 +101,11 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _crash(request: Request, error: Exception) -> Response:
     """What no one foresaw; the server logs it and goes on."""
-    words = "This is a fault of the page, not yours. It was noted where the page runs."
-    return _told(request, 500, "Nothing was stored", words)
+    words = (
+        "This is a fault of the page, not yours. It was noted where the page runs. If you have sent something, it may "
+        "not be stored: look at the item again."
+    )
+    return _told(request, 500, "The page has a fault", words)
 
 
 def _told(request: Request, status: int, title: str, text: str, *, door: bool = False) -> Response:

@@ -1,6 +1,7 @@
 """One item: looked at, answered, skipped; and drafts of it, from the form or from the script that saves them."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,12 +13,14 @@ from tutelage.annotation.sql.adjudication import Dispute, dispute_of
 from tutelage.annotation.sql.own import standing
 from tutelage.annotation.sql.queue import open_item, save_draft, skip, submit
 from tutelage.annotation.views import Assignment, Standing
-from tutelage.errors import DataError
+from tutelage.errors import DataError, TutelageError
 from tutelage.studio.door import Office, Refused, Sent, form_key
 from tutelage.studio.forms import Fields, Unfit, drafted, fields_of, in_words, own_fields, response_of
 from tutelage.studio.home import address, next_task
 from tutelage.studio.showing import page
 from tutelage.studio.wording import Line, said, typed
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +114,22 @@ def _done(office: Office, token: str, seen: _Seen, sent: Sent, fields: Fields) -
             return address(name)
         case "skip":
             skip(store, token, name, revision=revision, note=sent.get("note", ("",))[0].strip())
+            return _onward(office, token)
         case "submit":
             response = response_of(task.work, task.item, fields)
             submit(store, token, name, response, revision=revision, seconds=fields.seconds)
-            if task.response is not None:
-                return "/"
-        case _:
-            raise Refused(400, "This cannot be done", f"The page has no {action[:20]!r}. Nothing was stored.")
-    following = next_task(office, token)
-    return "/" if following is None else address(following.item.id, after=name)
+            return _onward(office, token, after=name) if task.response is None else "/"
+    raise Refused(400, "This cannot be done", f"The page has no {action[:20]!r}. Nothing was stored.")
+
+
+def _onward(office: Office, token: str, after: str = "") -> str:
+    """Where the next item is. What was done is stored by now, and stays so if the store fails here."""
+    try:
+        following = next_task(office, token)
+    except TutelageError as error:
+        LOG.error("%s", error)
+        return "/"
+    return "/" if following is None else address(following.item.id, after=after)
 
 
 def _seen(office: Office, token: str, name: str) -> _Seen:

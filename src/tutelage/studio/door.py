@@ -1,14 +1,15 @@
 """Who is asking: the token of an annotator, the cookie that carries it, and requests that other pages forge.
 
 A link ends in ``/enter#TOKEN``. What follows ``#`` is never sent with a request, so the token stands in no log of
-this server or of a proxy before it and in no history: the page's script takes it out of the address and sends it as a
-form; without script it is pasted. From then on it is in a cookie that no script can read and no other site can send
-with a form. The cookie is the token itself, so that a token that ends, ends everywhere at once, and a server that is
-started anew asks nobody to come in again.
+this server or of a proxy before it: the page's script takes it out of the address, so that going back does not find it,
+and sends it as a form; without script it is pasted. From then on it is in a cookie that no script can read and no other
+site can send with a form. The cookie is the token itself, so that a token that ends, ends everywhere at once, and a
+server that is started anew asks nobody to come in again.
 """
 
 import hashlib
 import hmac
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -48,7 +49,9 @@ class Office:
     @property
     def cookie(self) -> str:
         """The cookie's name, another for each store: cookies do not tell the ports of one machine apart."""
-        return f"tutelage-{hashlib.sha256(self.store.database.place.encode()).hexdigest()[:8]}"
+        database = self.store.database
+        place = os.path.realpath(database.place) if database.is_sqlite else database.place
+        return f"tutelage-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
 
     async def ask(self, work: Callable[[], T]) -> T:
         """Run what asks the store in a thread."""
@@ -61,14 +64,19 @@ class Office:
             raise Refused(403, "You are not signed in", "Open the link that you were given.", door=True)
         return token
 
-    async def sent(self, request: Request) -> Sent:
-        """Return what a form sent, after a look at who sent it. Raises :class:`Refused` for a forged one."""
-        _check_site(request)
+    async def sent(self, request: Request, *, keyed: bool = True) -> Sent:
+        """Return what a form sent, after a look at who sent it. Raises :class:`Refused` for a forged one.
+
+        ``keyed``: the form has a key, which :meth:`check` is asked about next.
+        """
+        _check_site(request, keyed=keyed)
+        if (await request.body()).count(b"&") > MAX_FIELDS and "urlencoded" in request.headers.get("content-type", ""):
+            raise Refused(400, "The form is broken", "It has too many fields.")  # empty ones too take their time
         form = await request.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_BODY)
-        values: dict[str, tuple[str, ...]] = {}
+        values: dict[str, list[str]] = {}
         for name, value in form.multi_items():
-            values[name] = (*values.get(name, ()), str(value))
-        return values
+            values.setdefault(name, []).append(str(value))
+        return {name: tuple(several) for name, several in values.items()}
 
     def check(self, token: str, sent: Sent) -> None:
         """Raise :class:`Refused` unless the form was made for the one who sends it."""
@@ -94,7 +102,7 @@ async def door(office: Office, request: Request) -> Response:
 
 async def enter(office: Office, request: Request) -> Response:
     """Take a token, and answer with the cookie."""
-    sent = await office.sent(request)
+    sent = await office.sent(request, keyed=False)
     token = sent.get("token", ("",))[0].strip().rpartition("#")[2]  # people paste the whole link
     await office.ask(lambda: office.store.who(token))
     answer = RedirectResponse("/", status_code=303)
@@ -111,12 +119,13 @@ async def leave(office: Office, request: Request) -> Response:
     return answer
 
 
-def _check_site(request: Request) -> None:
-    """Refuse forms that another site sends. Browsers say so over TLS and on this machine; the form's key always holds.
+def _check_site(request: Request, *, keyed: bool) -> None:
+    """Refuse forms that another site sends. Browsers say so over TLS and on this machine; a form's key always holds.
 
-    The origin of a form is ``null``, as our own policy has browsers tell nobody where they come from.
+    The origin of forms with a key is ``null``, as our own policy has browsers tell nobody where they come from. Any
+    site can have its forms say ``null`` too, so the sign-in, which has no key, has a page that tells its own origin.
     """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "null")
-    same = origin == "null" or origin.partition("://")[2] == request.headers.get("host", "")
-    if site not in (None, "same-origin", "none") or (site is None and not same):
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    same = origin is None or origin.partition("://")[2] == request.headers.get("host", "")
+    if site not in (None, "same-origin", "none") or (site is None and not same and not (keyed and origin == "null")):
         raise Refused(403, "Another site sent this", "Nothing was stored. Open the page itself, and try again there.")

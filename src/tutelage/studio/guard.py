@@ -1,5 +1,6 @@
 """What every request and answer passes: the headers that keep other pages out, and the longest request."""
 
+from anyio import move_on_after
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,6 +11,9 @@ MAX_BODY = 4 << 20
 
 DRAINED = 8 * MAX_BODY
 """How much of a longer one is read and thrown away, so that the browser gets to see why it was refused."""
+
+BODY_S = 120
+"""Seconds that a request may take to come in. Who sends one byte a minute would hold its memory for days."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -28,8 +32,12 @@ TOO_LONG = f"""What was sent is longer than {MAX_BODY >> 20} MB, so it was not s
 again."""
 
 
+TOO_SLOW = f"What you sent did not come in within {BODY_S} seconds, so it was not stored. Go back, and send it again."
+
+
 class Guard:
-    """Sets the headers of every answer, and refuses requests that are too long, whatever their length says (413).
+    """Sets the headers of every answer, and refuses requests that are too long, whatever their length says (413), or
+    too slow (408).
 
     Pages are kept in no cache: going back to one asks the store again, and no shared machine keeps an item's text.
     """
@@ -52,11 +60,18 @@ class Guard:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
-        body = await _body(receive) if scope["method"] == "POST" else b""
-        if body is None:
-            await page("fault.html.j2", status=413, title="Too long", text=TOO_LONG, kept=[])(scope, receive, headed)
+        if scope["method"] != "POST":
+            await self.app(scope, receive, headed)
             return
-        await self.app(scope, _again(body, receive) if scope["method"] == "POST" else receive, headed)
+        body: bytes | None = None
+        said = (408, "Too slow", TOO_SLOW)
+        with move_on_after(BODY_S):
+            body, said = await _body(receive), (413, "Too long", TOO_LONG)
+        if body is None:
+            status, title, text = said
+            await page("fault.html.j2", status=status, title=title, text=text, kept=[])(scope, receive, headed)
+            return
+        await self.app(scope, _again(body, receive), headed)
 
 
 async def _body(receive: Receive) -> bytes | None:

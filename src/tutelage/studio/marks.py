@@ -6,6 +6,8 @@ than once, the how manyeth is meant. The text is compared as a browser has it: e
 """
 
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import islice
 
 _BREAK = re.compile(r"\r\n?")
@@ -41,11 +43,13 @@ def _places(seen: str, words: str) -> "list[int]":
     return found
 
 
-def _seen(text: str) -> tuple[str, list[int]]:
+def _seen(text: str) -> tuple[str, Sequence[int]]:
     """The text as a browser has it, and where each of its characters (and its end) stands in ``text``."""
+    if "\r" not in text:
+        return text, range(len(text) + 1)
     places = [at for at in range(len(text)) if not (text[at] == "\n" and at and text[at - 1] == "\r")]
     return as_seen(text), [*places, len(text)]
 
 
-def _shown_at(places: list[int], at: int) -> int:
-    return next((shown for shown, place in enumerate(places) if place >= at), len(places) - 1)
+def _shown_at(places: Sequence[int], at: int) -> int:
+    return min(bisect_left(places, at), len(places) - 1)

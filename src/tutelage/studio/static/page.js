@@ -1,7 +1,7 @@
 "use strict";
 // Saves drafts, keys, marks. Everything also works without it, with the buttons of the form.
 
-const SOON_MS = 900, AGAIN_MS = 4000, IDLE_MS = 120000;
+const SOON_MS = 900, AGAIN_MS = 4000, SLOW_MS = 30000, STUCK_MS = 10000, IDLE_MS = 120000;
 const form = document.getElementById("work");
 const state = document.getElementById("state");
 const saveButton = document.getElementById("save");
@@ -34,15 +34,19 @@ async function send() {
   pending ??= { body: new FormData(form), content: content() };
   tell("Saving…");
   refused = false;
-  let answer;
+  let answer = null, told = {};
   try {
-    answer = await fetch(form.dataset.draft, { method: "POST", body: pending.body });
+    const signal = AbortSignal.timeout?.(SLOW_MS); // a connection that is dead says nothing for minutes
+    answer = await fetch(form.dataset.draft, { method: "POST", body: pending.body, signal });
+    told = await answer.json();
   } catch {
+    // cut off half-way, or somebody else's answer: that of a proxy, or of a network that wants a sign-in
+  }
+  if (!answer || (answer.ok && !Number.isInteger(told.revision))) {
     return failed(navigator.onLine ? "Not saved: the page cannot be reached. Trying again." : "Not saved: you are offline.", true);
   }
   if (answer.ok) {
-    const { revision } = await answer.json();
-    for (const field of document.querySelectorAll("input[name=revision]")) field.value = revision;
+    for (const field of document.querySelectorAll("input[name=revision]")) field.value = told.revision;
     confirmed = pending.content;
     pending = null;
     undecided = false;
@@ -51,7 +55,6 @@ async function send() {
     return true;
   }
   if (answer.status === 409) return conflict();
-  const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
   if (answer.status < 500) pending = null;
   refused = answer.status === 400; // a draft may be shorter than an answer: the form itself says what is wrong
   return failed("Not saved: " + (answer.status === 413 ? "it is too long." : told.text || "the page has a fault."), answer.status >= 500);
@@ -119,7 +122,15 @@ let passing = false;
 function go(which, button) {
   passing = leaving = true;
   clearTimeout(timer);
-  which.requestSubmit(button);
+  which.requestSubmit(button); // at once, unless the browser finds fault with a field
+  if (passing) passing = leaving = false;
+  else setTimeout(stay, STUCK_MS);
+}
+
+// The page is still here: somebody stopped it from going, or the server is slow. To send the same once more does no harm.
+function stay() {
+  leaving = false;
+  if (isDirty() && !stale) soon();
 }
 
 function guard(which, allowed) {
@@ -148,7 +159,8 @@ guard(form, async (button) => {
 for (const other of document.querySelectorAll("main form:not(#work)")) {
   guard(other, async () => {
     const drops = content() !== untouched || document.querySelector(".drafted");
-    if (other.closest("#skip") && drops && !confirm("Skip this item and drop what you typed?")) return false;
+    const asked = other.closest("#skip") ? "Skip this item and drop what you typed?" : "Drop your draft? It cannot be brought back.";
+    if (drops && !confirm(asked)) return false;
     while (sending) await sending;
     return true;
   });
@@ -193,6 +205,7 @@ form.addEventListener("input", (event) => {
     }
   }
   countWords();
+  leaving = false; // who types is still here
   if (!stale) soon();
 });
 countWords();
@@ -273,7 +286,6 @@ if (passage) {
   };
 
   const brush = (button) => {
-    if (!chosen) return tell("Select words in the text first.", "bad");
     const row = template.cloneNode(true), name = `mark-${number}-`;
     for (const field of row.querySelectorAll("[name]")) {
       field.name = field.name.replace(/^mark-\d+-/, name);
@@ -282,15 +294,18 @@ if (passage) {
     for (const label of row.querySelectorAll("label[for]")) label.htmlFor = label.htmlFor.replace(/^mark-\d+-/, name);
     row.dataset.mark = number++;
     const field = (what) => row.querySelector(`[name="${name}${what}"]`);
-    field("words").value = chosen.words;
-    field("which").value = placesOf(chosen.words).filter((at) => at <= chosen.start).length;
+    if (chosen) {
+      field("words").value = chosen.words;
+      field("which").value = placesOf(chosen.words).filter((at) => at <= chosen.start).length;
+    }
+    const next = field(chosen ? "reason" : "words"); // who cannot select types or pastes the words
     field("label").value = button.dataset.brush;
     rows.append(row);
     getSelection().removeAllRanges();
     choose(null);
     for (const none of form.querySelectorAll("input[name=label]")) none.checked = false;
-    field("reason").focus();
-    field("reason").dispatchEvent(new Event("input", { bubbles: true }));
+    next.focus();
+    next.dispatchEvent(new Event("input", { bubbles: true }));
     paint();
   };
 
