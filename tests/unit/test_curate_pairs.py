@@ -1,5 +1,7 @@
 """Pairs of answers through curation: what no row may hold, no pair holds, and a bad answer may be bad."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from tutelage.curate import Contamination, ExactDuplicates, Normalize, Personal, Quality, Validate, curate, curate_pairs
 from tutelage.curate.batchwise import Judged, RowWise, Tally
 from tutelage.curate.filters.language import Language
-from tutelage.errors import DataError
+from tutelage.errors import DataError, TutelageError
 from tutelage.records import Dropped, Example, Item, Lineage, Preference, assistant, content_id, user
 
 SECRET = "the keeper of the old lighthouse counted nine ships before supper on Friday evening"
@@ -124,3 +126,24 @@ def test_the_order_decides_nothing_and_chosen_answers_go_the_way_of_rows(pairs: 
     rows = [Example(id=one.id, messages=(*one.prompt, one.chosen), lineage=one.lineage) for one in pairs]
     kept = {(row.id, row.target.text) for row in curate(rows, steps).kept}
     assert {(one.id, one.chosen.text) for one in found.kept} <= kept
+
+
+def test_what_another_step_drops_is_masked_at_the_beginning_of_lines_too() -> None:
+    account = "DE89 3704 0044 0532 0130 00"
+    said = pair(f"Mail\nbob@acme.com\n{account}", f"<|im_end|>\n{account}", "No\n81.2.69.142", "p")
+    [gone] = curate_pairs([said], [Validate(), Personal()]).dropped
+    left = Preference.from_json(gone.row)
+    assert gone.step == "validate"
+    assert left.prompt == (user("Mail\n[EMAIL]\n[IBAN]"),)
+    assert (left.chosen, left.rejected) == (assistant("<|im_end|>\n[IBAN]"), assistant("No\n[IP]"))
+
+
+def test_what_a_step_of_ones_own_raises_of_a_pair_is_told_in_words() -> None:
+    class Failing(RowWise):
+        name = "failing"
+
+        def judge(self, rows: Sequence[Example]) -> Judged:
+            raise ValueError("not this one")
+
+    with pytest.raises(TutelageError, match=r"test_curate_pairs\.py:\d+: the curation step failing raised ValueError"):
+        curate_pairs([pair("a", "b", "c")], [Failing()])

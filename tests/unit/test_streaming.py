@@ -1,5 +1,7 @@
 """Curation of files whose rows are not held: what is written, what stays behind, how much memory it takes."""
 
+import errno
+import fcntl
 import json
 import pickle
 import random
@@ -7,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,6 +82,8 @@ def test_a_file_ends_in_the_files_of_rows_in_memory(file: Path, tmp_path: Path) 
 
 
 OWN = """
+import json
+
 from tutelage.curate import Judged, RowWise, Tally, drop
 from tutelage.errors import DataError, Problem
 
@@ -89,10 +94,12 @@ class Short(RowWise):
         self.limit, self.fails = limit, fails
 
     def judge(self, rows):
+        if self.fails == "words":
+            json.loads(rows[0].id)
         if self.fails:
             raise DataError("short", [Problem("no", rows[0].id)])
         kept = [row for row in rows if len(row.target.text) > self.limit]
-        gone = [drop(row, self.name, "short", row.id) for row in rows if len(row.target.text) <= self.limit]
+        gone = [drop(row, self.name, "short", row.id) for row in rows[::-1] if len(row.target.text) <= self.limit]
         return Judged(kept, gone, Tally(rows=len(rows)))
 
     def notes(self, tally):
@@ -124,6 +131,8 @@ def test_the_number_of_processes_changes_nothing(tmp_path: Path, monkeypatch: py
         assert found.ledger == alone.ledger
     with pytest.raises(DataError, match=r"short: 1 problem:\n  - r000000: no"):
         curate(rows, steps(tmp_path, fails=True), workers=2)
+    with pytest.raises(TutelageError, match=r"/mine\.py:15: the curation step short raised JSONDecodeError"):
+        curate(rows, steps(tmp_path, fails="words"), workers=2)
 
 
 def test_what_cannot_be_sent_to_other_processes_is_told() -> None:
@@ -184,13 +193,49 @@ def test_what_a_killed_process_left_is_removed_and_a_living_one_is_left_alone(tm
     out = tmp_path / "out"
     assert subprocess.run([sys.executable, "-c", code, str(out)], check=False).returncode == -signal.SIGKILL
     (left,) = out.iterdir()
-    (out / "records.jsonl").write_text("{}\n")
-    with scratch(out) as place:
-        assert not left.exists()
+    torn, other = out / ".records.jsonl.0a1b2c3d.partial", out / ".other.jsonl.0a1b2c3d.partial"
+    for file in (out / "records.jsonl", torn, other):
+        file.write_text("{}\n")
+    with scratch(out, ["records.jsonl"]) as place:
+        assert [one.exists() for one in (left, torn, other)] == [False, False, True]
+        assert place.stat().st_mode & 0o777 == 0o700, "rows that no step has masked yet are for nobody else"
         with pytest.raises(RunError, match="another process curates into this folder"), scratch(out):
             pass
         assert place.is_dir()
-    assert [path.name for path in out.iterdir()] == ["records.jsonl"]
+    assert sorted(path.name for path in out.iterdir()) == [other.name, "records.jsonl"]
+
+
+def test_where_folders_cannot_be_locked_what_may_be_anothers_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(file: int, operation: int) -> None:
+        raise OSError(errno.EBADF, "as on NFS")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with scratch(tmp_path) as first, scratch(tmp_path) as second:
+        assert first != second
+        assert first.is_dir()
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_that_is_told_to_end_takes_its_rows_and_processes_along(tmp_path: Path) -> None:
+    slow = "import time\nfrom tutelage.curate import Judged, RowWise, Tally\nclass Slow(RowWise):\n    name = 'slow'\n"
+    slow += "    def judge(self, rows):\n        (OUT / 'seen').touch()\n        time.sleep(60)\n"
+    slow = slow.replace("OUT", f"__import__('pathlib').Path({str(tmp_path)!r})")
+    (tmp_path / "slow.py").write_text(slow)
+    (tmp_path / "rows.jsonl").write_text("".join(one.to_json() + "\n" for one in made(9)))
+    steps = "curate: {steps: [{kind: custom, path: slow.py:Slow}]}"
+    (tmp_path / "x.yaml").write_text(f"name: x\ntasks: [{{kind: safety}}]\n{steps}\n")
+    files = [str(tmp_path / "rows.jsonl"), "--recipe", str(tmp_path / "x.yaml"), "-o", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "tutelage", "curate", *files, "--workers", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    while not (tmp_path / "seen").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    process.communicate(timeout=30)  # ends when no process has its output any more
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_step_that_holds_all_rows_says_so(file: Path, tmp_path: Path) -> None:
@@ -221,6 +266,44 @@ def test_a_choice_of_rows_that_are_not_there_is_refused(places: tuple[int, ...])
     with pytest.raises(DataError, match="Name places from 0 to 2 in their order"):
         curate(made(3), [Unruly(*places)])
     assert [one.id for one in curate(made(3), [Unruly(0, 2)]).kept] == ["r000001"]
+
+
+class Uneven(WholeSet):
+    name = "uneven"
+
+    def __init__(self, fault: str = "") -> None:
+        self.fault = fault
+
+    def summarize(self, rows: Sequence[Example]) -> Columns:
+        lengths = [len(row.id) if row.id == "r000000" else len(row.id) + 0.5 for row in rows]
+        if self.fault == "rows":
+            return {"length": np.array(lengths[:1])}
+        name = "length" if self.fault != "names" or rows[0].id == "r000000" else "other"
+        return {name: np.array(lengths), "name": np.array([row.id.rstrip("0") for row in rows])}
+
+    def choose(self, columns: Columns, rows: Sequence[Example]) -> Choice:
+        return Choice([], (str(columns["length"].tolist()), str(columns["name"].tolist())))
+
+
+def test_batches_whose_arrays_have_other_kinds_are_joined_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = curate(made(12), [Uneven()]).ledger.notes
+    monkeypatch.setattr(batches, "BATCH_ROWS", 1)
+    assert curate(made(12), [Uneven()]).ledger.notes == whole
+    assert "7.5" in whole[0]
+    assert "r000011" in whole[1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [("rows", r"length: the step does not summarize each row \(received shape \(1,\) for 2 rows"),
+     ("names", "other: the step summarizes a batch by other columns than the first one")],
+)  # fmt: skip
+def test_a_summary_that_does_not_fit_the_rows_is_refused(
+    fault: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BATCH_ROWS", 2)
+    with pytest.raises(DataError, match=says):
+        curate(made(4), [Uneven(fault)])
 
 
 def test_workers_are_for_files(tmp_path: Path) -> None:

@@ -1,6 +1,11 @@
 """``tutelage curate``."""
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from tutelage.cli.console import OUT, Terminal, say, say_json, table
 from tutelage.errors import InputErrors, Problem
@@ -45,7 +50,7 @@ def curate_command(
             )
         folder = out
         given_recipe = load_recipe(recipe, settings) if recipe is not None else None
-        with Terminal(quiet=quiet or json) as terminal:
+        with _terminable(), Terminal(quiet=quiet or json) as terminal:
             ledger = curate_file(
                 data,
                 out=out,
@@ -65,6 +70,23 @@ def curate_command(
         where += ", what was measured in scores.jsonl" if (folder / "scores.jsonl").is_file() else ""
         say(f"\n{ledger.kept:,} rows in {folder / 'records.jsonl'}, {where}")
         say(after)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """End in order when a batch system, a container or ``kill`` asks for it: no row stays behind on the disk."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # it cannot listen
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def print_ledger(ledger: Ledger) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tutelage.curate.batchwise import Columns, RowWise, Tally, WholeSet
-from tutelage.curate.entries import Entry
+from tutelage.curate.entries import DROPPED, Entry
 from tutelage.curate.piles import Codec
 from tutelage.curate.step import Masking, is_change
 from tutelage.errors import DataError, Problem
@@ -59,7 +59,8 @@ def judge(steps: Sequence[RowWise], batch: Sequence[Entry]) -> Judgment:
         places, rows = list(entries), [entry.row for entry in entries.values()]
         with in_words(f"the curation step {step.name}", step):
             judged = step.judge(rows)
-        passed.append(Passed(len(rows), judged.dropped, judged.tally))
+        dropped = sorted(judged.dropped, key=DROPPED.key)  # in whichever order the step found them
+        passed.append(Passed(len(rows), dropped, judged.tally))
         kept = traced(step.name, rows, judged.kept, judged.dropped)
         found: dict[int, Entry] = {}
         for at, row in kept:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tutelage.curate.batches import mask, traced
 from tutelage.curate.batchwise import RowWise, Tally
 from tutelage.curate.step import Masking, Step, answer_text, prompt_text
+from tutelage.recipe.custom import in_words
 from tutelage.records import Dropped, Example, Ledger, Preference
 
 STEP = "pairs"
@@ -31,7 +32,8 @@ def curate_pairs(pairs: Sequence[Preference], steps: Sequence[Step]) -> CuratedP
 
     Raises
     ------
-    DataError: a step loses or invents rows, or changes one without saying so.
+    DataError: a step loses or invents rows, or changes one without saying so. TutelageError: what its own code raises,
+    in words.
     """
     ordered = sorted(pairs, key=lambda pair: (pair.id, pair.to_json()))
     waiting = dict(enumerate(ordered))
@@ -41,7 +43,8 @@ def curate_pairs(pairs: Sequence[Preference], steps: Sequence[Step]) -> CuratedP
         if isinstance(step, RowWise):
             gone, tally = _pass(step, waiting)
             dropped += [_dropped(ordered[place], step.name, gone[place]) for place in sorted(gone)]
-            notes += [f"{step.name}: {note}" for note in step.notes(tally)]
+            with in_words(f"the curation step {step.name}", step):
+                notes += [f"{step.name}: {note}" for note in step.notes(tally)]
     said: set[tuple[str, str, str]] = set()
     for place, pair in list(waiting.items()):
         chosen, rejected = _rows(pair)
@@ -75,7 +78,8 @@ def _pass(step: RowWise, waiting: dict[int, Preference]) -> tuple[dict[int, str]
     for which in (0, 1) if step.of_rejected else (0,):
         rows = {place: _rows(pair)[which] for place, pair in waiting.items()}
         given = list(rows.values())
-        judged = step.judge(given)
+        with in_words(f"the curation step {step.name}", step):
+            judged = step.judge(given)
         tally.update(judged.tally)
         kept = traced(step.name, given, judged.kept, judged.dropped)
         places = list(rows)

@@ -125,7 +125,7 @@ class Passage:
     def _chosen(self, rows: Pile[Entry], step: WholeSet) -> Pile[Entry]:
         lost = self._losing(step.name, len(rows))
         with in_words(f"the curation step {step.name}", step):
-            columns = _gathered((found for _, found in self._over(rows, summarize, step, step.name)), len(rows))
+            columns = _gathered(step.name, self._over(rows, summarize, step, step.name), len(rows))
             columns = columns or step.summarize([])
             choice = step.choose(columns, _Rows(rows))
             kept = np.ones(len(rows), dtype=bool)
@@ -216,20 +216,39 @@ class _Changed:
             changed, entry = next(new, (-1, entry))
 
 
-def _gathered(parts: Iterator[Columns], count: int) -> Columns:
-    """The columns of all batches as one, in arrays that are made once; equal texts are one object."""
+def _gathered(step: str, parts: Iterator[tuple[int, Columns]], count: int) -> Columns:
+    """The columns of all batches (with their sizes) as one, in arrays that are made once, or again for a batch that
+    needs wider numbers; equal texts are one object."""
     found: Columns = {}
     known: dict[str, str] = {}
     start = 0
-    for part in parts:
+    for size, part in parts:
+        if start == 0:
+            found = {name: np.empty((count, *values.shape[1:]), values.dtype) for name, values in part.items()}
+        _refuse_other_columns(step, found, part, size)
         for name, values in part.items():
-            if name not in found:
-                found[name] = np.empty((count, *values.shape[1:]), values.dtype)
+            if values.dtype != found[name].dtype:
+                found[name] = found[name].astype(np.result_type(found[name], values))
             if values.dtype == object:
                 values[:] = [known.setdefault(value, value) for value in values]
             found[name][start : start + len(values)] = values
-        start += len(next(iter(part.values()), ()))
+        start += size
     return found
+
+
+def _refuse_other_columns(step: str, found: Columns, part: Columns, size: int) -> None:
+    remedy = "return the same columns for every batch, as arrays with one entry for each row"
+    wrong = [
+        Problem("the step summarizes a batch by other columns than the first one", name, remedy=remedy)
+        for name in sorted(found.keys() ^ part.keys())
+    ]
+    wrong += [
+        Problem("the step does not summarize each row", name, f"shape {values.shape} for {size} rows", remedy)
+        for name, values in part.items()
+        if name in found and values.shape != (size, *found[name].shape[1:])
+    ]
+    if wrong:
+        raise DataError(f"curate step {step}", wrong)
 
 
 def _refuse_disorder(step: str, gone: Gone, last: int, count: int) -> None:

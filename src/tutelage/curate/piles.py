@@ -133,12 +133,10 @@ class FilePile(Pile[T]):
 
     def only(self, places: Places) -> "FilePile[T]":
         self.close()
-        pile = FilePile(self.path, self._codec)
-        pile._size = self._size
-        pile._starts = (
+        self._starts = (
             array("q", np.frombuffer(self._starts, np.int64)[places].tobytes()) if len(places) else array("q")
         )
-        return pile
+        return self
 
     def clear(self) -> None:
         self.close()

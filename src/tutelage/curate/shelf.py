@@ -5,7 +5,7 @@ import heapq
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -100,9 +100,11 @@ def _merged(runs: Iterable[Pile[T]], codec: Codec[T]) -> Iterator[T]:
 
 
 @contextmanager
-def scratch(folder: Path) -> Iterator[Path]:
+def scratch(folder: Path, names: Sequence[str] = ()) -> Iterator[Path]:
     """Own ``folder`` and give a place in it for rows on their way; it is removed at the end, also on failure, and with
-    it ``folder``, if that was made for it and has nothing in it. What a killed process left there is removed at first.
+    it ``folder``, if that was made for it and has nothing in it. Nobody else may read there: what no step has masked
+    yet lies in it. What a killed process left is removed at first, with what it left of files of the ``names``; only
+    where a file system has no locks it stays, for it may be a living one's.
 
     Raises
     ------
@@ -114,15 +116,11 @@ def scratch(folder: Path) -> Iterator[Path]:
         owned = os.open(folder, os.O_RDONLY)
     place = folder / f"{LEFT}{secrets.token_hex(4)}{PARTIAL}"
     try:
-        try:
-            fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            remedy = "wait for it, or choose another --out"
-            raise RunError("another process curates into this folder", where=str(folder), remedy=remedy) from None
+        is_own = _locked(owned, folder)
         with storage(folder, "clean the folder"):
-            for left in folder.glob(f"{LEFT}*{PARTIAL}"):
-                shutil.rmtree(left)
-            place.mkdir()
+            if is_own:
+                _clean(folder, names)
+            place.mkdir(mode=0o700)
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -130,3 +128,23 @@ def scratch(folder: Path) -> Iterator[Path]:
         for one in missing:
             with suppress(OSError):
                 one.rmdir()
+
+
+def _locked(owned: int, folder: Path) -> bool:
+    """Whether the folder is locked now. Network file systems may have no locks for folders. Raises RunError."""
+    try:
+        fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        remedy = "wait for it, or choose another --out"
+        raise RunError("another process curates into this folder", where=str(folder), remedy=remedy) from None
+    except OSError:
+        return False
+    return True
+
+
+def _clean(folder: Path, names: Iterable[str]) -> None:
+    for left in folder.glob(f"{LEFT}*{PARTIAL}"):
+        shutil.rmtree(left)
+    for name in names:
+        for left in folder.glob(f".{name}.*{PARTIAL}"):  # of files.atomic_file
+            left.unlink()

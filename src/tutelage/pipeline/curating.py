@@ -29,6 +29,7 @@ from tutelage.records.readings import RowScore
 from tutelage.seeds import derive_seed
 from tutelage.tasks.build import build_tasks
 
+FILES = ("records.jsonl", "dropped.jsonl", "scores.jsonl", "ledger.json")
 TOLD_EVERY = 100_000
 """Rows after which it is told that so many were read."""
 
@@ -94,7 +95,7 @@ def curate_file(
     emit = located(emit, stage="curate")
     with (
         curation(recipe, out, emit=emit, offline=offline) as given,
-        scratch(out) as place,
+        scratch(out, FILES) as place,
         FolderShelf(place) as shelf,
     ):
         rows = _told(iter_examples(data, author=AUTHOR), emit)

@@ -93,9 +93,11 @@ def _module_of(code: object) -> str:
 
 def _line_in(code: object, error: Exception) -> str:
     """The last line that ``error`` passed in the file of ``code``; "" if it did not get there."""
-    file = getattr(sys.modules.get(_module_of(code)), "__file__", None)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return f"{file}:{lines[-1]}" if lines else ""
+    module = _module_of(code)
+    frames = [(frame.f_globals, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    # A process to which the code was sent by value has neither its module nor its file name, but what it is called.
+    places = [f"{names.get('__file__', module)}:{line}" for names, line in frames if names.get("__name__") == module]
+    return places[-1] if places else ""
 
 
 def _from_file(file: Path, folder: Path | None) -> ModuleType:

@@ -1,5 +1,6 @@
 """Personal data in a row: masked, or the row dropped, or only counted."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from heapq import nsmallest
@@ -85,8 +86,8 @@ class Personal(RowWise):
         counts: Counter[Kind] = Counter()
         try:
             example = Example.model_validate_json(row.row)
-        except ValidationError:  # a step of one's own may keep something else of it
-            text = self._masked(row.row, counts)
+        except ValidationError:  # a pair of answers, or what else a step of one's own keeps of a row
+            text = self._json(row.row, counts)
         else:
             masked, found = self._row(example, counts)
             text = masked.to_json() if found else row.row
@@ -133,6 +134,23 @@ class Personal(RowWise):
                 return {name: self._value(one, counts) for name, one in value.items()}
             case _:
                 return value
+
+    def _json(self, text: str, counts: Counter[Kind]) -> str:
+        """JSON of any kind, masked text by text: as a whole, "\\n" before an address would hide where it begins."""
+        try:
+            value = json.loads(
+                text,
+                parse_int=lambda digits: self._number(digits, counts),
+                object_pairs_hook=lambda pairs: {self._masked(name, counts): one for name, one in pairs},
+            )
+        except (ValueError, RecursionError):  # no JSON
+            return self._masked(text, counts)
+        masked = self._value(value, counts)
+        return json.dumps(masked, ensure_ascii=False, separators=(",", ":")) if counts else text
+
+    def _number(self, digits: str, counts: Counter[Kind]) -> int | str:
+        masked = self._masked(digits, counts)
+        return int(digits) if masked == digits else masked
 
     def _masked(self, text: str, counts: Counter[Kind]) -> str:
         """``text`` masked until there is nothing to mask: what overlapped with another find may stand alone now."""
