@@ -15,16 +15,20 @@ from scipy.sparse import csr_array
 from typer.testing import CliRunner, Result
 
 from tutelage.cli.app import app
+from tutelage.curate.filters.heuristics import Heuristics
+from tutelage.curate.filters.pii import Personal
+from tutelage.curate.filters.quality import Quality
+from tutelage.curate.filters.validate import Validate
 from tutelage.curate.inspection import Wishes, inspect_rows
 from tutelage.curate.inspection.clusters import clusters
 from tutelage.curate.inspection.spreads import spread_of
+from tutelage.curate.pairs import curate_pairs
 from tutelage.errors import DataError, InputErrors
 from tutelage.models.load import load_template
 from tutelage.pipeline.inspecting import read_benchmarks
 from tutelage.records.importers import import_rows
 from tutelage.records.inspection import Inspection
 from tutelage.report.inspection import render_inspection
-from tutelage.report.redact import redacted
 
 COLORS = "Red is warm and blue is cold, and green lies between them, as every painter of the north has always said."
 ROWS = [
@@ -90,6 +94,29 @@ def test_near_duplicates_are_groups_with_their_likeness(tmp_path: Path) -> None:
     assert 0.9 < same.groups[0].least < 1
 
 
+def test_rows_that_differ_in_a_comma_are_not_called_the_same(tmp_path: Path) -> None:
+    long = " ".join(f"word{number}" for number in range(60))
+    rows: list[dict[str, object]] = [
+        {"prompt": "Go on.", "completion": text} for text in (long, long.replace(" word30", ", word30"))
+    ]
+    same = inspected(tmp_path / "rows.jsonl", rows).duplicates
+    assert (same.exact_surplus, same.near_surplus) == (0, 1)
+    (group,) = same.groups
+    assert (group.exact, group.least, group.examples[1].note) == (False, 1.0, "1.00 alike")
+    assert "that say nearly the same" in render_inspection(inspected(tmp_path / "rows.jsonl", rows))
+
+
+def test_a_row_that_is_often_there_is_as_often_in_the_sample(tmp_path: Path) -> None:
+    """Half of 400 rows are one row: of 100 drawn without replacement 50 in the mean, with a deviation of 4.3."""
+    english = "The train to Hamburg leaves late in the evening today because the line is closed."
+    for said in ("one", "two", "three"):
+        rows: list[dict[str, object]] = [{"prompt": "Say it.", "completion": f"{english} {said}"}] * 200
+        rows += [{"prompt": f"Say {n}.", "completion": f"{n}"} for n in range(200)]
+        found = inspected(tmp_path / "rows.jsonl", rows, sample=100, topics=0).languages
+        assert found.n == 100
+        assert 28 <= found.answers["en"] <= 72
+
+
 def test_findings_are_what_the_steps_drop(found: Inspection) -> None:
     counts = {(one.step, one.what, one.action): one.rows for one in found.findings}
     assert counts == {
@@ -113,6 +140,21 @@ def test_a_pair_is_one_row_with_two_answers(tmp_path: Path) -> None:
     assert [(one.what, one.rows) for one in found.findings] == [("e-mail address masked", 1)]
     assert found.labels == {"dimension": {"": 3, "utility": 1}}
     assert {one.side for one in found.lengths} == {"prompt", "chosen", "rejected"}
+
+
+def test_rejected_answers_are_judged_as_curation_judges_them(tmp_path: Path) -> None:
+    again = "the cat sat on the mat today " * 30
+    pairs: list[dict[str, object]] = [
+        {"prompt": "Say one.", "chosen": "one", "rejected": again},
+        {"prompt": "Say two.", "chosen": again, "rejected": "two"},
+    ]
+    found = {(one.step, one.what): one for one in inspected(tmp_path / "pairs.jsonl", pairs).findings}
+    imported = import_rows(tmp_path / "pairs.jsonl", author="expert").rows
+    curated = curate_pairs(imported, [Validate(), Quality(), Heuristics(), Personal()])  # type: ignore[arg-type]
+    assert {row.step for row in curated.dropped} == {"quality"}
+    assert found["quality", "the answer repeats itself"].rows == 1
+    assert found["quality", "the answer repeats itself"].examples[0].prompt == "Say two."
+    assert all(one.rows == 1 for one in found.values())
 
 
 def test_unpaired_answers_are_told_apart(tmp_path: Path) -> None:
@@ -258,15 +300,6 @@ def test_the_page_escapes_what_rows_say(tmp_path: Path) -> None:
     assert "\x1b" not in page
 
 
-def test_redaction_leaves_no_word_of_a_row_anywhere(tmp_path: Path) -> None:
-    rows = on_subjects(8, 3)
-    found = inspected(tmp_path / "rows.jsonl", rows, redacted=redacted)
-    for text in (found.model_dump_json(), render_inspection(found)):
-        assert not [word for words in SUBJECTS.values() for word in words if word in text.casefold()]
-    plain = render_inspection(inspected(tmp_path / "rows.jsonl", rows))
-    assert "krill" in plain.casefold()
-
-
 Call = Callable[..., Result]
 
 
@@ -316,6 +349,8 @@ def test_learned_tokens_are_those_of_the_tuning_itself(call: Call, tmp_path: Pat
         (("rows.jsonl", "--max-tokens", "9"), "Say whose chat template"),
         (("rows.jsonl", "--page", "rows.jsonl"), "written over the data"),
         (("rows.jsonl", "--page", "a", "--json", "a"), "two outputs go to one file"),
+        (("rows.jsonl", "--page", "a", "--json", "./b/../a"), "two outputs go to one file"),
+        (("rows.jsonl", "--page", "-"), "a page is not printed"),
         (("rows.jsonl", "--page", "."), "a folder is in the way"),
         ((".", "--page", "new.html"), "among it"),
         (("rows.jsonl", "--against", "exam.jsonl", "--json", "exam.jsonl"), "written over the data"),

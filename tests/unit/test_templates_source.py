@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tutelage.construct.sampling import Sampler
-from tutelage.construct.templates.source import template_rows
+from tutelage.construct.templates.source import read_kit, template_rows
 from tutelage.errors import DataError, RecipeError
 from tutelage.events import silent
 from tutelage.pipeline.estimate import estimate_run
@@ -234,6 +234,70 @@ def test_a_template_can_neither_reach_out_nor_fail_in_silence(home: Path) -> Non
     assert faults(home)[0].startswith("sum, of reviews.csv:")
 
 
+def test_a_question_is_never_shown_with_its_own_answer(home: Path) -> None:
+    """Rows 1 and 5 say the same, but for an id, case and a space: neither may stand before the other."""
+    (home / "reviews.csv").write_text("id,text,label\n1,A fine film.,1\n2,Too loud.,0\n3,A joy.,1\n4,a  fine FILM.,1\n")
+    for shots in (1, 2, 3):
+        for row in rows_of(home, shots=shots, shot_share=1.0, hold_out=["inverted", "lettered"]):
+            *before, asked = row.messages[0].text.split("\n\n")
+            assert len(before) == (min(shots, 2) if row.group in {"reviews.csv:2", "reviews.csv:5"} else shots)
+            text = asked.split("\n")[0]
+            same = {"A fine film.", "a  fine FILM."} if "ine" in text else {text}
+            assert not [shot for shot in before if shot.split("\n")[0] in same]
+
+
+def test_faults_of_columns_are_said_once(home: Path) -> None:
+    assert faults(home, label="sentiment") == ["label|there is no column of this name|sentiment"]
+    (home / "twice.csv").write_text("a b,a-b,label\n1,2,1\n1,2,0\n")
+    assert faults(home, path="twice.csv") == ["twice.csv|two columns are both called a_b|a b, a-b"]
+
+
+def test_rows_of_a_folder_are_told_apart(home: Path) -> None:
+    for part in ("one", "two"):
+        (home / "all" / part).mkdir(parents=True)
+        (home / "all" / part / "reviews.csv").write_text(REVIEWS)
+    rows = rows_of(home, path="all", per_row=1)
+    assert {row.group for row in rows} == {
+        f"{part}/reviews.csv:{line}" for part in ("one", "two") for line in range(2, 6)
+    }
+
+
+def test_balance_is_what_it_says_or_refused(home: Path) -> None:
+    assert faults(home, balance=True, rows=1) == ["rows|there are 2 labels, and balance takes a row of each|1"]
+
+
+def test_every_failing_template_is_found_before_a_run(home: Path) -> None:
+    (home / "templates.yaml").write_text(
+        '- {name: sum, prompt: "{{ text + 1 }}", answer: "{{ label }}"}\n'
+        '- {name: third, prompt: "{{ text.split()[3] }}", answer: "{{ label }}"}\n'
+        '- {name: fine, prompt: "{{ text }}", answer: "{{ label }}"}\n'
+    )
+    with pytest.raises(DataError) as raised:
+        read_kit(source(), home)
+    assert [problem.where for problem in raised.value.problems] == ["sum, of reviews.csv:2", "third, of reviews.csv:2"]
+
+
+def test_unknown_filters_and_keys_twice_are_faults_of_a_line(home: Path) -> None:
+    (home / "templates.yaml").write_text(
+        '- name: one\n  prompt: |\n    Hello\n    {{ text | uper }}\n  answer: "{{ label }}"\n'
+        '- name: two\n  prompt: "{{ text }}"\n  prompt: "{{ text }}?"\n  answer: "{{ label }}"\n'
+    )
+    assert [one.removesuffix("|") for one in faults(home)] == [
+        "line 4: one, prompt|no valid Jinja: No filter named 'uper'",
+        "line 8|a key stands twice|prompt",
+    ]
+    (home / "templates.yaml").write_text("- &a [*a]\n")
+    assert faults(home) == ["line 1|an alias holds itself|"]
+
+
+def test_a_column_may_be_called_as_a_function_of_jinja(home: Path) -> None:
+    (home / "cars.csv").write_text("range,label\n300 km,1\n,0\n")
+    (home / "templates.yaml").write_text('- {name: far, prompt: "How far? {{ range }}", answer: "{{ label }}"}\n')
+    (row,) = rows_of(home, path="cars.csv")
+    assert row.messages[0].text == "How far? 300 km"
+    assert ledgers(home)[0].dropped == {"a column that the template uses is empty": 1}
+
+
 RECIPE = """
 name: labelled
 model: {id: tiny}
@@ -282,6 +346,13 @@ def test_a_round_constructs_and_curates_them(recipe: Callable[..., Path], home: 
     curate_round(loaded, round=1, out=home / "run")
     kept = read_records(stage.parent / "curate" / "records.jsonl", Example)
     assert [row for row in kept if row.lineage.source == "templates"]
+
+
+def test_the_estimate_counts_what_balance_takes(recipe: Callable[..., Path], home: Path) -> None:
+    (home / "reviews.csv").write_text(REVIEWS + "Splendid.,1\nWonderful.,1\nLovely.,1\n")
+    loaded = load_recipe(recipe(RECIPE.replace("      hold_out", "      balance: true\n      hold_out")))
+    told = estimate_run(loaded, build_tasks(loaded.tasks, loaded.folder))
+    assert any("4 of 7 labelled rows × 2 of 2 wordings" in stage.what for stage in told.stages)
 
 
 def test_faults_are_found_before_a_run_begins(recipe: Callable[..., Path], home: Path) -> None:

@@ -34,7 +34,9 @@ def inspect(
     sample: Annotated[
         int, typer.Option("--sample", min=1, help="Rows at most for languages, topics, personal data, heuristics.")
     ] = SAMPLE,
-    redact: Annotated[bool, typer.Option("--redact", help="Show lengths in the place of texts, everywhere.")] = False,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Show no text, id or author anywhere: lengths and hashes instead.")
+    ] = False,
     quiet: Quiet = False,
     offline: Offline = False,
 ) -> None:

@@ -1,6 +1,5 @@
 """``tutelage inspect``."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from tutelage.cli.console import say, say_json, waiting
 from tutelage.cli.inspect_shown import show_inspection
 from tutelage.cli.targets import rows_at
 from tutelage.curate.inspection import Wishes
-from tutelage.curate.inspection.seen import cut
+from tutelage.curate.inspection.seen import Show
 from tutelage.errors import InputErrors, Problem
 from tutelage.files import write_atomic
 from tutelage.pipeline.inspecting import inspect_file, read_benchmarks
@@ -47,7 +46,7 @@ def inspect_command(
         imported, found = inspect_file(file, wishes, name=name)
     if wanted.model is not None:
         with waiting(f"in tokens of {wanted.model}", quiet=quiet):
-            tokens = _tokens(wanted, imported, redacted if redact else cut, offline=offline)
+            tokens = _tokens(wanted, imported, Show(wishes.redacted), offline=offline)
         found = found.model_copy(update={"tokens": tokens})
     if not quiet:
         show_inspection(found)
@@ -60,7 +59,9 @@ def _check(wanted: Wanted, page: Path | None, json: Path | None) -> None:
     if wanted.max_tokens is not None and wanted.model is None:
         remedy = "say whose chat template: --model ID"
         problems.append(Problem("tokens are counted by a model", "--max-tokens", str(wanted.max_tokens), remedy))
-    if page is not None and page == json:
+    if page == STDOUT:
+        problems.append(Problem("a page is not printed", "--page", "-", "name a file"))
+    if page is not None and json is not None and page.resolve() == json.resolve():
         problems.append(Problem("two outputs go to one file", "--page, --json", str(page), "give them two names"))
     sources = {one.resolve() for one in (Path(wanted.data), *wanted.against)}
     for option, out in (("--page", page), ("--json", json)):
@@ -86,7 +87,7 @@ def _file(data: str, *, offline: bool) -> tuple[Path, str]:
     return found.file, found.name
 
 
-def _tokens(wanted: Wanted, imported: Imported, show: Callable[[str], str], *, offline: bool) -> TokenFigures:
+def _tokens(wanted: Wanted, imported: Imported, show: Show, *, offline: bool) -> TokenFigures:
     from tutelage.models.load import load_template
     from tutelage.pipeline.coverage import token_figures
 

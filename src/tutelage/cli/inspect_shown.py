@@ -34,9 +34,9 @@ def show_inspection(found: Inspection) -> None:
     _heading("duplicates")
     for line in said_duplicates(found):
         say(line)
-    for group in [group for group in found.duplicates.groups if group.least == 1][:1]:
+    for group in [group for group in found.duplicates.groups if group.exact][:1]:
         _quote(group.examples[:1], f"{group.rows} × ")
-    for group in [group for group in found.duplicates.groups if group.least < 1][:1]:
+    for group in [group for group in found.duplicates.groups if not group.exact][:1]:
         _quote(group.examples[:2])
     _heading("what curation would drop or mask")
     _print_findings(found)
@@ -56,7 +56,7 @@ def _heading(text: str) -> None:
 
 
 def _counts(counts: Mapping[str, int], of: int) -> str:
-    shown = [f"{plain(name) or 'not said'} {count:,} ({share(count / of)})" for name, count in counts.items()]
+    shown = [f"{_line(name) or 'not said'} {count:,} ({share(count / of)})" for name, count in counts.items()]
     more = f", {len(shown) - MAX_LABELS} more" if len(shown) > MAX_LABELS else ""
     return ", ".join(shown[:MAX_LABELS]) + more
 

@@ -1,9 +1,9 @@
 """Rows as a model's chat template writes them: how long they are in tokens, and which tokens are learned from."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from tutelage.curate.inspection.seen import AnyRow, Seen, excerpt, see
+from tutelage.curate.inspection.seen import AnyRow, Seen, Show, excerpt, see
 from tutelage.curate.inspection.spreads import spread_of
 from tutelage.models.template import ChatTemplate, Encoded
 from tutelage.pipeline.encoding import encode_all
@@ -18,7 +18,7 @@ NO_MASK, TOO_LONG, NOTHING = "no exact loss mask", "longer than max_tokens", "no
 
 
 def token_figures(
-    template: ChatTemplate, rows: Sequence[AnyRow], *, model: str, max_tokens: int, show: Callable[[str], str]
+    template: ChatTemplate, rows: Sequence[AnyRow], *, model: str, max_tokens: int, show: Show
 ) -> TokenFigures:
     """Return what tuning on ``rows`` would see of them, encoded as tuning does it; of a pair both answers, each behind
     the prompt. A row that gets no exact loss mask is counted under ``dropped`` alone. The context of the model is not

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tutelage.construct.documents.source import shelve
+from tutelage.construct.templates.labelled import rows_of_round
 from tutelage.construct.templates.source import read_kit
 from tutelage.pipeline.alone import magpie_of, star_of
 from tutelage.pipeline.improved import back_translation_of, evolve_of, self_instruct_of, self_rewarding_of
@@ -106,7 +107,7 @@ def _from_templates(source: TemplatesSource, recipe: Recipe) -> Supply:
     """Rows that nobody is asked for."""
     kit = read_kit(source, recipe.folder)
     there, wordings = len(kit.data.rows), min(source.per_row, len(kit.learned))
-    taken = there if source.rows is None else min(there, source.rows)
+    taken = len(rows_of_round(kit.data, source, round=1, seed=recipe.seed))
     length = sum(len(str(value)) for row in kit.data.rows for value in row.values.values()) / there
     return Supply(
         name=source.folder,

@@ -70,9 +70,10 @@ class Languages(Record):
 
 
 class AlikeGroup(Record):
-    """``rows`` rows that say the same; ``least``: how alike the one that is least like the first is to it, 1 for exact
-    duplicates."""
+    """``rows`` rows that say the same (``exact``) or nearly so; ``least``: how alike the one that is least like the
+    first is to it, 1 for exact duplicates, and for near ones whose words are the same and whose commas differ."""
 
+    exact: bool
     rows: int
     least: float
     examples: tuple[Excerpt, ...]

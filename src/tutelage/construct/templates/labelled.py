@@ -34,24 +34,26 @@ class DataSet:
 def read_labelled(section: TemplatesSource, base: Path) -> DataSet:
     """Return the data set that ``section`` names.
 
-    A column is called as its file calls it; one that is no name in Jinja ("review text") is also there with low lines
-    in the place of other signs ("review_text").
+    A column is called as its file calls it, with low lines in the place of what no name in Jinja has ("review text" is
+    "review_text").
 
     Raises
     ------
-    DataError: with every fault: no label in a row, one that ``labels`` has no name for. StorageError: the file cannot
-    be read.
+    DataError: with every fault: two columns of one name, no column of the label or none in a row, a label that
+    ``labels`` has no name for. StorageError: the file cannot be read.
     """
     path = base / section.path
     faults = Faults(section.path)
+    found = read_rows(path)
+    _check_columns(sorted({key for row in found for key in row.values}), section, faults)
     rows: list[Labelled] = []
-    for row in read_rows(path):
-        values = {_name(key): value for key, value in row.values.items() if _filled(value)}
-        where = f"{row.file.name}:{row.line}"
+    for row in found:
+        values = {column_name(key): value for key, value in row.values.items() if _filled(value)}
+        file = row.file.relative_to(path) if path.is_dir() else row.file.name
+        where = f"{file}:{row.line}"
         label = ""
         if section.label is not None:
-            given = values.get(_name(section.label))
-            label = _label(given, section, where, faults)
+            label = _label(values.get(column_name(section.label)), section, where, faults)
         rows.append(Labelled(where, label, values))
     faults.raise_if_any()
     columns = sorted({name for row in rows for name in row.values})
@@ -69,10 +71,25 @@ def rows_of_round(data: DataSet, section: TemplatesSource, *, round: int, seed: 
     there = {label: rows for label, rows in groups.items() if rows}
     each = min(map(len, there.values()))
     if section.rows is not None:
-        each = min(each, max(1, section.rows // len(there)))
+        each = min(each, section.rows // len(there))
     return [
         row for label, rows in there.items() for row in of_round(rows, each, round=round, seed=derive_seed(own, label))
     ]
+
+
+def _check_columns(columns: Sequence[str], section: TemplatesSource, faults: Faults) -> None:
+    """Raise :class:`DataError` where the label's column is not there, or two columns get one name."""
+    named: dict[str, list[str]] = {}
+    for column in columns:
+        named.setdefault(column_name(column), []).append(column)
+    for name, same in named.items():
+        if len(same) > 1:
+            received = ", ".join(map(shown, same))
+            faults.add(Problem(f"two columns are both called {name}", section.path, received, "rename one of them"))
+    if section.label is not None and column_name(section.label) not in named:
+        remedy = f"label names one of {', '.join(columns)}, or is null"
+        faults.add(Problem("there is no column of this name", "label", section.label, shown(remedy, 200)))
+    faults.raise_if_any()
 
 
 def _label(given: JsonValue, section: TemplatesSource, where: str, faults: Faults) -> str:
@@ -104,5 +121,6 @@ def _filled(value: JsonValue) -> bool:
     return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
-def _name(column: str) -> str:
+def column_name(column: str) -> str:
+    """Return what a column is called in a template."""
     return "".join(sign if sign.isalnum() or sign == "_" else "_" for sign in column.strip())

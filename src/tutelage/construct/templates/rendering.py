@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-import jinja2
-
-from tutelage.construct.templates.labelled import DataSet, Labelled
+from tutelage.construct.templates.labelled import DataSet, Labelled, column_name
+from tutelage.construct.templates.sandbox import FAULTS, rendered, told
 from tutelage.construct.templates.wordings import OF_LABEL, OF_OPTIONS, Wording
 from tutelage.errors import DataError, Problem
 from tutelage.recipe.sources.templates import TemplatesSource
@@ -14,7 +13,8 @@ from tutelage.records import Example, Lineage, assistant, content_id, user
 from tutelage.seeds import stream
 
 SOURCE = "templates"
-RENDER_FAULTS = (jinja2.TemplateError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+TRIED = 100
+"""Rows that each template is tried on before a run begins."""
 
 
 class Unfit(Exception):
@@ -67,9 +67,10 @@ class Renderer:
         texts = []
         for template in (wording.prompt, wording.answer):
             try:
-                texts.append(template.render(values).strip())
-            except RENDER_FAULTS as error:
-                problem = Problem(f"the template fails: {error}", f"{wording.name}, of {labelled.id}", remedy="mend it")
+                texts.append(rendered(template, values))
+            except FAULTS as error:
+                what = f"the template fails: {told(error)}"
+                problem = Problem(what, f"{wording.name}, of {labelled.id}", remedy="mend it")
                 raise DataError(self.section.wordings, [problem]) from error
         if not all(texts):
             raise Unfit("the template makes no text of it")
@@ -92,17 +93,18 @@ class Renderer:
 
     def _shots(self, labelled: Labelled, wording: Wording) -> list[tuple[str, str]]:
         """Other rows in the same wording, with their answers, for the share of prompts that get them; those of which
-        the template makes nothing are passed over."""
+        the template makes nothing, and those that say the same, whose answer would be given away, are passed over."""
         random = stream(self.seed, self.section.folder, "shots", labelled.id, wording.name)
         if not self.section.shots or random.random() >= self.section.shot_share:
             return []
         order = list(range(len(self.data.rows)))
         random.shuffle(order)
         found: list[tuple[str, str]] = []
+        own = self._said(labelled, wording)
         for other in (self.data.rows[place] for place in order):
             if len(found) == self.section.shots:
                 break
-            if other.values == labelled.values:
+            if other.id == labelled.id or self._said(other, wording) == own:
                 continue
             try:
                 found.append(self.texts(other, wording))
@@ -110,12 +112,18 @@ class Renderer:
                 continue
         return found
 
+    def _said(self, labelled: Labelled, wording: Wording) -> dict[str, object]:
+        """What a template takes of a row beside its label, case and white space aside; all of it where that is none."""
+        label = {column_name(self.section.label or "")}
+        taken = wording.uses & labelled.values.keys() - label or labelled.values.keys()
+        return {name: " ".join(str(labelled.values[name]).casefold().split()) for name in taken}
+
 
 def check_names(section: TemplatesSource, data: DataSet, wordings: Sequence[Wording]) -> None:
     """Raise :class:`DataError` where a template uses a name that a column has and that is made of the label, too."""
     if section.label is None:
         return
-    made = {*OF_LABEL, *OF_OPTIONS} - {section.label}
+    made = {*OF_LABEL, *OF_OPTIONS} - {column_name(section.label)}
     problems = [
         Problem("a column and what is made of the label have one name", wording.name, name, "rename the column")
         for wording in wordings
@@ -139,3 +147,19 @@ def check_options(section: TemplatesSource, data: DataSet, wordings: Sequence[Wo
             problems.append(Problem(what, wording.name, used, "take options in place of letters"))
     if problems:
         raise DataError(section.wordings, problems)
+
+
+def check_texts(renderer: Renderer, wordings: Sequence[Wording]) -> None:
+    """Raise :class:`DataError` with every template that fails on one of the first hundred rows."""
+    problems: list[Problem] = []
+    for wording in wordings:
+        for labelled in renderer.data.rows[:TRIED]:
+            try:
+                renderer.texts(labelled, wording)
+            except Unfit:
+                continue
+            except DataError as error:
+                problems += error.problems
+                break
+    if problems:
+        raise DataError(renderer.section.wordings, problems)

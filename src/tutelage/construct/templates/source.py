@@ -7,7 +7,7 @@ from pathlib import Path
 from tutelage.construct.ledgers import Book
 from tutelage.construct.sampling import Sampler
 from tutelage.construct.templates.labelled import DataSet, Labelled, read_labelled, rows_of_round
-from tutelage.construct.templates.rendering import Renderer, Unfit, check_names, check_options
+from tutelage.construct.templates.rendering import Renderer, Unfit, check_names, check_options, check_texts
 from tutelage.construct.templates.wordings import Wording, read_wordings
 from tutelage.errors import DataError, Problem
 from tutelage.events import say
@@ -29,8 +29,8 @@ class Kit:
 def read_kit(section: TemplatesSource, base: Path) -> Kit:
     """Return what ``section`` names; ``base`` is what its paths are relative to.
 
-    Raises what :func:`read_labelled`, :func:`read_wordings`, :func:`check_names` and :func:`check_options` raise, and
-    :class:`DataError` where there are fewer other rows than ``shots``.
+    Raises what :func:`read_labelled`, :func:`read_wordings` and the checks of :mod:`rendering` raise, and
+    :class:`DataError` where there are fewer other rows than ``shots``, or more labels to balance than ``rows``.
     """
     data = read_labelled(section, base)
     wordings = read_wordings(
@@ -44,6 +44,11 @@ def read_kit(section: TemplatesSource, base: Path) -> Kit:
     if section.shots >= len(data.rows):
         what, remedy = f"there are {len(data.rows)} rows, and each is shown others", "lower shots"
         raise DataError(section.path, [Problem(what, "shots", str(section.shots), remedy)])
+    labels = len({row.label for row in data.rows})
+    if section.balance and section.rows is not None and section.rows < labels:
+        what = f"there are {labels} labels, and balance takes a row of each"
+        raise DataError(section.path, [Problem(what, "rows", str(section.rows), "raise rows")])
+    check_texts(Renderer(section, data, 0), wordings)
     held = set(section.hold_out)
     return Kit(
         data,

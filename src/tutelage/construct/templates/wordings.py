@@ -7,9 +7,9 @@ from pathlib import Path
 import jinja2
 import yaml
 from jinja2 import meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError
 
+from tutelage.construct.templates.sandbox import FAULTS, Bounded, told
 from tutelage.errors import DataError, Problem
 from tutelage.files import storage
 from tutelage.records import Record
@@ -19,7 +19,7 @@ from tutelage.records.tables import shown
 FORM = "write a YAML list of {name, prompt, answer}"
 OF_LABEL = ("label",)
 OF_OPTIONS = ("options", "choices", "letters", "letter")
-ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+ENVIRONMENT = Bounded()
 
 
 class Written(Record):
@@ -74,16 +74,19 @@ def read_wordings(path: Path, *, columns: Collection[str], labelled: bool, held_
         where = f"line {node.start_mark.line + 1}"
         try:
             written = Written.model_validate(_plain(node))
+        except RecursionError:
+            problems.append(Problem("an alias holds itself", where, remedy=FORM))
+            continue
         except ValidationError as error:
             problems += problems_of(error, Written, where)
             continue
         if written.name in names:
             problems.append(Problem("two templates have one name", where, written.name, "give each its own"))
         names.add(written.name)
-        faults = list(_faults(written, node, known, labelled=labelled))
+        faults = [*_twice(node), *_faults(written, node, known, labelled=labelled)]
         problems += faults
         if not faults:
-            found[written.name] = _wording(written)
+            found[written.name] = _wording(written, known)
     problems += _of_held_out(held_out, found) if not problems else []
     if problems:
         raise DataError(str(path), problems)
@@ -101,9 +104,9 @@ def _plain(node: yaml.Node) -> object:
             return node.value
 
 
-def _wording(written: Written) -> Wording:
+def _wording(written: Written, known: Collection[str]) -> Wording:
     texts = (written.prompt, written.answer)
-    uses = {name for text in texts for name in _variables(ENVIRONMENT.parse(text))}
+    uses = {name for text in texts for name in _variables(ENVIRONMENT.parse(text), known)}
     prompt, answer = (ENVIRONMENT.from_string(text) for text in texts)
     return Wording(written.name, prompt, answer, frozenset(uses))
 
@@ -116,11 +119,13 @@ def _faults(written: Written, node: yaml.Node, known: Collection[str], *, labell
         place = f"{written.name}, {key}"
         try:
             tree = ENVIRONMENT.parse(text)
-        except jinja2.TemplateSyntaxError as error:
-            what = f"no valid Jinja: {error.message}"
-            yield Problem(what, f"line {first + error.lineno}: {place}", remedy="write {{ column }} for a value")
+            ENVIRONMENT.compile(text)  # which knows the filters and tests that there are
+        except FAULTS as error:
+            line = error.lineno if isinstance(error, jinja2.TemplateSyntaxError) else 1
+            what = f"no valid Jinja: {told(error)}"
+            yield Problem(what, f"line {first + line}: {place}", remedy="write {{ column }} for a value")
             continue
-        names = _variables(tree)
+        names = _variables(tree, known)
         used = used or bool(names)
         lines: dict[str, int] = {}
         for one in tree.find_all(nodes.Name):
@@ -134,9 +139,19 @@ def _faults(written: Written, node: yaml.Node, known: Collection[str], *, labell
         yield Problem("it uses no column", f"line {node.start_mark.line + 1}: {written.name}", remedy=FORM)
 
 
-def _variables(tree: nodes.Template) -> set[str]:
-    """What a template takes from outside, functions of Jinja aside."""
-    return meta.find_undeclared_variables(tree) - ENVIRONMENT.globals.keys()
+def _variables(tree: nodes.Template, known: Collection[str]) -> set[str]:
+    """What a template takes from outside, functions of Jinja aside that no column is called as."""
+    shadowed = {name.name for name in tree.find_all(nodes.Name)} & ENVIRONMENT.globals.keys() & set(known)
+    return meta.find_undeclared_variables(tree) | shadowed
+
+
+def _twice(node: yaml.Node) -> Iterator[Problem]:
+    """Keys that a template has twice, of which YAML would take the last."""
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            yield Problem("a key stands twice", f"line {key.start_mark.line + 1}", str(key.value), "keep one of them")
+        seen.add(key.value)
 
 
 def _first_line(node: yaml.Node, key: str) -> int:

@@ -25,7 +25,7 @@ def duplicates_of(rows: Sequence[Seen], show: Show) -> Duplicates:
         exact_surplus=sum(map(len, same.values())),
         near_groups=len(alike),
         near_surplus=sum(map(len, alike.values())),
-        groups=(*_largest(same, rows, show), *_largest(alike, rows, show)),
+        groups=(*_largest(same, rows, show, exact=True), *_largest(alike, rows, show, exact=False)),
     )
 
 
@@ -42,16 +42,19 @@ def _groups(
     return found
 
 
-def _largest(groups: dict[int, list[tuple[int, float]]], rows: Sequence[Seen], show: Show) -> list[AlikeGroup]:
+def _largest(
+    groups: dict[int, list[tuple[int, float]]], rows: Sequence[Seen], show: Show, *, exact: bool
+) -> list[AlikeGroup]:
     found = sorted(groups.items(), key=lambda pair: (-len(pair[1]), rows[pair[0]].key))[:GROUPS]
     return [
         AlikeGroup(
+            exact=exact,
             rows=1 + len(others),
             least=min(likeness for _, likeness in others),
             examples=(
                 excerpt(rows[first], show, "would be kept"),
                 *(
-                    excerpt(rows[other], show, "the same" if likeness == 1 else f"{likeness:.2f} alike")
+                    excerpt(rows[other], show, "the same" if exact else f"{likeness:.2f} alike")
                     for other, likeness in sorted(others, key=lambda pair: (pair[1], rows[pair[0]].key))[: MEMBERS - 1]
                 ),
             ),

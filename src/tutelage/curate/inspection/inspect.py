@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tutelage.curate.filters.phones import phone_finder
 from tutelage.curate.inspection.alike import duplicates_of
-from tutelage.curate.inspection.seen import cut, see
+from tutelage.curate.inspection.seen import Show, see
 from tutelage.curate.inspection.shape import (
     extremes_of,
     features_of,
@@ -44,14 +44,14 @@ def inspect_rows(imported: Imported, wishes: Wishes, *, name: str) -> Inspection
     """Return the figures of rows, which people call ``name``; the order of the rows changes none.
 
     The sample are the rows with the smallest hashes of what they say: as good as drawn by lot, and the same ones each
-    time. Duplicates have one hash, so they are in it together or not at all.
+    time. Of rows that say the same each has a hash of its own.
     """
     rows = see(imported.rows)
     sample = rows[: wishes.sample]
-    redact = wishes.redacted
-    show = redact if redact is not None else cut
+    show = Show(wishes.redacted)
+    hidden = wishes.redacted is not None
     phones, notes = _phones()
-    topics = None if wishes.topics == 0 else topics_of(sample, show, number=wishes.topics, terms=redact is None)
+    topics = None if wishes.topics == 0 else topics_of(sample, show, number=wishes.topics, terms=not hidden)
     if wishes.topics != 0 and topics is None:
         notes.append("topics: fewer than ten prompts share a word, so none were sought")
     return Inspection(
@@ -63,7 +63,7 @@ def inspect_rows(imported: Imported, wishes: Wishes, *, name: str) -> Inspection
         turns=turns_of(rows),
         roles=roles_of(rows),
         features=features_of(rows),
-        labels=labels_of(rows, made=set(imported.forms) == {OWN}),
+        labels=labels_of(rows, made=set(imported.forms) == {OWN}, people=not hidden),
         lengths=lengths_of(rows),
         extremes=extremes_of(rows, show),
         languages=languages_of(sample, show),
@@ -71,7 +71,7 @@ def inspect_rows(imported: Imported, wishes: Wishes, *, name: str) -> Inspection
         findings=(*faults_of(rows, show), *oddities_of(sample, show, phones=phones)),
         overlaps=overlaps_of(rows, wishes.against, show),
         topics=topics,
-        redacted=redact is not None,
+        redacted=hidden,
         notes=tuple(notes),
     )
 

@@ -22,6 +22,8 @@ MADE: dict[str, Callable[[Example], str]] = {
     "source": lambda row: row.lineage.source,
     "author": lambda row: row.lineage.author,
 }
+OF_PEOPLE = ("author", "facet")
+"""Labels that may name people, or say what a row says."""
 FEATURES: dict[str, Callable[[Message], bool]] = {
     "a system turn": lambda turn: turn.role == "system",
     "a call of a tool": lambda turn: bool(turn.tool_calls),
@@ -49,10 +51,11 @@ def features_of(rows: Sequence[Seen]) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def labels_of(rows: Sequence[Seen], *, made: bool) -> dict[str, dict[str, int]]:
+def labels_of(rows: Sequence[Seen], *, made: bool, people: bool = True) -> dict[str, dict[str, int]]:
     """Return rows by label, "" where a row has none; what no row has is left out. ``made``: rows say how they were made
-    themselves."""
+    themselves. ``people``: whether labels that may name people are wanted."""
     wanted = {**(MADE if made else {}), **LABELS}
+    wanted = {name: label for name, label in wanted.items() if people or name not in OF_PEOPLE}
     found = {name: Counter(label(row.whole) for row in rows) for name, label in wanted.items()}
     counts = {name: dict(sorted(count.items(), key=lambda pair: (-pair[1], pair[0]))) for name, count in found.items()}
     return {name: count for name, count in counts.items() if set(count) != {""}}

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from tutelage.curate.batchwise import RowWise
 from tutelage.curate.contamination import Contamination
 from tutelage.curate.filters.heuristics import Heuristics
 from tutelage.curate.filters.pii import Personal
 from tutelage.curate.filters.quality import Quality
 from tutelage.curate.filters.validate import Validate
 from tutelage.curate.inspection.seen import Seen, Show, excerpt
-from tutelage.curate.step import Step
 from tutelage.records import Example
 from tutelage.records.importers.benchmarks import Benchmark
 from tutelage.records.inspection import Finding, Overlap
@@ -27,7 +27,7 @@ def oddities_of(rows: Sequence[Seen], show: Show, *, phones: Finder | None) -> l
     """Return what ``quality`` and ``heuristics`` would drop and ``pii`` would mask, at their defaults; ``phones`` None:
     phone numbers are not looked for."""
     kinds = KINDS if phones is not None else tuple(kind for kind in KINDS if kind != "phone")
-    steps: list[Step] = [Quality(), Heuristics(), Personal(find=kinds, phones=phones)]
+    steps: list[RowWise] = [Quality(), Heuristics(), Personal(find=kinds, phones=phones)]
     return [one for step in steps for one in _findings(rows, step, show)]
 
 
@@ -35,25 +35,27 @@ def overlaps_of(rows: Sequence[Seen], against: Sequence[Benchmark], show: Show) 
     """Return how many rows share words with each benchmark, as the step of curation finds it at its defaults."""
     overlaps = []
     for benchmark in against:
-        sifted = Contamination([], against=[benchmark]).apply(_numbered(rows))
+        step = Contamination([], against=[benchmark])
+        sifted = step.apply(_numbered(rows, step))
         found: dict[int, str] = {}
         for row in sifted.dropped:
             found.setdefault(int(row.id), row.reason.partition(": ")[2])
-        examples = [excerpt(rows[at], show, show(found[at])) for at in sorted(found)[:EXAMPLES]]
+        examples = [excerpt(rows[at], show, show.text(found[at])) for at in sorted(found)[:EXAMPLES]]
         overlaps.append(
             Overlap(
                 name=benchmark.name,
                 items=len(benchmark.items),
                 rows=len(found),
-                notes=sifted.notes[1:],  # the first one says how many items there are
+                # The first one says how many items there are, others quote them.
+                notes=() if show.redacted is not None else sifted.notes[1:],
                 examples=tuple(examples),
             )
         )
     return tuple(overlaps)
 
 
-def _findings(rows: Sequence[Seen], step: Step, show: Show) -> Iterator[Finding]:
-    sifted = step.apply(_numbered(rows))
+def _findings(rows: Sequence[Seen], step: RowWise, show: Show) -> Iterator[Finding]:
+    sifted = step.apply(_numbered(rows, step))
     found: defaultdict[tuple[str, bool], dict[int, str]] = defaultdict(dict)
     for row in sifted.dropped:
         kind, _, detail = row.reason.partition(": ")
@@ -70,15 +72,15 @@ def _findings(rows: Sequence[Seen], step: Step, show: Show) -> Iterator[Finding]
             action="mask" if masked else "drop",
             rows=len(places),
             n=len(rows),
-            examples=tuple(excerpt(rows[at], show, places[at]) for at in sorted(places)[:EXAMPLES]),
+            examples=tuple(excerpt(rows[at], show, show.quote(places[at])) for at in sorted(places)[:EXAMPLES]),
         )
 
 
-def _numbered(rows: Sequence[Seen]) -> list[Example]:
-    """Every answer as a row, whose id is the place of its row: ids of files may come twice. What was changed before is
-    of no interest here."""
+def _numbered(rows: Sequence[Seen], step: RowWise) -> list[Example]:
+    """Every answer that ``step`` judges as a row, whose id is the place of its row: ids of files may come twice. What
+    was changed before is of no interest here."""
     return [
         view.model_copy(update={"id": f"{place}", "lineage": view.lineage.model_copy(update={"changes": ()})})
         for place, row in enumerate(rows)
-        for _, view in row.views
+        for _, view in row.views[: None if step.of_rejected else 1]  # of a pair the chosen answer is the first
     ]

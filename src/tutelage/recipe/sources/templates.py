@@ -37,14 +37,16 @@ class TemplatesSource(SourceSection):
     """At most so many templates for each row, drawn by the seed."""
 
     balance: bool = False
-    """Whether a round takes equally many rows of each label: as many as the rarest has, at most."""
+    """Whether a round takes equally many rows of each label: as many as the rarest has, at most. ``rows`` must have
+    room for one of each."""
 
     hold_out: tuple[str, ...] = ()
     """Templates, by name, that are never learned: ``held_out.jsonl`` has the round's rows in their wording, to see
     whether the model goes by the wording that it learned."""
 
     shots: int = Field(default=0, ge=0)
-    """Other rows that stand before the question with their answers, in the same wording; 0: none."""
+    """Other rows that stand before the question with their answers, in the same wording; 0: none. One that says the
+    same as the row that is asked for, its label aside, is not among them."""
 
     shot_share: float = Field(default=0.5, gt=0, le=1)
     """Share of prompts that get these; the others stand alone."""
