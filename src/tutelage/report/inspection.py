@@ -47,7 +47,7 @@ def said_duplicates(found: Inspection) -> list[str]:
     """Return what was found of duplicates, in sentences."""
     same = found.duplicates
     return [
-        f"{same.prompts:,} different prompts in {plural(found.rows, 'row')}.",
+        f"{plural(same.prompts, 'different prompt')} in {plural(found.rows, 'row')}.",
         _surplus(same.exact_surplus, same.exact_groups, "the same as another", found.rows),
         _surplus(same.near_surplus, same.near_groups, "nearly the same as another (Jaccard 0.8 or more)", found.rows),
     ]
