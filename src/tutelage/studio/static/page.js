@@ -269,7 +269,7 @@ if (passage) {
     return found;
   };
 
-  document.addEventListener("selectionchange", () => {
+  const read = () => {
     const selected = getSelection();
     const range = selected.rangeCount ? selected.getRangeAt(0) : null;
     if (!range || !passage.contains(range.commonAncestorContainer)) return;
@@ -278,7 +278,8 @@ if (passage) {
     before.setEnd(range.startContainer, range.startOffset);
     const words = range.toString(), start = before.toString().length + words.length - words.trimStart().length;
     choose(words.trim() ? { words: words.trim(), start } : null);
-  });
+  };
+  document.addEventListener("selectionchange", read);
 
   const choose = (words) => {
     chosen = words;
@@ -286,6 +287,7 @@ if (passage) {
   };
 
   const brush = (button) => {
+    if (!chosen) read(); // a selection is told of a moment later than it is made
     const row = template.cloneNode(true), name = `mark-${number}-`;
     for (const field of row.querySelectorAll("[name]")) {
       field.name = field.name.replace(/^mark-\d+-/, name);
