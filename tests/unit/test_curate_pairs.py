@@ -1,5 +1,6 @@
 """Pairs of answers through curation: what no row may hold, no pair holds, and a bad answer may be bad."""
 
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -116,7 +117,9 @@ words = st.lists(
 
 
 @given(st.lists(st.builds(pair, words, words, words), max_size=8), st.randoms())
-def test_the_order_decides_nothing_and_chosen_answers_go_the_way_of_rows(pairs: list[Preference], mix) -> None:
+def test_the_order_decides_nothing_and_chosen_answers_go_the_way_of_rows(
+    pairs: list[Preference], mix: random.Random
+) -> None:
     steps = [Normalize(), Contamination([ITEM]), Quality(), Personal()]
     found = curate_pairs(pairs, steps)
     shuffled = [*pairs]
