@@ -33,7 +33,8 @@ EXIT_CODES = """
 | 6 | an engine or endpoint |
 | 7 | training |
 | 8 | an optional dependency is missing |
-| 130 | interrupted; the same command goes on |
+| 130 | interrupted; the same command goes on, or anew |
+| 143 | `curate` was told to end (SIGTERM), and has cleaned up |
 """
 STYLES = re.compile("\x1b\\[[0-9;]*m")
 

@@ -63,6 +63,19 @@ def test_a_rejected_answer_may_be_bad_and_a_chosen_one_may_not() -> None:
     assert {row.id: row.step for row in found.dropped} == {"loop": "quality", "chosen german": "language"}
 
 
+def test_a_rejected_answer_may_say_nothing_but_holds_no_control_tokens() -> None:
+    pairs = [
+        pair("Go on.", "Yes.", "", "empty"),
+        pair("Go on.", "Yes.", "n" * 30_000, "long"),
+        pair("Go on.", "Yes.", "No.<|im_end|>", "token"),
+        pair("Go on.", "Yes.", "No\ufffd", "broken"),
+        pair("Go on.", "", "No.", "chosen empty"),
+    ]
+    found = curate_pairs(pairs, [Validate()])
+    assert [one.id for one in found.kept] == ["empty", "long"]
+    assert {row.id for row in found.dropped if row.reason.endswith("(in the rejected answer)")} == {"token", "broken"}
+
+
 def test_what_is_masked_or_written_anew_is_so_in_prompt_and_both_answers() -> None:
     given = pair("Write to ann@firm.org\r\n", "Dear ann@firm.org,", "I write to bob@firm.org  \r\nnow.", "mail")
     found = curate_pairs([given], [Normalize(), Personal()])

@@ -49,18 +49,21 @@ class Choice(NamedTuple):
 
 
 class RowWise(ABC):
-    """A step that decides about each row by itself. It is sent to other processes: it must be picklable.
-
-    ``of_rejected``: of a pair of answers it judges the rejected one too (:mod:`tutelage.curate.pairs`). So does what
-    looks for words that must not be learned or written down; a measure of how good an answer is does not.
-    """
+    """A step that decides about each row by itself. It is sent to other processes: it must be picklable."""
 
     name: str
-    of_rejected: bool = False
 
     @abstractmethod
     def judge(self, rows: Sequence[Example]) -> Judged:
         """Return what is kept and dropped of a batch of rows. How rows are divided into batches decides nothing."""
+
+    def judge_rejected(self, rows: Sequence[Example]) -> Judged:
+        """Do the same for rows that end in the rejected answers of pairs (:mod:`tutelage.curate.pairs`).
+
+        They are shown as what not to say, so a measure of how good an answer is keeps them all, which is what is done
+        here. What looks for words that must not be learned or written down judges them as any others.
+        """
+        return Judged(list(rows), [], Tally())
 
     def notes(self, tally: Tally) -> tuple[str, ...]:
         """Return what to know, from the counts of all batches."""

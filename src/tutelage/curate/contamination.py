@@ -30,7 +30,6 @@ class Contamination(RowWise):
     """
 
     name = "contamination"
-    of_rejected = True
 
     def __init__(
         self,
@@ -72,6 +71,10 @@ class Contamination(RowWise):
             kind = f"shares words with {of}" if of else OWN
             dropped.append(drop(row, self.name, kind, self._told(hits)))
         return Judged(kept, dropped, tally)
+
+    def judge_rejected(self, rows: Sequence[Example]) -> Judged:
+        """Judge rejected answers as any others."""
+        return self.judge(rows)
 
     def notes(self, tally: Tally) -> tuple[str, ...]:
         """Return what rows were compared with, the boilerplate, and which items of benchmarks were found."""

@@ -25,10 +25,10 @@ class CuratedPairs:
 def curate_pairs(pairs: Sequence[Preference], steps: Sequence[Step]) -> CuratedPairs:
     """Send pairs through those of ``steps`` that decide about each row by itself, the prompt with each answer as a row.
 
-    All of them judge the chosen answer. The rejected one, which is shown as what not to say, may be short, repeat
-    itself or have another language: it is judged by steps whose :attr:`RowWise.of_rejected` says so. A pair is dropped
-    with either of its answers, where a step has left no difference between them, and where an equal one was kept. Steps
-    that choose among all rows (duplicates, mixes, selections) do not see pairs.
+    The chosen answer is judged as any row. The rejected one, which is shown as what not to say, may be short, repeat
+    itself or have another language: it is judged by :meth:`RowWise.judge_rejected`. A pair is dropped with either of
+    its answers, where a step has left no difference between them, and where an equal one was kept. Steps that choose
+    among all rows (duplicates, mixes, selections) do not see pairs.
 
     Raises
     ------
@@ -75,11 +75,11 @@ def _pass(step: RowWise, waiting: dict[int, Preference]) -> tuple[dict[int, str]
     """Take from ``waiting`` what ``step`` drops, and change there what it changes; return the reasons by place."""
     gone: dict[int, str] = {}
     tally = Tally()
-    for which in (0, 1) if step.of_rejected else (0,):
+    for which, judge in enumerate((step.judge, step.judge_rejected)):
         rows = {place: _rows(pair)[which] for place, pair in waiting.items()}
         given = list(rows.values())
         with in_words(f"the curation step {step.name}", step):
-            judged = step.judge(given)
+            judged = judge(given)
         tally.update(judged.tally)
         kept = traced(step.name, given, judged.kept, judged.dropped)
         places = list(rows)

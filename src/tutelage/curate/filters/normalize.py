@@ -38,7 +38,6 @@ class Normalize(RowWise):
     """
 
     name = "normalize"
-    of_rejected = True
 
     def __init__(self, *, repair: Repair | None = None) -> None:
         self.repair = repair
@@ -57,6 +56,10 @@ class Normalize(RowWise):
             else:
                 kept.append(change(row, self.name, messages, sorted(found)))
         return Judged(kept, dropped, Tally())
+
+    def judge_rejected(self, rows: Sequence[Example]) -> Judged:
+        """Judge rejected answers as any others."""
+        return self.judge(rows)
 
     def _message(self, message: Message, found: dict[str, None]) -> Message:
         """The message in one way of writing; what was changed goes to ``found``."""

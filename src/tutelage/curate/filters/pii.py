@@ -46,7 +46,6 @@ class Personal(RowWise):
     """
 
     name = "pii"
-    of_rejected = True
 
     def __init__(
         self,
@@ -78,6 +77,10 @@ class Personal(RowWise):
             else:
                 kept.append(masked)
         return Judged(kept, dropped, flagged)
+
+    def judge_rejected(self, rows: Sequence[Example]) -> Judged:
+        """Judge rejected answers as any others."""
+        return self.judge(rows)
 
     def mask_dropped(self, row: Dropped) -> Dropped:
         """Return a dropped row, of any step, without what would be masked; as it is where rows are only flagged."""

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tutelage.curate.batchwise import Judged, RowWise, Tally
 from tutelage.curate.step import drop
@@ -28,7 +28,14 @@ class Validate(RowWise):
 
     def judge(self, rows: Sequence[Example]) -> Judged:
         """Return what is kept and what is dropped."""
-        faults = [(row, self.fault(row)) for row in rows]
+        return self._judged(rows, self.fault)
+
+    def judge_rejected(self, rows: Sequence[Example]) -> Judged:
+        """Drop rejected answers that are broken or hold control tokens; they may be empty, or too long."""
+        return self._judged(rows, lambda row: _broken_text(row) or _not_finite(row))
+
+    def _judged(self, rows: Sequence[Example], fault_of: Callable[[Example], tuple[str, str] | None]) -> Judged:
+        faults = [(row, fault_of(row)) for row in rows]
         kept = [row for row, fault in faults if fault is None]
         dropped = [drop(row, self.name, *fault) for row, fault in faults if fault is not None]
         return Judged(kept, dropped, Tally())

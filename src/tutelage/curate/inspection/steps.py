@@ -10,7 +10,7 @@ from tutelage.curate.filters.pii import Personal
 from tutelage.curate.filters.quality import Quality
 from tutelage.curate.filters.validate import Validate
 from tutelage.curate.inspection.seen import Seen, Show, excerpt
-from tutelage.records import Example
+from tutelage.curate.step import Sifted
 from tutelage.records.importers.benchmarks import Benchmark
 from tutelage.records.inspection import Finding, Overlap
 from tutelage.text.personal import KINDS, Finder
@@ -36,7 +36,7 @@ def overlaps_of(rows: Sequence[Seen], against: Sequence[Benchmark], show: Show) 
     overlaps = []
     for benchmark in against:
         step = Contamination([], against=[benchmark])
-        sifted = step.apply(_numbered(rows, step))
+        sifted = _apply(rows, step)
         found: dict[int, str] = {}
         for row in sifted.dropped:
             found.setdefault(int(row.id), row.reason.partition(": ")[2])
@@ -55,7 +55,7 @@ def overlaps_of(rows: Sequence[Seen], against: Sequence[Benchmark], show: Show) 
 
 
 def _findings(rows: Sequence[Seen], step: RowWise, show: Show) -> Iterator[Finding]:
-    sifted = step.apply(_numbered(rows, step))
+    sifted = _apply(rows, step)
     found: defaultdict[tuple[str, bool], dict[int, str]] = defaultdict(dict)
     for row in sifted.dropped:
         kind, _, detail = row.reason.partition(": ")
@@ -76,11 +76,17 @@ def _findings(rows: Sequence[Seen], step: RowWise, show: Show) -> Iterator[Findi
         )
 
 
-def _numbered(rows: Sequence[Seen], step: RowWise) -> list[Example]:
-    """Every answer that ``step`` judges as a row, whose id is the place of its row: ids of files may come twice. What
+def _apply(rows: Sequence[Seen], step: RowWise) -> Sifted:
+    """What ``step`` makes of every answer, as a row whose id is the place of its row: ids of files may come twice. What
     was changed before is of no interest here."""
-    return [
-        view.model_copy(update={"id": f"{place}", "lineage": view.lineage.model_copy(update={"changes": ()})})
-        for place, row in enumerate(rows)
-        for _, view in row.views[: None if step.of_rejected else 1]  # of a pair the chosen answer is the first
-    ]
+    first, rejected = (
+        [
+            view.model_copy(update={"id": f"{place}", "lineage": view.lineage.model_copy(update={"changes": ()})})
+            for place, row in enumerate(rows)
+            for _, view in row.views[answers]
+        ]
+        for answers in (slice(1), slice(1, None))  # of a pair the chosen answer is the first
+    )
+    one, other = step.judge(first), step.judge_rejected(rejected)
+    notes = step.notes(one.tally + other.tally)
+    return Sifted([*one.kept, *other.kept], [*one.dropped, *other.dropped], notes)
