@@ -8,7 +8,7 @@ from tutelage.curate.batches import mask, traced
 from tutelage.curate.batchwise import RowWise, Tally
 from tutelage.curate.step import Masking, Step, answer_text, prompt_text
 from tutelage.recipe.custom import in_words
-from tutelage.records import Dropped, Example, Ledger, Preference
+from tutelage.records import Dropped, Example, Ledger, Preference, with_answer
 
 STEP = "pairs"
 
@@ -108,18 +108,7 @@ def _with(pair: Preference, row: Example, *, rejected: bool) -> Preference:
 
 def _rows(pair: Preference) -> tuple[Example, Example]:
     """The prompt with the chosen, and with the rejected answer."""
-    chosen, rejected = (
-        Example(
-            id=pair.id,
-            messages=(*pair.prompt, answer),
-            lineage=pair.lineage,
-            task=pair.task,
-            dimension=pair.dimension,
-            level=pair.level,
-        )
-        for answer in (pair.chosen, pair.rejected)
-    )
-    return chosen, rejected
+    return with_answer(pair, pair.chosen), with_answer(pair, pair.rejected)
 
 
 def _dropped(pair: Preference, step: str, reason: str) -> Dropped:

@@ -8,7 +8,7 @@ from tutelage.pipeline.encoding import TrainingRow
 from tutelage.pipeline.items import guarded_items
 from tutelage.recipe import Recipe
 from tutelage.recipe.curate import ContaminationStep, CurateSection
-from tutelage.records import Example, Item, Preference, Split, UnpairedPreference
+from tutelage.records import Example, Item, Preference, Split, UnpairedPreference, with_answer
 from tutelage.tasks.build import build_tasks
 from tutelage.tasks.protocol import Task
 from tutelage.tasks.rows import RowsTask
@@ -72,12 +72,11 @@ def _examples_of(row: TrainingRow) -> list[Example]:
         case Example():
             return [row]
         case Preference():
-            answers = [row.chosen, row.rejected]
+            return [with_answer(row, row.chosen), with_answer(row, row.rejected)]
         case UnpairedPreference():
-            answers = [row.answer]
+            return [with_answer(row, row.answer)]
         case Item():
             return []  # asked, not learned from
-    return [Example(id=row.id, messages=(*row.prompt, answer), lineage=row.lineage) for answer in answers]
 
 
 def _measured(recipe: Recipe, tasks: Mapping[str, Task]) -> list[Item]:

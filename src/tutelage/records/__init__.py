@@ -29,7 +29,15 @@
 
 from tutelage.records.answers import Answer, AnswerSchema, Engine, FinishReason, Request, Sampling
 from tutelage.records.base import LEVELS, PARADIGMS, SPLITS, Level, Paradigm, Record, Split, content_id
-from tutelage.records.examples import Demonstration, Example, Lesson, Preference, Turn, UnpairedPreference
+from tutelage.records.examples import (
+    Demonstration,
+    Example,
+    Lesson,
+    Preference,
+    Turn,
+    UnpairedPreference,
+    with_answer,
+)
 from tutelage.records.items import Item
 from tutelage.records.ledger import Dropped, Ledger
 from tutelage.records.lineage import Cost, Evidence, Lineage
@@ -92,4 +100,5 @@ __all__ = [
     "system",
     "unscored",
     "user",
+    "with_answer",
 ]

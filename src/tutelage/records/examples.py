@@ -72,6 +72,18 @@ class UnpairedPreference(Record):
     level: Level | None = None
 
 
+def with_answer(row: Preference | UnpairedPreference, answer: Message) -> Example:
+    """Return the prompt of ``row`` with one of its answers as a row, under its id and with its lineage."""
+    return Example(
+        id=row.id,
+        messages=(*row.prompt, answer),
+        lineage=row.lineage,
+        task=row.task,
+        dimension=row.dimension,
+        level=row.level,
+    )
+
+
 class Turn(Record):
     """One step of a lesson: an answer and the verdict on it; ``critique`` is what was then said to the student, and
     ``critic`` the model that said it (empty: only the check's reason)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from tutelage.curate.step import answer_text, by_id, prompt_text
-from tutelage.records import Example, Message, Preference, TextPart, UnpairedPreference
+from tutelage.records import Example, Message, Preference, TextPart, UnpairedPreference, with_answer
 from tutelage.records.inspection import Excerpt
 
 AnyRow = Example | Preference | UnpairedPreference
@@ -72,11 +72,11 @@ def cut(text: str) -> str:
 def _seen(row: AnyRow) -> Seen:
     match row:
         case Preference():
-            views = tuple((name, _view(row, answer)) for name, answer in _answers(row).items())
+            views = tuple((name, with_answer(row, answer)) for name, answer in _answers(row).items())
             both = "\n".join(answer_text(view) for _, view in views)
-            whole = _view(row, Message(role="assistant", content=(TextPart(kind="text", text=both),)))
+            whole = with_answer(row, Message(role="assistant", content=(TextPart(kind="text", text=both),)))
         case UnpairedPreference():
-            whole = _view(row, row.answer)
+            whole = with_answer(row, row.answer)
             views = (("wanted" if row.wanted else "unwanted", whole),)
         case _:
             whole, views = row, (("answer", row),)
@@ -90,14 +90,3 @@ def _digest(data: bytes) -> bytes:
 
 def _answers(row: Preference) -> dict[str, Message]:
     return {"chosen": row.chosen, "rejected": row.rejected}
-
-
-def _view(row: Preference | UnpairedPreference, answer: Message) -> Example:
-    return Example(
-        id=row.id,
-        messages=(*row.prompt, answer),
-        lineage=row.lineage,
-        task=row.task,
-        dimension=row.dimension,
-        level=row.level,
-    )
